@@ -1,0 +1,81 @@
+"""What travels from the data to the two players: images, what they were told, and the range images live in.
+
+Plain torch; knows nothing of data sets, variants or Lightning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Union
+
+import torch
+from torch import Tensor
+
+Condition = Union[Tensor, "list[str]", None]
+"""What the generator is told: classes (N,) int64, N captions, images (N, C, H, W) in [-1, 1], or nothing."""
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images in 0..255 -> float32 in [-1, 1]; anything already floating (points) passes unchanged."""
+    return images.float().mul_(2 / 255).sub_(1) if images.dtype == torch.uint8 else images
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] -> uint8 in 0..255, rounded to the nearest level (not truncated).
+
+    >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0])).tolist()
+    [0, 128, 255]
+    """
+    return images.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def take(condition: Condition, rows: Sequence[int] | slice | Tensor) -> Condition:
+    """The chosen rows of a condition of any kind."""
+    if condition is None:
+        return None
+    if isinstance(condition, Tensor):
+        return condition[rows]  # type: ignore[index]
+    if isinstance(rows, slice):
+        return condition[rows]
+    return [condition[int(row)] for row in rows]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real images with what they show.
+
+    `images`: uint8 (N, C, H, W) until `ready`, then float32 in [-1, 1]; points are float32 (N, D) throughout.
+    `mismatched`: of the same kind as `condition`, and fitting none of its images.
+    """
+
+    images: Tensor
+    condition: Condition = None
+    mismatched: Condition = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str, **kwargs: bool) -> Batch:
+        return self._map(lambda tensor: tensor.to(device, **kwargs))
+
+    def pin_memory(self) -> Batch:
+        return self._map(Tensor.pin_memory)
+
+    def ready(self) -> Batch:
+        """The same batch with its images in the range that networks work in, [-1, 1]."""
+        return replace(self, images=to_float(self.images))
+
+    def chunk(self, parts: int) -> list[Batch]:
+        """`parts` equal, consecutive batches; raises when the images do not divide."""
+        if len(self) % parts:
+            raise ValueError(f"a batch of {len(self)} images does not divide into {parts} equal parts")
+        size = len(self) // parts
+        return [self[slice(i * size, (i + 1) * size)] for i in range(parts)]
+
+    def __getitem__(self, rows: slice) -> Batch:
+        return Batch(self.images[rows], take(self.condition, rows), take(self.mismatched, rows))
+
+    def _map(self, move) -> Batch:  # type: ignore[no-untyped-def]
+        moved = [move(x) if isinstance(x, Tensor) else x for x in (self.images, self.condition, self.mismatched)]
+        return Batch(*moved)

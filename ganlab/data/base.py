@@ -1,0 +1,97 @@
+"""What every data module promises: a training set, a held-out reference, and what is in them.
+
+A subclass makes two `Pictures` in `load`; this file turns them into an endless, resumable stream of batches.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from ganlab.batch import Batch
+from ganlab.data.pictures import Pictures
+from ganlab.data.stream import Stream
+from ganlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model must know of its data, in plain values: a checkpoint carries it, so that sampling needs no data.
+
+    `kind` of condition: "none", "class", "text" or "image". `vocabulary`: the training captions' words, most
+    frequent first. `prompts`: a few conditions (class names or captions) to show by default.
+    """
+
+    shape: tuple[int, ...]
+    kind: str = "none"
+    classes: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> DataSpec:
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Known modes of a toy density: `centers` (K, D) and the standard deviation around each, in data units."""
+
+    centers: torch.Tensor
+    sigma: float = field(default=1.0)
+
+
+class GanData(pl.LightningDataModule, ABC):
+    """A source of real pictures. After `setup`: `train`, `reference` (held out), `spec`.
+
+    `reals_per_iteration` is what one process takes from the stream in one iteration: the batch size times the
+    discriminator's turns. It is set once, before training.
+    """
+
+    train: Pictures
+    reference: Pictures
+    spec: DataSpec
+
+    def __init__(self, workers: int = 0, seed: int = 0) -> None:
+        super().__init__()
+        self.workers = workers
+        self.seed = seed
+        self.reals_per_iteration = 64
+        self._ready = False
+
+    @abstractmethod
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Training pictures, held-out pictures and what they are. Called once a process; may use the disk's cache."""
+
+    @property
+    def modes(self) -> Modes | None:
+        """The density's modes where they are known (toy data), else nothing."""
+        return None
+
+    def setup(self, stage: str | None = None) -> None:
+        if self._ready:
+            return
+        self.train, self.reference, self.spec = self.load()
+        self._ready = True
+        if len(self.train) < 2:
+            raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        trainer = self.trainer
+        start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
+        stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world)
+        return DataLoader(
+            stream,
+            batch_size=None,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )
