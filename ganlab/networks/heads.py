@@ -1,0 +1,189 @@
+"""What a conditional discriminator asks of its features, and the game that follows from the questions.
+
+A head turns features (N, F, s, s) and a condition's embedding (N, E) into named logits (N,), and says what each side
+minimises, given logits of real pairs, generated pairs and mismatched pairs (a real image, a condition that does not
+fit it). Plain torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ganlab.objectives import Objective
+
+Logits = dict[str, Tensor]
+Terms = dict[str, Tensor]
+
+
+class RealismLogit(nn.Module):
+    """Does x look real? One linear map over the whole feature map."""
+
+    def __init__(self, feature_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        features, size, _ = feature_shape
+        self.linear = nn.Linear(features * size * size, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.linear(features.flatten(1)).squeeze(1)
+
+
+class PairLogit(nn.Module):
+    """Do x and c belong together? c is repeated at every place of the map, mixed by a 1x1 convolution (Reed et al. 2016)."""
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+        super().__init__()
+        features, size, _ = feature_shape
+        self.mix = nn.Conv2d(features + condition_dim, features, 1)
+        self.linear = nn.Linear(features * size * size, 1)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        repeated = embedding[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        mixed = nn.functional.leaky_relu(self.mix(torch.cat([features, repeated], 1)), 0.2)
+        return self.linear(mixed.flatten(1)).squeeze(1)
+
+
+class Head(nn.Module, ABC):
+    """The questions a conditional discriminator answers, and each side's terms."""
+
+    @abstractmethod
+    def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        """Named logits, each (N,)."""
+
+    @abstractmethod
+    def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        """The discriminator's terms, each (N,)."""
+
+    @abstractmethod
+    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        """The generator's terms, each (N,). `real` is given when the objective `sees_reals`."""
+
+    @abstractmethod
+    def potential(self, logits: Logits) -> Tensor:
+        """(N,): the logits that tell real from generated, summed: what gradient penalties keep smooth."""
+
+    @abstractmethod
+    def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        """Scalars for the curves: divergences and accuracies, which say which of the two questions is failing."""
+
+
+def accuracy(positive: Tensor, negative: Tensor) -> Tensor:
+    """The share of logits on their right side of zero; 0.5 when a question cannot be answered."""
+    return ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
+
+
+class JointHead(Head):
+    """One logit for (x, c), mismatched pairs as extra negatives: the classic algorithm. Reed et al. 2016, algorithm 1.
+
+    L_D = real + (generated + mismatched) / 2. The optimum is biased: the generator converges to 2 p_data - p_mis
+    (clipped at zero), not to p_data; see docs/conditioning.md.
+    """
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+        super().__init__()
+        self.pair = PairLogit(feature_shape, condition_dim)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        return {"pair": self.pair(features, embedding)}
+
+    def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        return {
+            "pair": objective.discriminator(real["pair"], fake["pair"]) / 2,
+            "mismatched": objective.discriminator(real["pair"], mismatched["pair"]) / 2,
+        }
+
+    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        return {"pair": objective.generator(fake["pair"], real and real["pair"])}
+
+    def potential(self, logits: Logits) -> Tensor:
+        return logits["pair"]
+
+    def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        return {
+            "divergence": objective.divergence(real["pair"], fake["pair"]),
+            "pair_accuracy": accuracy(real["pair"], fake["pair"]),
+            "match_accuracy": accuracy(real["pair"], mismatched["pair"]),
+        }
+
+
+class ProjectionHead(Head):
+    """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias."""
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+        super().__init__()
+        features, _, _ = feature_shape
+        self.realism = nn.Linear(features, 1)
+        self.embed = nn.Linear(condition_dim, features, bias=False)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        pooled = nn.functional.relu(features).sum((2, 3))
+        return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * pooled).sum(1)}
+
+    def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        return {"pair": objective.discriminator(real["pair"], fake["pair"])}
+
+    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        return {"pair": objective.generator(fake["pair"], real and real["pair"])}
+
+    def potential(self, logits: Logits) -> Tensor:
+        return logits["pair"]
+
+    def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        return {
+            "divergence": objective.divergence(real["pair"], fake["pair"]),
+            "pair_accuracy": accuracy(real["pair"], fake["pair"]),
+            "match_accuracy": (real["pair"] > mismatched["pair"]).float().mean(),
+        }
+
+
+class SeparateHead(Head):
+    """Realism of x, and match of x and c, judged apart; unbiased, and the default.
+
+    `realism`: x, real against generated. `pair`: (x, c), real against generated. `match`: (x, c), real images with
+    their own against a mismatched condition: a classifier, trained and reported always, and by itself no part of the
+    game. `match_weight` lets the generator hear it: a strong hint at what c asks for, at the price of a bias towards
+    the pictures most typical of c (a true 0.60 becomes 0.610 at 0.1, 0.647 at 0.5, 0.691 at 1; docs/conditioning.md).
+    """
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, match_weight: float = 0.0) -> None:
+        super().__init__()
+        self.realism = RealismLogit(feature_shape)
+        self.pair = PairLogit(feature_shape, condition_dim)
+        self.match = PairLogit(feature_shape, condition_dim)
+        self.match_weight = match_weight
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        return {
+            "realism": self.realism(features),
+            "pair": self.pair(features, embedding),
+            "match": self.match(features, embedding),
+        }
+
+    def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        return {
+            "realism": objective.discriminator(real["realism"], fake["realism"]),
+            "pair": objective.discriminator(real["pair"], fake["pair"]),
+            "match": softplus(-real["match"]) + softplus(mismatched["match"]),
+        }
+
+    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        return {
+            "realism": objective.generator(fake["realism"], real and real["realism"]),
+            "pair": objective.generator(fake["pair"], real and real["pair"]),
+            "match": self.match_weight * softplus(-fake["match"]),
+        }
+
+    def potential(self, logits: Logits) -> Tensor:
+        return logits["realism"] + logits["pair"]
+
+    def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        return {
+            "divergence": objective.divergence(real["pair"], fake["pair"]),
+            "realism_divergence": objective.divergence(real["realism"], fake["realism"]),
+            "realism_accuracy": accuracy(real["realism"], fake["realism"]),
+            "match_accuracy": accuracy(real["match"], mismatched["match"]),
+            "generated_match": (fake["match"] > 0).float().mean(),
+        }
