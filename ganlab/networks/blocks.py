@@ -1,0 +1,127 @@
+"""Parts that several networks share: sizes, widths, convolutions, normalizations.
+
+Plain PyTorch. Knows no network; every network file starts from here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations
+
+from ganlab.errors import UserError
+
+SIDES = (16, 32, 64, 128, 256)
+SMALLEST = 4  # side of the coarsest map: where generators start and trunks end
+SLOPE = 0.2  # of leaky rectifiers (Radford et al. 2016)
+
+
+def image_side(shape: Sequence[int]) -> int:
+    """The side of square images (C, side, side) that the convolutional networks can take; `UserError` for any other.
+
+    >>> image_side((3, 64, 64))
+    64
+    """
+    if len(shape) != 3:
+        raise UserError(f"`shape` must be (channels, side, side), got {tuple(shape)}: for points use ganlab.networks.mlp")
+    channels, *sides = shape
+    if channels < 1 or sides[0] != sides[1] or sides[0] not in SIDES:
+        fits = next((side for side in SIDES if side >= max(sides)), SIDES[-1])
+        allowed = ", ".join(map(str, SIDES))
+        raise UserError(
+            f"`shape` must be (channels, side, side) with a side of {allowed}, got {tuple(shape)}: pass data.size={fits}"
+        )
+    return sides[0]
+
+
+def halvings(side: int) -> int:
+    """How many times a map of this side is halved on its way to 4 x 4."""
+    return (side // SMALLEST).bit_length() - 1
+
+
+def widths(width: int, count: int, limit: int = 8) -> list[int]:
+    """Channels from the finest of `count` resolutions to the coarsest: doubling, at most `limit` times `width`.
+
+    >>> widths(16, 5)
+    [16, 32, 64, 128, 128]
+    """
+    return [width * min(2**level, limit) for level in range(count)]
+
+
+def conv3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
+    """3 x 3 convolution that keeps the size, initialized for a rectified input (He et al. 2015)."""
+    layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def conv1(inputs: int, outputs: int) -> nn.Conv2d:
+    """1 x 1 convolution without bias that keeps the variance: a change of width on a skip connection."""
+    layer = nn.Conv2d(inputs, outputs, 1, bias=False)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
+    return layer
+
+
+def spectral_norm(layer: nn.Module) -> nn.Module:
+    """The layer with its weight divided by its largest singular value, W / sigma(W) (Miyato et al. 2018).
+
+    One power iteration a forward pass in training mode, none in evaluation mode.
+    """
+    return parametrizations.spectral_norm(layer, n_power_iterations=1)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Twice the side, every pixel repeated."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def downsample(x: Tensor) -> Tensor:
+    """Half the side, every 2 x 2 pixels averaged."""
+    return F.avg_pool2d(x, 2)
+
+
+class Normalization(ABC):
+    """A choice of normalization: called with a number of channels, it makes the layer.
+
+    `centers`: whether the layer removes a channel's mean, so that a bias before it would do nothing.
+    """
+
+    centers: ClassVar[bool]
+
+    @abstractmethod
+    def __call__(self, channels: int) -> nn.Module: ...
+
+
+class BatchNorm(Normalization):
+    """Batch normalization, scale initialized from N(1, 0.02) (Radford et al. 2016)."""
+
+    centers = True
+
+    def __call__(self, channels: int) -> nn.Module:
+        layer = nn.BatchNorm2d(channels)
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+        return layer
+
+
+class LayerNorm(Normalization):
+    """Each image normalized over channels and pixels: the one to use under a gradient penalty (Gulrajani et al. 2017)."""
+
+    centers = False
+
+    def __call__(self, channels: int) -> nn.Module:
+        return nn.GroupNorm(1, channels)
+
+
+class NoNorm(Normalization):
+    """No normalization."""
+
+    centers = False
+
+    def __call__(self, channels: int) -> nn.Module:
+        return nn.Identity()

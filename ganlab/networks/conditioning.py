@@ -1,0 +1,74 @@
+"""How a condition gets into a network: encoders of classes, normalization that a code steers, augmentation.
+
+Plain PyTorch. Text encoders have a file of their own; the discriminator's heads too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.batch import Condition
+
+
+class ConditionEncoder(nn.Module, ABC):
+    """Turns N conditions of one kind into N vectors: forward(condition) -> (N, `dim`)."""
+
+    dim: int
+
+    @abstractmethod
+    def forward(self, condition: Condition) -> Tensor: ...
+
+
+class ClassEmbedding(ConditionEncoder):
+    """A learned vector a class, initialized from N(0, 1), the latent's own distribution."""
+
+    def __init__(self, classes: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.table = nn.Embedding(classes, dim)
+
+    def forward(self, condition: Condition) -> Tensor:
+        assert isinstance(condition, Tensor)
+        return self.table(condition)
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """Batch normalization whose scale and shift come from a code: (1 + a(code)) (x - mean) / deviation + b(code).
+
+    Dumoulin et al. 2017; with the whole code, latent included, it is self-modulation (Chen et al. 2019) and what
+    BigGAN does (Brock et al. 2019). x: (N, C, H, W), code: (N, code_dim).
+    """
+
+    def __init__(self, channels: int, code_dim: int) -> None:
+        super().__init__()
+        self.normalize = nn.BatchNorm2d(channels, affine=False)
+        self.modulate = nn.Linear(code_dim, 2 * channels)
+        nn.init.normal_(self.modulate.weight, 0.0, 0.02)  # 128 unit normals then move the scale by about 0.2
+        nn.init.zeros_(self.modulate.bias)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, self.normalize(x), 1 + scale)
+
+
+class ConditioningAugmentation(nn.Module):
+    """A caption's vector as a normal distribution to draw from (Zhang et al. 2017, section 3.2).
+
+    forward(embedding (N, inputs), noise (N, dim) from N(0, 1)) -> the draw mean + deviation * noise (N, dim), and
+    KL(N(mean, deviation^2) || N(0, 1)) (N,) in nats, averaged over the dims as the authors' code does. The noise is an
+    argument, so that a picture can be drawn again. Their PyTorch code rectifies mean and log variance, which keeps
+    the deviation above 1; neither is rectified here.
+    """
+
+    def __init__(self, inputs: int, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.moments = nn.Linear(inputs, 2 * dim)
+
+    def forward(self, embedding: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.moments(embedding).chunk(2, dim=1)
+        draw = mean + noise * (log_variance / 2).exp()
+        return draw, (mean.square() + log_variance.exp() - 1 - log_variance).mean(dim=1) / 2

@@ -1,0 +1,75 @@
+"""DCGAN (Radford et al. 2016) at any power-of-two side from 16 to 256: a generator and a discriminator trunk.
+
+Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and a 4 x 4 map, weights from N(0, 0.02).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ganlab.networks.blocks import SLOPE, SMALLEST, BatchNorm, Normalization, halvings, image_side, widths
+
+
+def initialize(layer: nn.Module) -> None:
+    """Convolutions from N(0, 0.02) without offset (section 3 of the paper); normalizations have their own."""
+    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+class Generator(nn.Module):
+    """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
+
+    `width`: channels at half the side; they double with every halving, up to `limit` times. `UserError` for a
+    shape that is not square with a power-of-two side of 16 to 256.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        code_dim: int,
+        width: int = 64,
+        limit: int = 8,
+        normalization: Normalization | None = None,
+    ) -> None:
+        super().__init__()
+        norm = normalization or BatchNorm()
+        channels = widths(width, halvings(image_side(shape)), limit)[::-1]
+        layers: list[nn.Module] = [nn.Unflatten(1, (code_dim, 1, 1))]
+        layers += [nn.ConvTranspose2d(code_dim, channels[0], SMALLEST, bias=not norm.centers), norm(channels[0]), nn.ReLU()]
+        for inputs, outputs in zip(channels, channels[1:]):
+            up = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
+            layers += [up, norm(outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), nn.Tanh())
+        self.apply(initialize)
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.layers(code)
+
+
+class Trunk(nn.Module):
+    """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels. The first layer is not normalized.
+
+    `width`: channels at half the side; they double with every halving, up to `limit` times. Under a gradient penalty
+    take `NoNorm` or `LayerNorm`: with batch normalization an image's gradient depends on the rest of its batch.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], width: int = 64, limit: int = 8, normalization: Normalization | None = None
+    ) -> None:
+        super().__init__()
+        norm = normalization or BatchNorm()
+        channels = widths(width, halvings(image_side(shape)), limit)
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+        for inputs, outputs in zip(channels, channels[1:]):
+            down = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
+            layers += [down, norm(outputs), nn.LeakyReLU(SLOPE)]
+        self.layers = nn.Sequential(*layers)
+        self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
+        self.apply(initialize)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)

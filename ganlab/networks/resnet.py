@@ -1,0 +1,146 @@
+"""Residual generator and discriminator trunk for square images of side 16 to 256 (Miyato et al. 2018, Brock et al. 2019).
+
+Plain PyTorch. The whole code steers the generator's normalization at every resolution; the trunk has none. Of a
+block's two convolutions only one works at the block's finer resolution, which is what makes them fit a processor.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganlab.networks.blocks import (
+    SLOPE,
+    SMALLEST,
+    conv1,
+    conv3,
+    downsample,
+    halvings,
+    image_side,
+    spectral_norm,
+    upsample,
+    widths,
+)
+from ganlab.networks.conditioning import ConditionalBatchNorm2d
+
+
+def unchanged(layer: nn.Module) -> nn.Module:
+    """The layer itself."""
+    return layer
+
+
+class Start(ABC):
+    """A choice of the generator's first map: called with (code_dim, channels), makes a layer (N, code_dim) -> 4 x 4."""
+
+    @abstractmethod
+    def __call__(self, code_dim: int, channels: int) -> nn.Module: ...
+
+
+class FromCode(Start):
+    """The first map is a linear function of the code."""
+
+    def __call__(self, code_dim: int, channels: int) -> nn.Module:
+        linear = nn.Linear(code_dim, channels * SMALLEST**2)
+        return nn.Sequential(linear, nn.Unflatten(1, (channels, SMALLEST, SMALLEST)))
+
+
+class Learned(Start):
+    """The first map is one learned picture; the code comes in by modulation alone (Karras et al. 2019)."""
+
+    def __call__(self, code_dim: int, channels: int) -> nn.Module:
+        return LearnedMap(channels)
+
+
+class LearnedMap(nn.Module):
+    """The same learned map (C, 4, 4) for every code."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.map = nn.Parameter(torch.randn(channels, SMALLEST, SMALLEST))
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.map.expand(len(code), -1, -1, -1)
+
+
+class UpBlock(nn.Module):
+    """x + what two modulated convolutions add, at twice the side. No biases: the next normalization removes them."""
+
+    def __init__(self, inputs: int, outputs: int, code_dim: int) -> None:
+        super().__init__()
+        self.norm1 = ConditionalBatchNorm2d(inputs, code_dim)
+        self.conv1 = conv3(inputs, outputs, bias=False)
+        self.norm2 = ConditionalBatchNorm2d(outputs, code_dim)
+        self.conv2 = conv3(outputs, outputs, bias=False)
+        self.skip = conv1(inputs, outputs)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        branch = self.conv1(F.relu(self.norm1(x, code)))
+        branch = self.conv2(F.relu(self.norm2(upsample(branch), code)))
+        return branch + upsample(self.skip(x))
+
+
+class DownBlock(nn.Module):
+    """x + what two convolutions add, at half the side; `wrap` is done to every convolution."""
+
+    def __init__(self, inputs: int, outputs: int, wrap: Callable[[nn.Module], nn.Module]) -> None:
+        super().__init__()
+        first, second = conv3(inputs, inputs), conv3(inputs, outputs)
+        nn.init.kaiming_normal_(second.weight, a=4.0)  # a branch of a tenth of the variance: depth then adds little
+        self.conv1, self.conv2 = wrap(first), wrap(second)
+        self.skip = wrap(conv1(inputs, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.conv1(F.leaky_relu(x, SLOPE))
+        branch = self.conv2(downsample(F.leaky_relu(branch, SLOPE)))
+        return branch + self.skip(downsample(x))
+
+
+class Generator(nn.Module):
+    """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
+
+    `width`: channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a
+    shape that is not square with a power-of-two side of 16 to 256.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], code_dim: int, width: int = 32, limit: int = 8, start: Start | None = None
+    ) -> None:
+        super().__init__()
+        levels = halvings(image_side(shape))
+        fine_to_coarse = widths(width, levels + 1, limit)
+        self.start = (start or FromCode())(code_dim, fine_to_coarse[-1])
+        self.blocks = nn.ModuleList(
+            UpBlock(fine_to_coarse[i + 1], fine_to_coarse[i], code_dim) for i in reversed(range(levels))
+        )
+        self.norm = ConditionalBatchNorm2d(width, code_dim)
+        self.to_image = conv3(width, shape[0])
+        nn.init.xavier_normal_(self.to_image.weight)
+
+    def forward(self, code: Tensor) -> Tensor:
+        x = self.start(code)
+        for block in self.blocks:
+            x = block(x, code)
+        return self.to_image(F.relu(self.norm(x, code))).tanh()
+
+
+class Trunk(nn.Module):
+    """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels; no normalization.
+
+    `width` and `limit` as in the generator. `spectral`: every convolution's largest singular value is held at 1.
+    """
+
+    def __init__(self, shape: Sequence[int], width: int = 32, limit: int = 8, spectral: bool = False) -> None:
+        super().__init__()
+        levels = halvings(image_side(shape))
+        channels = widths(width, levels + 1, limit)
+        wrap = spectral_norm if spectral else unchanged
+        self.from_image = wrap(conv3(shape[0], width))
+        self.blocks = nn.Sequential(*(DownBlock(channels[i], channels[i + 1], wrap) for i in range(levels)))
+        self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.leaky_relu(self.blocks(self.from_image(images)), SLOPE)
