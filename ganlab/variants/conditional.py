@@ -1,0 +1,109 @@
+"""A generator that is told what to draw, and a discriminator that judges realism and match.
+
+The condition is a class or a caption: the `condition` object embeds it, once for each side, and each side trains its
+own. What the discriminator is asked, and the game that follows, is the `head`'s (networks/heads.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.adversarial import AdversarialModule, Side, Terms
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec
+from ganlab.networks.heads import Head, Logits
+from ganlab.objectives import Objective
+from ganlab.variants.vanilla import Network
+
+
+class ConditionalGenerator(nn.Module):
+    """A network whose code is the latent with the condition's embedding beside it."""
+
+    def __init__(self, encoder: nn.Module, network: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.network = network
+
+    def forward(self, latent: Tensor, condition: Condition) -> Tensor:
+        return self.network(torch.cat([latent, self.encoder(condition)], 1))
+
+
+class ConditionalDiscriminator(nn.Module):
+    """Features of the image, an embedding of the condition, and a head that questions the two."""
+
+    def __init__(self, trunk: nn.Module, encoder: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, images: Tensor, *conditions: Condition) -> list[Logits]:
+        """The head's logits for the images with each of the conditions; the images' features are computed once."""
+        features = self.trunk(images)
+        return [self.head(features, self.encoder(condition)) for condition in conditions]
+
+
+class ConditionalGAN(AdversarialModule):
+    """Class or caption to image."""
+
+    discriminator: ConditionalDiscriminator
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Network,
+        condition: Callable[[], nn.Module],
+        head: Callable[..., Head],
+        objective: Objective,
+        generator: Side,
+        discriminator: Side,
+        average: MovingAverage,
+        latent_dim: int = 100,
+    ) -> None:
+        listener, reader = condition(), condition()
+        trunk = network.discriminator(shape=spec.shape)
+        super().__init__(
+            spec,
+            ConditionalGenerator(listener, network.generator(shape=spec.shape, code_dim=latent_dim + listener.dim)),
+            ConditionalDiscriminator(trunk, reader, head(feature_shape=trunk.feature_shape, condition_dim=reader.dim)),
+            generator,
+            discriminator,
+            average,
+            latent_dim,
+        )
+        self.objective = objective
+
+    @property
+    def head(self) -> Head:
+        return self.discriminator.head
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.generator(self.draw_latent(len(batch)), batch.condition)
+
+    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        real, mismatched = self.discriminator(batch.images, batch.condition, batch.mismatched)
+        (generated,) = self.discriminator(fake, batch.condition)
+        terms = self.head.discriminator_terms(self.objective, real, generated, mismatched)
+        return {**terms, **self.penalties(self.discriminator_side, batch, fake)}
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        (generated,) = self.discriminator(fake, batch.condition)
+        real = self.discriminator(batch.images, batch.condition)[0] if self.objective.sees_reals else None
+        terms = self.head.generator_terms(self.objective, generated, real)
+        return {**terms, **self.penalties(self.generator_side, batch, fake)}
+
+    def critic(self, images: Tensor, condition: Condition) -> Tensor:
+        return self.head.potential(self.discriminator(images, condition)[0])
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        real, mismatched = self.discriminator(batch.images, batch.condition, batch.mismatched)
+        (generated,) = self.discriminator(self.generate(batch), batch.condition)
+        return self.head.report(self.objective, real, generated, mismatched)
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(latent, condition)

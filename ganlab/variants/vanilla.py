@@ -1,0 +1,80 @@
+"""The original game, without a condition: Goodfellow et al. 2014."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.adversarial import AdversarialModule, Side, Terms
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec
+from ganlab.networks.heads import RealismLogit, accuracy
+from ganlab.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Network:
+    """The architecture of the two players: each is called with what the data and the recipe decide.
+
+    `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
+    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s), and it says its `feature_shape`.
+    """
+
+    generator: Callable[..., nn.Module]
+    discriminator: Callable[..., nn.Module]
+
+
+class VanillaGAN(AdversarialModule):
+    """A generator of pictures or points from noise, against a discriminator with one logit."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Network,
+        objective: Objective,
+        generator: Side,
+        discriminator: Side,
+        average: MovingAverage,
+        latent_dim: int = 100,
+    ) -> None:
+        trunk = network.discriminator(shape=spec.shape)
+        super().__init__(
+            spec,
+            network.generator(shape=spec.shape, code_dim=latent_dim),
+            nn.Sequential(trunk, RealismLogit(trunk.feature_shape)),
+            generator,
+            discriminator,
+            average,
+            latent_dim,
+        )
+        self.objective = objective
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.generator(self.draw_latent(len(batch)))
+
+    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        loss = self.objective.discriminator(self.discriminator(batch.images), self.discriminator(fake))
+        return {"realism": loss, **self.penalties(self.discriminator_side, batch, fake)}
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        real = self.discriminator(batch.images) if self.objective.sees_reals else None
+        loss = self.objective.generator(self.discriminator(fake), real)
+        return {"realism": loss, **self.penalties(self.generator_side, batch, fake)}
+
+    def critic(self, images: Tensor, condition: Condition) -> Tensor:
+        return self.discriminator(images)
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        real, fake = self.discriminator(batch.images), self.discriminator(self.generate(batch))
+        return {
+            "divergence": self.objective.divergence(real, fake),
+            "realism_accuracy": accuracy(real, fake),
+        }
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(latent)
