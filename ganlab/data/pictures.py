@@ -25,13 +25,13 @@ class Pictures:
     `condition`: N captions, classes (N,) int64, or nothing.
     `keys`: what each picture shows; two pictures with the same key fit each other's condition, so neither is a
     mismatch for the other. Defaults to the condition itself.
-    `flip`: mirror every second picture, drawn at random, left to right.
+    `flip`: mirror every second picture, drawn at random, left to right; or (N,) bool, which ones may be mirrored.
     """
 
     images: np.ndarray | Tensor
     condition: Condition = None
     keys: Sequence[Hashable] | None = None
-    flip: bool = False
+    flip: bool | np.ndarray = False
     _codes: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +52,8 @@ class Pictures:
     def batch(self, rows: np.ndarray, random: np.random.Generator) -> Batch:
         """The pictures in `rows`, flipped and paired with mismatched conditions as `random` decides."""
         images = self.get(rows)
-        if self.flip:
-            mirrored = torch.from_numpy(random.random(len(rows)) < 0.5)
+        mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
+        if mirrored.any():
             images[mirrored] = images[mirrored].flip(-1)
         mismatched = None if self._codes is None else take(self.condition, self._others(rows, random))
         return Batch(images, take(self.condition, torch.from_numpy(rows)), mismatched)
@@ -63,6 +63,10 @@ class Pictures:
         if isinstance(self.images, Tensor):
             return self.images[rows].clone()
         return torch.from_numpy(np.array(self.images[rows]))
+
+    def _mirrors(self, rows: np.ndarray) -> np.ndarray:
+        """Which of `rows` may be mirrored: (len(rows),) bool."""
+        return self.flip[rows] if isinstance(self.flip, np.ndarray) else np.full(len(rows), self.flip)
 
     def _others(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
         """For each row a picture with a different key (any other picture when all keys are the same)."""

@@ -24,8 +24,13 @@ def _order(size: int, seed: int, epoch: int) -> np.ndarray:
 
 def rows_at(position: int, count: int, size: int, seed: int) -> np.ndarray:
     """Which pictures lie at `position` .. `position + count` of an endless run of shuffled passes over `size`."""
-    places = np.arange(position, position + count)
-    return np.array([_order(size, seed, int(place // size))[place % size] for place in places])
+    parts = []
+    while count > 0:
+        epoch, place = divmod(position, size)
+        part = _order(size, seed, epoch)[place : place + count]
+        parts.append(part)
+        position, count = position + len(part), count - len(part)
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
