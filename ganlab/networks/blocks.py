@@ -27,14 +27,12 @@ def image_side(shape: Sequence[int]) -> int:
     64
     """
     if len(shape) != 3:
-        raise UserError(f"`shape` must be (channels, side, side), got {tuple(shape)}: for points use ganlab.networks.mlp")
+        raise UserError(f"`shape` must be (channels, side, side), got {tuple(shape)}: ganlab.networks.mlp takes points")
     channels, *sides = shape
     if channels < 1 or sides[0] != sides[1] or sides[0] not in SIDES:
         fits = next((side for side in SIDES if side >= max(sides)), SIDES[-1])
         allowed = ", ".join(map(str, SIDES))
-        raise UserError(
-            f"`shape` must be (channels, side, side) with a side of {allowed}, got {tuple(shape)}: pass data.size={fits}"
-        )
+        raise UserError(f"`shape` must be square with a side of {allowed}, got {tuple(shape)}: pass data.size={fits}")
     return sides[0]
 
 
@@ -110,7 +108,7 @@ class BatchNorm(Normalization):
 
 
 class LayerNorm(Normalization):
-    """Each image normalized over channels and pixels: the one to use under a gradient penalty (Gulrajani et al. 2017)."""
+    """Each image normalized over channels and pixels: what a gradient penalty allows (Gulrajani et al. 2017)."""
 
     centers = False
 

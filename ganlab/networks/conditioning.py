@@ -6,6 +6,7 @@ Plain PyTorch. Text encoders have a file of their own; the discriminator's heads
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from ganlab.batch import Condition
 
 
 class ConditionEncoder(nn.Module, ABC):
-    """Turns N conditions of one kind into N vectors: forward(condition) -> (N, `dim`)."""
+    """Turns N conditions of one kind ("class" or "text") into N vectors: forward(condition) -> (N, `dim`)."""
 
+    kind: ClassVar[str]
     dim: int
 
     @abstractmethod
@@ -24,6 +26,8 @@ class ConditionEncoder(nn.Module, ABC):
 
 class ClassEmbedding(ConditionEncoder):
     """A learned vector a class, initialized from N(0, 1), the latent's own distribution."""
+
+    kind = "class"
 
     def __init__(self, classes: int, dim: int) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -39,8 +40,12 @@ class Generator(nn.Module):
         norm = normalization or BatchNorm()
         channels = widths(width, halvings(image_side(shape)), limit)[::-1]
         layers: list[nn.Module] = [nn.Unflatten(1, (code_dim, 1, 1))]
-        layers += [nn.ConvTranspose2d(code_dim, channels[0], SMALLEST, bias=not norm.centers), norm(channels[0]), nn.ReLU()]
-        for inputs, outputs in zip(channels, channels[1:]):
+        layers += [
+            nn.ConvTranspose2d(code_dim, channels[0], SMALLEST, bias=not norm.centers),
+            norm(channels[0]),
+            nn.ReLU(),
+        ]
+        for inputs, outputs in pairwise(channels):
             up = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
             layers += [up, norm(outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), nn.Tanh())
@@ -64,7 +69,7 @@ class Trunk(nn.Module):
         norm = normalization or BatchNorm()
         channels = widths(width, halvings(image_side(shape)), limit)
         layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(SLOPE)]
-        for inputs, outputs in zip(channels, channels[1:]):
+        for inputs, outputs in pairwise(channels):
             down = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
             layers += [down, norm(outputs), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers)

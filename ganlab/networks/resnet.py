@@ -1,4 +1,4 @@
-"""Residual generator and discriminator trunk for square images of side 16 to 256 (Miyato et al. 2018, Brock et al. 2019).
+"""Residual generator and trunk for square images of side 16 to 256 (Miyato et al. 2018, Brock et al. 2019).
 
 Plain PyTorch. The whole code steers the generator's normalization at every resolution; the trunk has none. Of a
 block's two convolutions only one works at the block's finer resolution, which is what makes them fit a processor.
@@ -79,7 +79,7 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         branch = self.conv1(F.relu(self.norm1(x, code)))
-        branch = self.conv2(F.relu(self.norm2(upsample(branch), code)))
+        branch = self.conv2(upsample(F.relu(self.norm2(branch, code))))  # repeating pixels changes no moments
         return branch + upsample(self.skip(x))
 
 

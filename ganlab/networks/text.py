@@ -1,27 +1,25 @@
 """Text encoders: a small one that learns with the generator, and any frozen sentence-transformers model.
 
-Plain PyTorch; sentence-transformers is imported only when a `SentenceEncoder` is made. Vocabularies are plain lists of
-words, so that a checkpoint can carry them.
+Plain PyTorch. Vocabularies are plain lists of words, so that a checkpoint can carry them.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_packed_sequence, pack_padded_sequence, pad_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
 from ganlab.batch import Condition
-from ganlab.errors import UserError
 from ganlab.networks.conditioning import ConditionEncoder
+from ganlab.networks.sentences import frozen_sentences
 
 WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
@@ -48,7 +46,7 @@ def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def pieces(word: str, buckets: int) -> tuple[int, ...]:
-    """Buckets that the word's character n-grams of 3 to 5 hash to, the word's ends included (Bojanowski et al. 2017)."""
+    """Buckets that the word's character n-grams of 3 to 5, its ends included, hash to (Bojanowski et al. 2017)."""
     marked = f"<{word}>" if word else ""
     grams = {marked[i : i + n] for n in (3, 4, 5) for i in range(len(marked) - n + 1)}
     return tuple(sorted(crc32(gram.encode()) % buckets for gram in grams))
@@ -80,11 +78,12 @@ class WordTable(nn.Module):
 class WordEncoder(ConditionEncoder):
     """Captions -> (N, dim), trained with the generator: word vectors read in both directions by a recurrent network.
 
-    The caption's vector is the largest value of each of its words' states (Conneau et al. 2017), which keeps the
-    order ("a red circle above a blue square"), then a linear layer, normalized to unit variance, the latent's scale.
-    `vocabulary`: the training captions' words. Only a caption's first `longest` words are read. A caption's vector
-    does not depend on its batch.
+    The two last states, which know the order ("a red circle above a blue square"), go through a linear layer and are
+    normalized to unit variance, the latent's scale. `vocabulary`: the training captions' words; `buckets`: vectors
+    that word pieces share. Only a caption's first `longest` words are read. Its vector does not depend on its batch.
     """
+
+    kind = "text"
 
     def __init__(
         self, vocabulary: Sequence[str], dim: int, width: int = 128, buckets: int = 4096, longest: int = 64
@@ -94,76 +93,27 @@ class WordEncoder(ConditionEncoder):
         self.dim, self.width, self.longest = dim, width, longest
         self.table = WordTable(self.vocabulary, width, buckets)
         self.reader = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
-        self.project = nn.Sequential(nn.Linear(width, dim), nn.LayerNorm(dim))
+        self.linear = nn.Linear(width, dim)
+        self.normalize = nn.LayerNorm(dim)
+
+    def forward(self, condition: Condition) -> Tensor:
+        _, last = self.reader(self._vectors(_captions(condition)))
+        return self.normalize(self.linear(last.transpose(0, 1).flatten(1)))
 
     def words(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """States (N, L, width) of the captions' words and a mask (N, L), true where there is a word.
+        """States (N, L, width) of the captions' words, and a mask (N, L) that is true where there is a word.
 
-        L is the longest caption's; an empty caption counts as one word that says nothing.
+        L is the longest caption's number of words; an empty caption counts as one word that says nothing.
         """
-        split = [tokenize(caption)[: self.longest] or [""] for caption in captions]
-        lengths = torch.tensor([len(words) for words in split])
-        vectors = self.table(list(chain.from_iterable(split))).split(lengths.tolist())
-        packed = pack_padded_sequence(pad_sequence(vectors, True), lengths, True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.reader(packed)[0], True)
+        states, lengths = pad_packed_sequence(self.reader(self._vectors(captions))[0], batch_first=True)
         mask = torch.arange(states.shape[1]) < lengths[:, None]
         return states, mask.to(states.device)
 
-    def forward(self, condition: Condition) -> Tensor:
-        states, mask = self.words(_captions(condition))
-        return self.project(states.masked_fill(~mask[:, :, None], -torch.inf).amax(dim=1))
-
-
-class FrozenSentences:
-    """A sentence-transformers model outside of any module's parameters, and the vectors it has given so far.
-
-    Copying it gives itself and pickling only its name, so averaged generators and checkpoints do not carry it.
-    It keeps the last `remember` captions' vectors, on the processor.
-    """
-
-    def __init__(self, model: str, remember: int = 100_000) -> None:
-        self.model, self.remember = model, remember
-        self._network = _load(model)
-        self._known: OrderedDict[str, Tensor] = OrderedDict()
-        self.dim = len(self(["a"], torch.device("cpu"))[0])
-
-    def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
-        """(N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
-        missing = [caption for caption in dict.fromkeys(captions) if caption not in self._known]
-        if missing:
-            found = self._network.encode(missing, device=str(device), convert_to_numpy=True, show_progress_bar=False)
-            vectors = torch.from_numpy(found).float()
-            self._known.update(zip(missing, vectors * vectors.shape[1] ** 0.5))
-        result = torch.stack([self._known[caption] for caption in captions]).to(device)
-        for caption in captions:
-            self._known.move_to_end(caption)
-        while len(self._known) > self.remember:
-            self._known.popitem(last=False)
-        return result
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenSentences:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return frozen_sentences, (self.model,)
-
-
-@lru_cache(maxsize=2)
-def frozen_sentences(model: str) -> FrozenSentences:
-    """The model of that name, loaded once a process: both players' encoders share it and its memory."""
-    return FrozenSentences(model)
-
-
-def _load(model: str) -> Any:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise UserError('`SentenceEncoder` needs sentence-transformers: pip install "ganlab[text]"') from error
-    try:
-        return SentenceTransformer(model).eval().requires_grad_(False)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"`model` must be a sentence-transformers name or folder, got {model}: {reason}") from error
+    def _vectors(self, captions: Sequence[str]) -> PackedSequence:
+        split = [tokenize(caption)[: self.longest] or [""] for caption in captions]
+        lengths = list(map(len, split))
+        vectors = self.table(list(chain.from_iterable(split)))
+        return pack_sequence(vectors.split(lengths), enforce_sorted=False)
 
 
 class SentenceEncoder(ConditionEncoder):
@@ -173,14 +123,18 @@ class SentenceEncoder(ConditionEncoder):
     in neither the parameters nor the state: the same arguments make the encoder again.
     """
 
+    kind = "text"
+
     def __init__(self, model: str, dim: int) -> None:
         super().__init__()
         self.dim = dim
         self.sentences = frozen_sentences(model)
-        self.project = nn.Sequential(nn.Linear(self.sentences.dim, dim), nn.LayerNorm(dim))
+        self.linear = nn.Linear(self.sentences.dim, dim)
+        self.normalize = nn.LayerNorm(dim)
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.project(self.sentences(_captions(condition), self.project[0].weight.device))
+        vectors = self.sentences(_captions(condition), self.linear.weight.device)
+        return self.normalize(self.linear(vectors))
 
 
 def _captions(condition: Condition) -> Sequence[str]:

@@ -1,5 +1,4 @@
 """The games, one final class a file."""
 
 from ganlab.variants.conditional import ConditionalGAN as ConditionalGAN
-from ganlab.variants.vanilla import Network as Network
 from ganlab.variants.vanilla import VanillaGAN as VanillaGAN

@@ -15,9 +15,11 @@ from ganlab.adversarial import AdversarialModule, Side, Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
+from ganlab.errors import UserError
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
-from ganlab.variants.vanilla import Network
 
 
 class ConditionalGenerator(nn.Module):
@@ -47,6 +49,15 @@ class ConditionalDiscriminator(nn.Module):
         return [self.head(features, self.encoder(condition)) for condition in conditions]
 
 
+def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
+    """`UserError` unless the encoder reads what the data has."""
+    if encoder.kind != spec.kind:
+        raise UserError(
+            f"`condition` reads a {encoder.kind}, and the data's condition is {spec.kind!r}: use condition=words for "
+            "captions, condition=classes for classes, or recipe=vanilla where there are neither"
+        )
+
+
 class ConditionalGAN(AdversarialModule):
     """Class or caption to image."""
 
@@ -55,8 +66,8 @@ class ConditionalGAN(AdversarialModule):
     def __init__(
         self,
         spec: DataSpec,
-        network: Network,
-        condition: Callable[[], nn.Module],
+        network: Architecture,
+        condition: Callable[[], ConditionEncoder],
         head: Callable[..., Head],
         objective: Objective,
         generator: Side,
@@ -65,6 +76,7 @@ class ConditionalGAN(AdversarialModule):
         latent_dim: int = 100,
     ) -> None:
         listener, reader = condition(), condition()
+        check_kind(listener, spec)
         trunk = network.discriminator(shape=spec.shape)
         super().__init__(
             spec,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -12,20 +9,9 @@ from ganlab.adversarial import AdversarialModule, Side, Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
+from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
-
-
-@dataclass(frozen=True)
-class Network:
-    """The architecture of the two players: each is called with what the data and the recipe decide.
-
-    `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
-    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s), and it says its `feature_shape`.
-    """
-
-    generator: Callable[..., nn.Module]
-    discriminator: Callable[..., nn.Module]
 
 
 class VanillaGAN(AdversarialModule):
@@ -34,7 +20,7 @@ class VanillaGAN(AdversarialModule):
     def __init__(
         self,
         spec: DataSpec,
-        network: Network,
+        network: Architecture,
         objective: Objective,
         generator: Side,
         discriminator: Side,

@@ -1,0 +1,20 @@
+"""A pair of networks that play against each other, before the data has said what shape they need. Plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to make the two players' networks.
+
+    `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
+    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s); it says its `feature_shape`.
+    """
+
+    generator: Callable[..., nn.Module]
+    discriminator: Callable[..., nn.Module]
