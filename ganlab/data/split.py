@@ -7,14 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ganlab.errors import UserError
-
-
-def check_fraction(held_out: float) -> None:
-    """Raise unless `held_out` is a fraction that leaves something to train on."""
-    if not 0 <= held_out < 1:
-        raise UserError(f"`held_out` must be a fraction from 0 up to, not including, 1, got {held_out}: pass 0.1")
-
 
 def place(name: str) -> float:
     """A fixed number in [0, 1) for a name, spread evenly over names."""

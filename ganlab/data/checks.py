@@ -1,0 +1,25 @@
+"""Settings that every source of pictures has, checked before anything slow begins."""
+
+from __future__ import annotations
+
+from ganlab.errors import UserError
+
+SIDES = range(8, 1025)  # below 8 nothing can be recognised; above 1024 no network here could be trained
+
+
+def check_size(size: int) -> None:
+    """Raise unless `size` can be a picture's side in pixels. Networks that need a power of two say so themselves."""
+    if size not in SIDES:
+        raise UserError(f"`size` must be a whole number of pixels from 8 to 1024, got {size!r}: pass data.size=64")
+
+
+def check_fraction(held_out: float) -> None:
+    """Raise unless `held_out` is a fraction that leaves something to train on."""
+    if not 0 <= held_out < 1:
+        raise UserError(f"`held_out` must be a fraction, 0 <= held_out < 1, got {held_out}: pass data.held_out=0.1")
+
+
+def check_channels(channels: int) -> None:
+    """Raise unless `channels` is 1 (grey) or 3 (RGB)."""
+    if channels not in (1, 3):
+        raise UserError(f"`channels` must be 1 (grey) or 3 (colour), got {channels!r}: pass data.channels=3")
