@@ -26,12 +26,14 @@ class Pictures:
     `keys`: what each picture shows; two pictures with the same key fit each other's condition, so neither is a
     mismatch for the other. Defaults to the condition itself.
     `flip`: mirror every second picture, drawn at random, left to right; or (N,) bool, which ones may be mirrored.
+    `wordings`: all captions of each picture where there are several; a batch says one of them, drawn at random.
     """
 
     images: np.ndarray | Tensor
     condition: Condition = None
     keys: Sequence[Hashable] | None = None
     flip: bool | np.ndarray = False
+    wordings: Sequence[Sequence[str]] | None = None
     _codes: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,8 +57,19 @@ class Pictures:
         mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
         if mirrored.any():
             images[mirrored] = images[mirrored].flip(-1)
-        mismatched = None if self._codes is None else take(self.condition, self._others(rows, random))
-        return Batch(images, take(self.condition, torch.from_numpy(rows)), mismatched)
+        if self._codes is None:
+            return Batch(images)
+        return Batch(images, self._say(rows, random), self._misfits(rows, random))
+
+    def part(self, rows: slice, flip: bool = False) -> Pictures:
+        """The pictures in `rows` as a set of their own; images are not copied."""
+        keys = None if self.keys is None else self.keys[rows]
+        wordings = None if self.wordings is None else self.wordings[rows]
+        return Pictures(self.images[rows], take(self.condition, rows), keys, flip, wordings)
+
+    def all_wordings(self) -> Sequence[Sequence[str]]:
+        """Every caption of every picture; for captioned pictures only."""
+        return self.wordings if self.wordings is not None else [[caption] for caption in _captions(self.condition)]
 
     def get(self, rows: np.ndarray | slice) -> Tensor:
         """Images as stored, copied out: (len(rows), C, H, W) uint8 or points."""
@@ -68,7 +81,30 @@ class Pictures:
         """Which of `rows` may be mirrored: (len(rows),) bool."""
         return self.flip[rows] if isinstance(self.flip, np.ndarray) else np.full(len(rows), self.flip)
 
-    def _others(self, rows: np.ndarray, random: np.random.Generator) -> Tensor:
+    def _say(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
+        """What the pictures in `rows` show, in one wording of each."""
+        if self.wordings is None:
+            return take(self.condition, torch.from_numpy(rows))
+        wordings = [self.wordings[row] for row in rows]
+        return [said[int(random.integers(len(said)))] for said in wordings]
+
+    def _misfits(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
+        """For each row what some other picture shows and this one does not, whichever of its wordings is taken."""
+        said = self._say(self._others(rows, random), random)
+        if self.wordings is None or not isinstance(said, list):
+            return said
+        return [self._unlike(caption, row, random) for caption, row in zip(said, rows, strict=True)]
+
+    def _unlike(self, caption: str, row: int, random: np.random.Generator) -> str:
+        """`caption`, or another one in its place as long as it is also said of the picture in `row`."""
+        assert self.wordings is not None
+        for _ in range(ATTEMPTS):
+            if caption not in self.wordings[row]:
+                break
+            caption = _captions(self._say(self._others(np.array([row]), random), random))[0]
+        return caption
+
+    def _others(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """For each row a picture with a different key (any other picture when all keys are the same)."""
         codes = self._codes
         assert codes is not None
@@ -81,7 +117,12 @@ class Pictures:
         for i in np.flatnonzero(codes[others] == codes[rows]):
             different = np.flatnonzero(codes != codes[rows[i]])
             others[i] = random.choice(different) if len(different) else others[i]
-        return torch.from_numpy(others)
+        return others
+
+
+def _captions(condition: Condition) -> list[str]:
+    assert isinstance(condition, list)
+    return condition
 
 
 def _plain(condition: Condition) -> Sequence[Hashable]:

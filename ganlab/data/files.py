@@ -1,0 +1,114 @@
+"""The pictures in a folder: found, put in order, and decoded once into one memory mapped array of the cache.
+
+Knows files and folders only: what is said of a picture is in captions.py, how one is decoded in decode.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning.utilities import rank_zero_warn
+
+from ganlab.data.cache import cached_path, digest
+from ganlab.data.captions import some
+from ganlab.data.decode import SUFFIXES, Form, decode
+from ganlab.data.progress import progress
+from ganlab.data.split import place
+from ganlab.errors import UserError
+
+TRAINING = frozenset({"train", "training"})
+REFERENCE = frozenset({"test", "val", "valid", "validation"})
+
+
+def find_pictures(root: Path) -> list[str]:
+    """Paths of all pictures under `root`, relative to it, sorted, with forward slashes; hidden ones left out."""
+    if not root.is_dir():
+        raise UserError(f"`root` must be a folder of pictures, got {root}, which is not there: pass data.root=FOLDER")
+    found = sorted(_walk(root))
+    if not found:
+        kinds = " ".join(sorted(SUFFIXES))
+        raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none")
+    return found
+
+
+def _walk(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield path.relative_to(root).as_posix()
+
+
+class Split:
+    """Who is held out: what lies in `test/` where `train/` and `test/` are all there is, else a fraction by name."""
+
+    def __init__(self, files: Sequence[str], fraction: float) -> None:
+        tops = {_folders(file)[0].lower() if _folders(file) else "" for file in files}
+        self.given = tops <= TRAINING | REFERENCE and bool(tops & TRAINING) and bool(tops & REFERENCE)
+        self.fraction = fraction
+
+    def held_out(self, file: str) -> bool:
+        return file.split("/")[0].lower() in REFERENCE if self.given else place(file) < self.fraction
+
+    def label(self, file: str) -> str:
+        """The class a file's folder says; "" where it lies in none."""
+        return next(iter(_folders(file)[int(self.given) :]), "")
+
+    def order(self, files: Sequence[str]) -> list[str]:
+        """Held-out files first: both splits are then slices of one array, and neither needs copying."""
+        return sorted(files, key=lambda file: (not self.held_out(file), place(file)))
+
+    def border(self, files: Sequence[str]) -> int:
+        """How many of the files in order are held out: one at least where any should be, leaving two to train on."""
+        held = sum(map(self.held_out, files))
+        return held if self.given or self.fraction == 0 else min(max(held, 1), max(len(files) - 2, 0))
+
+
+def _folders(file: str) -> list[str]:
+    return file.split("/")[:-1]
+
+
+def decode_all(root: Path, files: Sequence[str], form: Form) -> tuple[np.ndarray, list[str]]:
+    """All pictures that can be decoded, memory mapped, (N, C, size, size) uint8, and their names, in order.
+
+    From the cache where the same files have been decoded alike. Warns once of all that are broken.
+    """
+    stats = [(root / file).stat() for file in files]
+    facts = [form.facts(), [(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, stats, strict=True)]]
+    name = f"folder-{form.size}-{digest(str(root.resolve()), facts)}"
+    folder = cached_path(name, lambda part: _decode_into(part, root, files, form))
+    broken = json.loads((folder / "broken.json").read_text(encoding="utf-8"))
+    if broken:
+        reasons = [f"{file} ({reason})" for file, reason in broken.items()]
+        rank_zero_warn(f"{len(broken)} of {len(files)} files in {root} are broken and left out: {some(reasons)}")
+    good = [file for file in files if file not in broken]
+    return np.load(folder / "images.npy", mmap_mode="r")[: len(good)], good
+
+
+def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form) -> None:
+    """Straight into a memory map: a folder larger than the memory is no trouble."""
+    folder.mkdir()
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(files), *form.shape))
+
+    def one(row: int) -> str | None:
+        try:
+            images[row] = decode(root / files[row], form)
+        except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
+            return " ".join(str(error).split()) or type(error).__name__
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        faults = list(progress(pool.map(one, range(len(files))), len(files), f"decoding {root}:"))
+    broken = {file: fault for file, fault in zip(files, faults, strict=True) if fault}
+    if len(broken) == len(files):
+        raise UserError(f"`root` has no picture that can be read: {some([f'{k} ({v})' for k, v in broken.items()])}")
+    for new, old in enumerate(row for row, fault in enumerate(faults) if fault is None):
+        if new != old:
+            images[new] = images[old]  # close the gaps, so that what is left can be sliced
+    (folder / "broken.json").write_text(json.dumps(broken), encoding="utf-8")

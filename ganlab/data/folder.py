@@ -1,0 +1,96 @@
+"""Any folder of pictures: with its captions where it has some, else with its subfolders as classes, else as it is.
+
+Puts together what files.py finds and decodes and what captions.py reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from pytorch_lightning.utilities import rank_zero_warn
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.captions import Captions, read_captions, some
+from ganlab.data.checks import check_channels, check_fraction, check_size
+from ganlab.data.decode import Form
+from ganlab.data.files import Split, decode_all, find_pictures
+from ganlab.data.pictures import Pictures
+
+PROMPTS = 12  # captions shown by default: one grid
+
+
+def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
+    """The subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
+    names = {split.label(file) for file in files}
+    if "" in names and len(names) > 2:
+        loose = [file for file in files if not split.label(file)]
+        rank_zero_warn(f"subfolders are not taken as classes: {len(loose)} pictures lie in none: {some(loose)}")
+    return tuple(sorted(names)) if len(names) > 1 and "" not in names else ()
+
+
+class FolderData(GanData):
+    """The pictures under `root`, at `size` x `size`; with captions, classes (two subfolders or more) or neither.
+
+    `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
+    reference, unless the pictures lie in `train/` and `test/`. `flip`: mirror at random.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        size: int = 64,
+        crop: bool = True,
+        channels: int = 3,
+        held_out: float = 0.1,
+        flip: bool = False,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(workers, seed)
+        check_size(size)
+        check_channels(channels)
+        check_fraction(held_out)
+        self.root, self.form = Path(root).expanduser(), Form(size, crop, channels)
+        self.held_out, self.flip = held_out, flip
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        found = find_pictures(self.root)
+        captions = read_captions(self.root, found)
+        split = Split(found, self.held_out)
+        wanted = split.order([file for file in found if file in captions or not captions])
+        images, files = decode_all(self.root, wanted, self.form)
+        classes = () if captions else class_names(split, files)
+        pictures = _captioned(images, files, captions) if captions else _classified(images, files, split, classes)
+        border = split.border(files)
+        train = pictures.part(slice(border, None), self.flip)
+        reference = pictures.part(slice(border)) if border else train
+        return train, reference, _spec(train, classes)
+
+
+def _captioned(images: np.ndarray, files: Sequence[str], captions: Captions) -> Pictures:
+    found = [captions[file] for file in files]
+    return Pictures(images, [first for first, *_ in found], wordings=found if max(map(len, found)) > 1 else None)
+
+
+def _classified(images: np.ndarray, files: Sequence[str], split: Split, classes: Sequence[str]) -> Pictures:
+    numbers = {name: number for number, name in enumerate(classes)}
+    return Pictures(images, torch.tensor([numbers[split.label(file)] for file in files]) if classes else None)
+
+
+def _spec(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
+    if isinstance(train.condition, list):
+        return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=_prompts(train.condition))
+    return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
+
+
+def _vocabulary(train: Pictures) -> tuple[str, ...]:
+    from ganlab.networks.text import vocabulary
+
+    return tuple(vocabulary(caption for wordings in train.all_wordings() for caption in wordings))
+
+
+def _prompts(captions: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(captions))[:PROMPTS]
