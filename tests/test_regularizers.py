@@ -1,0 +1,142 @@
+"""Penalties, exactly, on discriminators whose gradient is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganlab.batch import Condition
+from ganlab.regularizers import (
+    R1,
+    R2,
+    GradientPenalty,
+    OneSidedGradientPenalty,
+    Regularizer,
+    squared_gradient_norm,
+)
+
+SHAPE = (3, 4, 4)
+
+
+class Linear(nn.Module):
+    """D(x) = w . x, so the gradient is w everywhere."""
+
+    def __init__(self, norm: float) -> None:
+        super().__init__()
+        weight = torch.randn(SHAPE, generator=torch.Generator().manual_seed(0))
+        self.weight = nn.Parameter(weight * norm / weight.norm())
+
+    def forward(self, images: Tensor, condition: Condition) -> Tensor:
+        return (images * self.weight).flatten(1).sum(1)
+
+
+def pictures(count: int = 6, seed: int = 1) -> tuple[Tensor, Tensor]:
+    return torch.randn(2, count, *SHAPE, generator=torch.Generator().manual_seed(seed)).unbind()  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
+def test_linear_discriminator(norm: float) -> None:
+    """R1 = R2 = gamma / 2 ||w||^2, GP = lambda (||w|| - 1)^2, one-sided lambda max(0, ||w|| - 1)^2: for every sample."""
+    expected = {
+        R1: 10 / 2 * norm**2,
+        R2: 10 / 2 * norm**2,
+        GradientPenalty: 10 * (norm - 1) ** 2,
+        OneSidedGradientPenalty: 10 * max(0.0, norm - 1) ** 2,
+    }
+    for kind, value in expected.items():
+        penalty = kind(weight=10.0)(Linear(norm), *pictures(), None)
+        torch.testing.assert_close(penalty, torch.full((6,), value), rtol=1e-5, atol=1e-5)
+
+
+def test_the_norm_is_over_the_whole_image() -> None:
+    """w = 1 everywhere: ||w|| = sqrt(48). Norms per pixel would be sqrt(3), over the batch sqrt(6 x 48)."""
+    critic = Linear(48**0.5)
+    critic.weight.data.fill_(1.0)
+    torch.testing.assert_close(squared_gradient_norm(critic, pictures()[0], None), torch.full((6,), 48.0))
+
+
+def quadratic(images: Tensor, condition: Condition) -> Tensor:
+    """D(x) = ||x||^2 / 2, whose gradient at x is x."""
+    return images.flatten(1).square().sum(1) / 2
+
+
+def test_r1_looks_at_reals_and_r2_at_generated() -> None:
+    real, fake = pictures()
+    torch.testing.assert_close(R1(2.0)(quadratic, real, fake, None), real.flatten(1).square().sum(1))
+    torch.testing.assert_close(R2(2.0)(quadratic, real, fake, None), fake.flatten(1).square().sum(1))
+
+
+def test_penalty_points_lie_on_lines_between_real_and_generated() -> None:
+    """Real 0, generated 1: all pixels of a point have the same share, and samples have different ones."""
+    seen: list[Tensor] = []
+
+    def critic(images: Tensor, condition: Condition) -> Tensor:
+        seen.append(images.detach())
+        return quadratic(images, condition)
+
+    GradientPenalty(1.0)(critic, torch.zeros(64, *SHAPE), torch.ones(64, *SHAPE), None)
+    shares = seen[0].flatten(1)
+    assert torch.equal(shares, shares[:, :1].expand_as(shares))
+    assert shares[:, 0].unique().numel() == 64
+    assert 0.35 < shares[:, 0].mean() < 0.65
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+
+
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, OneSidedGradientPenalty])
+def test_penalties_train_the_discriminator(kind: type[Regularizer]) -> None:
+    """A step against the penalty alone shrinks a slope of 3: its gradient with respect to w is along w.
+
+    R1 at weight 1: d/dw ||w||^2 / 2 = w. The gradient penalties: 2 (||w|| - 1) w / ||w||.
+    """
+    critic = Linear(3.0)
+    kind(1.0)(critic, *pictures(), None).mean().backward()
+    expected = critic.weight if kind in (R1, R2) else 4 * critic.weight / 3
+    torch.testing.assert_close(critic.weight.grad, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [GradientPenalty, OneSidedGradientPenalty])
+def test_a_flat_discriminator_has_a_finite_penalty(kind: type[Regularizer]) -> None:
+    critic = Linear(1.0)
+    critic.weight.data.zero_()
+    kind(1.0)(critic, *pictures(), None).mean().backward()
+    assert critic.weight.grad is not None
+    assert torch.isfinite(critic.weight.grad).all()
+
+
+def test_penalties_do_not_reach_the_images() -> None:
+    real, fake = (picture.requires_grad_() for picture in pictures())
+    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty):
+        kind(1.0)(Linear(3.0), real, fake, None).sum().backward()
+    assert real.grad is None
+    assert fake.grad is None
+
+
+def test_penalties_work_where_gradients_are_off() -> None:
+    with torch.no_grad():
+        penalty = R1(2.0)(Linear(2.0), *pictures(), None)
+    torch.testing.assert_close(penalty, torch.full((6,), 4.0))
+
+
+@pytest.mark.parametrize("every", [1, 4, 16])
+def test_a_lazy_penalty_is_rare_and_heavy(every: int) -> None:
+    """Over `every` iterations its sum is that of the eager one."""
+    lazy = R1(2.0, every=every)
+    eager = R1(2.0)(Linear(3.0), *pictures(), None)
+    assert [i for i in range(32) if lazy.due(i)] == list(range(0, 32, every))
+    torch.testing.assert_close(lazy(Linear(3.0), *pictures(), None), every * eager)
+
+
+def test_half_precision_generated_pictures() -> None:
+    real, fake = pictures()
+    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty):
+        penalty = kind(1.0)(lambda images, _: (images.float() * 2).flatten(1).sum(1), real, fake.bfloat16(), None)
+        assert penalty.dtype == torch.float32
+        assert penalty.shape == (6,)
+
+
+@pytest.mark.parametrize(("weight", "every"), [(-1.0, 1), (1.0, 0)])
+def test_impossible_settings(weight: float, every: int) -> None:
+    with pytest.raises(ValueError, match="`weight`"):
+        R1(weight, every)
