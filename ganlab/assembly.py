@@ -1,0 +1,100 @@
+"""A checked recipe -> the objects of a run. Each component is asked for by the name of the variant's parameter.
+
+A variant's constructor says what it needs (`network`, `objective`, `head`, ...); the recipe has a node of that name.
+What only the data can say (the captions' words, the number of classes) goes to whatever component asks for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.data.base import DataSpec, GanData
+from ganlab.errors import UserError
+from ganlab.recipe import build, locate
+from ganlab.strategies import TwoPlayerStrategy
+
+Recipe = Mapping[str, Any]
+
+
+def make_data(recipe: Recipe) -> GanData:
+    """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
+    data: GanData = build(recipe["data"])
+    data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
+    data.setup()
+    return data
+
+
+def make_module(recipe: Recipe, spec: DataSpec) -> AdversarialModule:
+    """The variant with every component it asks for. `UserError` if the recipe lacks one."""
+    variant = locate(recipe["variant"]["_target_"])
+    wanted = [name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]]
+    parts = {name: _component(recipe[name], spec) for name in wanted if recipe.get(name) is not None}
+    for name in wanted:
+        if name not in parts and inspect.signature(variant).parameters[name].default is inspect.Parameter.empty:
+            raise UserError(f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults")
+    module: AdversarialModule = build(recipe["variant"], spec=spec, **parts)
+    module.recipe = dict(recipe)
+    return module
+
+
+def _component(node: Any, spec: DataSpec) -> Any:
+    if not (isinstance(node, Mapping) and "_target_" in node):
+        return node
+    facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes)}
+    asked = inspect.signature(locate(node["_target_"])).parameters
+    return build(node, **{name: fact for name, fact in facts.items() if name in asked})
+
+
+def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
+    """Lightning's Trainer with the recipe's callbacks and loggers, and the two-player strategy for several devices."""
+    callbacks = [build(node) for node in recipe["callbacks"].values() if node]
+    loggers = [build(node, folder=folder, recipe=dict(recipe)) for node in recipe["logger"].values() if node]
+    settings = {
+        "callbacks": callbacks,
+        "logger": loggers,
+        "default_root_dir": folder,
+        "enable_checkpointing": False,  # ganlab.callbacks.checkpoints keeps last and best
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,  # the stream knows its rank
+        "strategy": _strategy(recipe["trainer"]),
+    }
+    trainer: pl.Trainer = build({**recipe["trainer"], **_plain(settings)}, **settings)
+    return trainer
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that ganlab decides replace whatever the recipe's trainer node says of them."""
+    return {name: None for name in settings}
+
+
+def _strategy(trainer: Mapping[str, Any]) -> Any:
+    """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
+    strategy = trainer.get("strategy", "auto")
+    several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
+    if strategy in ("auto", "ddp") and several:
+        return TwoPlayerStrategy()
+    if strategy != "auto" and several:
+        raise UserError(f"`trainer.strategy` must be auto or ddp with several devices, got {strategy!r}")
+    return strategy
+
+
+def _devices(trainer: Mapping[str, Any]) -> int:
+    """How many devices `trainer.devices` asks for: a number, a list, a string of either, or all there are."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, str) and devices.strip().lstrip("-").isdigit():
+        devices = int(devices)
+    if isinstance(devices, str) and "," in devices:
+        devices = [part for part in devices.split(",") if part.strip()]
+    if isinstance(devices, int) and devices >= 0:
+        return devices
+    if devices in ("auto", -1):
+        return max(1, torch.cuda.device_count()) if trainer.get("accelerator", "auto") != "cpu" else 1
+    return len(devices)

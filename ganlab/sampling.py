@@ -1,0 +1,31 @@
+"""Drawing from a trained model: one seed a picture, so that picture 7 is picture 7 whatever the batch. Plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.batch import Condition, take, to_uint8
+
+BATCH = 64
+
+
+def latents(module: AdversarialModule, seeds: Sequence[int]) -> Tensor:
+    """(len(seeds), latent_dim): row i depends on seeds[i] alone."""
+    rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.cat(rows)
+
+
+def draw(module: AdversarialModule, condition: Condition, seeds: Sequence[int]) -> Iterator[Tensor]:
+    """Pictures for the seeds in order, a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
+    for start in range(0, len(seeds), BATCH):
+        rows = slice(start, start + BATCH)
+        images = module.sample(latents(module, seeds[rows]), _on(module, take(condition, rows))).cpu()
+        yield to_uint8(images) if images.dim() == 4 else images
+
+
+def _on(module: AdversarialModule, condition: Condition) -> Condition:
+    return condition.to(module.device) if isinstance(condition, Tensor) else condition

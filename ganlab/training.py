@@ -1,0 +1,101 @@
+"""One run from its recipe to its summary: the body of `ganlab.fit`, for scripts and notebooks too."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.assembly import Recipe, make_data, make_module, make_trainer
+from ganlab.errors import UserError
+from ganlab.recipe import to_yaml
+from ganlab.run import RunFolder, find_last
+
+MEASURED = ("quality/", "collapse/", "held_out/", "match/", "modes/")
+"""Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
+
+
+def train(recipe: Recipe) -> Path:
+    """Train as the recipe says, and return the run's folder."""
+    _quiet_lightning()
+    started = time.monotonic()
+    folder = RunFolder.start(recipe)
+    pl.seed_everything(recipe["seed"], verbose=False)
+    data = make_data(recipe)
+    module = make_module(recipe, data.spec)
+    trainer = make_trainer(recipe, folder.path)
+    if trainer.is_global_zero:
+        folder.write_recipe(to_yaml(recipe))
+    checkpoint = _resumed(recipe, trainer)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.is_global_zero:
+        summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
+        folder.write_summary(summary)
+        _show(folder, summary, data.spec.kind)
+    return folder.path
+
+
+def summarize(
+    recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: AdversarialModule, seconds: float
+) -> dict[str, Any]:
+    """What `summary.json` holds: counts, seconds of this session, the last value of everything measured."""
+    metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
+    return {
+        "recipe": recipe["recipe"],
+        "iterations": module.iteration,
+        "images_seen": module.images_seen,
+        "seconds": round(seconds, 1),
+        "metrics": metrics,
+        "checkpoint": str(folder.checkpoint()),
+    }
+
+
+def _resumed(recipe: Recipe, trainer: pl.Trainer) -> Path | None:
+    """The checkpoint to go on from. `UserError` if it is already where `trainer.max_steps` ends."""
+    if not recipe.get("resume"):
+        return None
+    from ganlab.checkpoints import read_checkpoint
+
+    checkpoint = find_last(recipe["resume"])
+    done = read_checkpoint(checkpoint)["ganlab"]["iteration"]
+    if 0 <= trainer.max_steps <= done:
+        raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
+    return checkpoint
+
+
+def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
+    """The closing words: what was measured, where the pictures are, what to type next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    table = Table("measured", "value", title=f"{summary['recipe']}: {summary['iterations']} iterations, "
+                  f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s")
+    for name, value in summary["metrics"].items():
+        table.add_row(name, f"{value:.4g}")
+    console.print(table)
+    told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
+    console.print(f"pictures   {folder.samples}", highlight=False)
+    console.print(f"sample     python -m ganlab.sample checkpoint={folder.path}{told} count=16", highlight=False, markup=False)
+    console.print(f"evaluate   python -m ganlab.evaluate checkpoint={folder.path}", highlight=False)
+    console.print(f"resume     python -m ganlab.fit resume={folder.path} "
+                  f"trainer.max_steps={2 * summary['iterations']}", highlight=False)
+
+
+def _quiet_lightning() -> None:
+    """Lightning's advice that does not apply to a game of two players, with the reason for each."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        r"Found \d+ module\(s\) in eval mode",  # the average: it never trains
+        r".*does not have many workers",  # the pictures are in memory: there is nothing to wait for
+        r"You're resuming from a checkpoint that ended before the epoch ended",  # the stream knows its place
+        r".*isinstance\(treespec, LeafSpec\)",  # inside Lightning
+    ):
+        warnings.filterwarnings("ignore", message)
