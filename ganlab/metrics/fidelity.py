@@ -1,0 +1,132 @@
+"""How like real pictures generated ones are: Fréchet, kernel, Inception score, precision, recall, density, coverage.
+
+Functions on features (N, D) and logits (N, K); which network made them is the caller's business and part of a
+result's protocol.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganlab.metrics.moments import Gaussian, Moments, frechet_distance, frechet_distance_of_sets, precise
+
+__all__ = [
+    "Gaussian",
+    "Manifold",
+    "Moments",
+    "frechet_distance",
+    "frechet_distance_of_sets",
+    "inception_score",
+    "kernel_distance",
+    "kid",
+    "manifold",
+    "neighbour_distances",
+]
+
+CHUNK = 1024  # rows of a distance matrix held at once
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(x.y / D + 1)^3 (Bińkowski et al. 2018, section 4)."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def kernel_distance(real: Tensor, fake: Tensor) -> float:
+    """Unbiased squared MMD with the cubic kernel (Bińkowski et al. 2018): negative about half the time if P = Q.
+
+    Features (M, D) and (N, D), at least two of each; float64 inside.
+    """
+    x, y = precise(real), precise(fake)
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"the kernel distance needs at least 2 samples of each kind, got {len(x)} and {len(y)}")
+    within = [(_kernel(z, z).sum() - _kernel_diagonal(z).sum()) / (len(z) * (len(z) - 1)) for z in (x, y)]
+    return float(within[0] + within[1] - 2 * _kernel(x, y).mean())
+
+
+def _kernel_diagonal(x: Tensor) -> Tensor:
+    return (x.square().sum(1) / x.shape[1] + 1) ** 3
+
+
+def kid(
+    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, generator: torch.Generator | None = None
+) -> tuple[float, float]:
+    """Mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
+
+    `ValueError` when there are fewer samples than `subset_size`.
+    """
+    if min(len(real), len(fake)) < subset_size:
+        raise ValueError(f"`subset_size` must be at most {min(len(real), len(fake))}, the samples there are")
+    draws = torch.tensor(
+        [
+            kernel_distance(_some(real, subset_size, generator), _some(fake, subset_size, generator))
+            for _ in range(subsets)
+        ],
+        dtype=torch.float64,
+    )
+    return float(draws.mean()), float(draws.std(correction=0))
+
+
+def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    return x[torch.randperm(len(x), generator=generator)[:count].to(x.device)]
+
+
+def inception_score(logits: Tensor, splits: int = 10, generator: torch.Generator | None = None) -> tuple[float, float]:
+    """exp E KL(p(y|x) || p(y)) (Salimans et al. 2016): mean and standard deviation (over `splits`) of the parts.
+
+    `logits` (N, K), shuffled by `generator` before they are split when there is one. Between 1 and K.
+    """
+    if len(logits) < splits:
+        raise ValueError(f"`splits` must be at most {len(logits)}, the samples there are, got {splits}")
+    rows = logits if generator is None else _some(logits, len(logits), generator)
+    scores = torch.stack([_score(precise(part).log_softmax(1)) for part in rows.tensor_split(splits)])
+    return float(scores.mean()), float(scores.std(correction=0))
+
+
+def _score(log_p: Tensor) -> Tensor:
+    log_mean = log_p.logsumexp(0) - torch.tensor(float(len(log_p))).log()
+    return (log_p.exp() * (log_p - log_mean)).sum(1).mean().exp()
+
+
+class Manifold(NamedTuple):
+    """Precision, recall, density, coverage."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def neighbour_distances(features: Tensor, k: int) -> Tensor:
+    """(N,) float64: each sample's distance to its k-th nearest other sample."""
+    if not 1 <= k < len(features):
+        raise ValueError(f"`k` must be between 1 and {len(features) - 1}, the other samples there are, got {k}")
+    x = precise(features)
+    return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in x.split(CHUNK)])
+
+
+def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
+    """Four numbers from balls that reach to each sample's k-th nearest neighbour of its own kind.
+
+    Precision: the fraction of fakes within (distance <= radius) some real's ball; recall: of reals within some fake's
+    ball (Kynkäänniemi et al. 2019, there k = 3). Density: reals' balls around a fake (distance < radius), over k;
+    coverage: the fraction of reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density
+    averages 1 and coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then NOT 1. One row block
+    of distances is held at a time.
+    """
+    x, y = precise(real), precise(fake)
+    radius_real, radius_fake = neighbour_distances(x, k), neighbour_distances(y, k)
+    hit = torch.zeros(len(y), dtype=torch.bool, device=y.device)
+    balls = torch.zeros(len(y), dtype=torch.int64, device=y.device)
+    recalled, covered = [], []
+    for rows, radius in zip(x.split(CHUNK), radius_real.split(CHUNK), strict=True):
+        distances = torch.cdist(rows, y)
+        within = distances < radius[:, None]
+        hit |= (distances <= radius[:, None]).any(0)
+        balls += within.sum(0)
+        covered.append(within.any(1))
+        recalled.append((distances <= radius_fake).any(1))
+    parts = (hit.double(), torch.cat(recalled).double(), balls / k, torch.cat(covered).double())
+    return Manifold(*(part.mean().item() for part in parts))
