@@ -1,0 +1,108 @@
+"""What can be chosen: the recipes and the groups of choices beside them, read from folders of YAML files.
+
+Only reads; knows nothing of Hydra, nor what a recipe's settings mean.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ganlab.errors import UserError
+
+HIDDEN = ("base",)
+"""What recipes start from, not one of them."""
+
+
+def recipe_folder() -> Path:
+    """The recipes that come with ganlab: inside the package once installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The recipes and groups of some folders; the first folder that has a name wins."""
+
+    folders: tuple[Path, ...]
+
+    def recipes(self) -> dict[str, str]:
+        """Every recipe's name with the comment on its first line."""
+        files = {path.stem: path for folder in reversed(self.folders) for path in folder.glob("*.yaml")}
+        return {name: headline(files[name]) for name in sorted(files) if name not in HIDDEN and name[0] not in "._"}
+
+    def groups(self) -> dict[str, list[str]]:
+        """Every group's name, nested ones with a slash, with its choices."""
+        found: dict[str, set[str]] = {}
+        for folder in self.folders:
+            for path in folder.rglob("*.yaml"):
+                found.setdefault(path.parent.relative_to(folder).as_posix(), set()).add(path.stem)
+        return {name: sorted(choices) for name, choices in sorted(found.items()) if name != "."}
+
+    def chosen_groups(self, recipe: str) -> set[str]:
+        """The groups that a recipe's defaults list chooses from, those of the recipes that it starts from included."""
+        files = [folder / f"{recipe.removesuffix('.yaml')}.yaml" for folder in self.folders]
+        file = next((file for file in files if file.is_file()), None)
+        found: set[str] = set()
+        for entry in read_yaml(file).get("defaults", []) if file else []:
+            if isinstance(entry, Mapping):
+                found |= {str(key).split()[-1].partition("@")[0] for key in entry}
+            elif entry != "_self_":
+                found |= self.chosen_groups(str(entry))
+        return found
+
+
+def catalog(*extra: str | Path) -> Catalog:
+    """ganlab's own recipes, and those of the user's folders, which come after."""
+    return Catalog((recipe_folder(), *(Path(folder) for folder in extra)))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A file's settings. Raises `UserError` if it is not YAML of that form."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} must hold settings `key: value`, got {type(values).__name__}")
+    return values
+
+
+@cache
+def base_recipe() -> dict[str, Any]:
+    """What every recipe starts from, interpolations unresolved."""
+    return {key: value for key, value in read_yaml(recipe_folder() / "base.yaml").items() if key != "defaults"}
+
+
+def headline(path: Path) -> str:
+    """The comment on a file's first line, without its sign; empty where there is none."""
+    with path.open(encoding="utf-8") as file:
+        first = file.readline().strip()
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The word most like `word`, or an empty string when none is like it.
+
+    >>> nearest("devcies", ["devices", "strategy"])
+    'devices'
+    """
+    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)), "")
+
+
+def suggestion(word: str, words: Sequence[str], prefix: str = "") -> str:
+    """The end of a message about a wrong word: the nearest right one, and what there is.
+
+    >>> suggestion("hinj", ["hinge", "minimax"], "objective=")
+    'did you mean `objective=hinge`? (there are hinge, minimax)'
+    """
+    right = nearest(word, words)
+    everything = ", ".join(words) if words else "none"
+    return f"did you mean `{prefix}{right}`? (there are {everything})" if right else f"there are {everything}"

@@ -1,0 +1,67 @@
+"""`python -m ganlab.evaluate`: how good a checkpoint's pictures are, or a folder's against another."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from ganlab import cli
+from ganlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What can be said on the command line of evaluate."""
+
+    checkpoint: str | None = cli.setting(
+        None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
+    )
+    generated: str | None = cli.setting(None, "instead: a folder of generated pictures")
+    reference: str | None = cli.setting(None, "with generated: a folder of real pictures")
+    metrics: list[str] = cli.setting(
+        ["fid", "kid", "precision", "recall"], "what to measure [fid, kid, precision, recall]"
+    )
+    count: int = cli.setting(1000, "pictures of each kind")
+    seed: int = cli.setting(0, "of the generated pictures")
+    out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
+    allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
+
+
+HELP = f"""\
+Measure pictures: python -m ganlab.evaluate checkpoint=RUN | generated=FOLDER reference=FOLDER [setting=VALUE ...]
+
+Settings
+{cli.settings_table(EvaluateSettings)}
+
+Examples
+  python -m ganlab.evaluate checkpoint=runs/cgan_text2img/0 metrics=[fid,kid,precision,recall] out=numbers.json
+  python -m ganlab.evaluate generated=out/ reference=photos/ count=5000"""
+
+
+def main() -> None:
+    """Help and every mistake in the words answer before torch is loaded."""
+    words = sys.argv[1:]
+    with cli.errors_in_one_line():
+        print(HELP) if cli.asks_for_help(words) else evaluate(checked(cli.read_settings(EvaluateSettings, words)))
+
+
+def checked(settings: EvaluateSettings) -> EvaluateSettings:
+    """The settings, if they can be right. Raises `UserError`."""
+    folders = (settings.generated, settings.reference)
+    if bool(settings.checkpoint) == any(folders):
+        raise UserError("`checkpoint` is needed: pass checkpoint=RUN, or instead generated=FOLDER reference=FOLDER")
+    if any(folders) and not all(folders):
+        missing = "reference" if settings.generated else "generated"
+        raise UserError(f"`{missing}` is needed: generated=FOLDER and reference=FOLDER go together")
+    if settings.count < 2:
+        raise UserError(f"`count` must be at least 2, got {settings.count}")
+    return settings
+
+
+def evaluate(settings: EvaluateSettings) -> None:
+    """Loads or generates the pictures, measures them, prints and writes the numbers."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""`python -m ganlab.fit`: compose a recipe, build what it names, train, say what came of it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ganlab import cli
+
+
+def main() -> None:
+    """Help and every mistake in the words answer before torch is loaded."""
+    words = sys.argv[1:]
+    with cli.errors_in_one_line():
+        if cli.asks_for_help(words):
+            from ganlab.helptext import fit_help
+
+            return print(fit_help(words))
+        from ganlab.recipe import launch
+
+        return launch(train, words)
+
+
+def train(recipe: dict[str, Any]) -> None:
+    """One run, from its composed and checked recipe to its summary."""
+    from ganlab.training import train
+
+    train(recipe)
+
+
+if __name__ == "__main__":
+    main()

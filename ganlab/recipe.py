@@ -1,0 +1,263 @@
+"""Words -> a composed, checked recipe -> objects. The only file that imports Hydra.
+
+`compose("recipe=vanilla", "seed=3")` gives the recipe as plain values, every setting checked without importing what
+it names; `launch(function, words)` is the command line with all that Hydra can do (sweeps, launchers, --cfg job);
+`build(node)` makes the object that a node names. A checkpoint's recipe may be somebody else's: `trusted` refuses what it
+must not name.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.conf import HydraConf, RunDir, SweepDir
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ganlab.arguments import RESUMED, Arguments, read, split
+from ganlab.building import build, locate
+from ganlab.catalog import base_recipe, recipe_folder, suggestion
+from ganlab.checking import check, unknown
+from ganlab.cli import errors_in_one_line
+from ganlab.errors import UserError
+from ganlab.run import saved_recipe
+from ganlab.trust import refuse_untrusted
+
+__all__ = ["Recipe", "build", "compose", "launch", "locate", "to_yaml", "trusted"]
+
+Recipe = dict[str, Any]
+"""A composed recipe: plain values, interpolations resolved; components are mappings with a `_target_`."""
+
+BESIDE = ("recipe", "variant")
+"""What a recipe has at its top beside the base's keys and the groups."""
+
+OWN = ("run_dir", "resume", "allow", "ganlab")
+"""What belongs to a command, not to the recipe that a checkpoint keeps."""
+
+
+# Words -> recipe --------------------------------------------------------------------------------------------------
+
+
+def compose(*words: str) -> Recipe:
+    """The recipe of these words, written as on the command line, checked. Raises `UserError`."""
+    arguments = _prepared(words)
+    with one_line():
+        return _composed(arguments, arguments.overrides)
+
+
+def to_yaml(recipe: Mapping[str, Any]) -> str:
+    """A recipe's text for a run's folder, without what belonged to the command."""
+    return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in recipe.items() if key not in OWN}))
+
+
+def trusted(path: str | Path, allow: Sequence[str] = ()) -> Recipe:
+    """The recipe in a run's folder or checkpoint. `UserError` if it names what is neither ganlab's nor allowed."""
+    saved = saved_recipe(path)
+    try:
+        content = yaml.safe_load(saved) if isinstance(saved, str) else saved
+    except yaml.YAMLError as error:
+        raise UserError(f"`checkpoint` {path} has a broken recipe.yaml: {_flat(error)}") from error
+    known = {*base_recipe(), *BESIDE, *Arguments().catalog.groups()}
+    recipe = {key: value for key, value in content.items() if key in known and key not in OWN}
+    refuse_untrusted(recipe, allow)
+    return recipe
+
+
+def _prepared(words: Sequence[str]) -> Arguments:
+    """The command line taken apart, its recipe and Hydra's settings in place, the groups' signs added."""
+    with one_line():
+        arguments = _quoted(read(words))
+        _silence_hydra()
+        _check_keys(arguments)
+        return _store_resumed(arguments) if arguments.recipe == RESUMED else _with_added_groups(arguments)
+
+
+def _quoted(arguments: Arguments) -> Arguments:
+    """Values that Hydra's grammar does not take as they are (brackets in a path) taken as the words they are."""
+    return replace(arguments, overrides=tuple(map(_quote, arguments.overrides)))
+
+
+def _quote(override: str) -> str:
+    parser = OverridesParser.create()
+    try:
+        parser.parse_override(override)
+        return override
+    except HydraException as error:
+        key, value = split(override)
+        quoted = f"{key}='{value}'"
+        if "'" in value or value.startswith(("[", "{", '"')):
+            raise UserError(
+                f"`{override.lstrip('+')}` cannot be read: lists are [a,b], words with signs are quoted"
+            ) from error
+    try:
+        parser.parse_override(quoted)
+    except HydraException as error:
+        raise UserError(
+            f"`{override.lstrip('+')}` cannot be read: settings are written key=value, see --help"
+        ) from error
+    return quoted
+
+
+def _check_keys(arguments: Arguments) -> None:
+    """The first word of every key, before Hydra sees it."""
+    groups = arguments.catalog.groups()
+    known = [*base_recipe(), *(group for group in groups if "/" not in group), *BESIDE]
+    for key, value in map(split, arguments.overrides):
+        name = key.lstrip("+~").partition("@")[0]
+        first = name.partition("/")[0].partition(".")[0]
+        if first not in known and first != "hydra":
+            raise UserError(unknown(first, known, "a recipe"))
+        if isinstance(base_recipe().get(name), Mapping) and name not in groups and not value.startswith(("{", "null")):
+            raise UserError(f"`{name}` is several settings: write {name}.NAME=...; --cfg job shows them")
+
+
+def _store_resumed(arguments: Arguments) -> Arguments:
+    """A checkpoint's recipe becomes one that Hydra can compose; chosen groups replace the nodes that it had."""
+    allow = OmegaConf.create([])
+    if text := arguments.value("allow"):
+        allow = OmegaConf.create(yaml.safe_load(text))
+    chosen = {key.lstrip("+") for key, _ in map(split, arguments.overrides)} & arguments.catalog.groups().keys()
+    path = str(OverridesParser.create().parse_override(f"resume={arguments.value('resume')}").value())
+    kept = {key: value for key, value in trusted(path, list(allow)).items() if key not in chosen}
+    ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
+    return arguments
+
+
+def _with_added_groups(arguments: Arguments) -> Arguments:
+    """A group of the base that the recipe's defaults do not choose from (`logger=wandb`) is added with Hydra's sign."""
+    if arguments.recipe is None:
+        return arguments
+    groups, chosen = arguments.catalog.groups(), arguments.catalog.chosen_groups(arguments.recipe)
+    added = [key for key in base_recipe() if key in groups and key not in chosen]
+    overrides = (f"+{o}" if split(o)[0] in added else o for o in arguments.overrides)
+    for key, _ in map(split, arguments.overrides):
+        if key in groups and key not in chosen and key not in added:
+            raise UserError(
+                f"`{key}` is not a part of recipe={arguments.recipe}, which has {', '.join(sorted(chosen))}"
+            )
+    return replace(arguments, overrides=tuple(overrides))
+
+
+def _composed(arguments: Arguments, overrides: Sequence[str]) -> Recipe:
+    searched = [f"hydra.searchpath=['file://{Path(arguments.folder).absolute()}']"] if arguments.folder else []
+    with hydra.initialize_config_dir(str(recipe_folder()), version_base="1.3"):
+        config = hydra.compose(arguments.recipe, [*overrides, *searched])
+    return _finished(config, arguments)
+
+
+def _finished(config: DictConfig, arguments: Arguments) -> Recipe:
+    """Plain values, checked."""
+    recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    recipe.setdefault("recipe", arguments.recipe)
+    check(recipe, base_recipe(), [*arguments.catalog.groups(), *BESIDE])
+    return recipe
+
+
+# The command line -------------------------------------------------------------------------------------------------
+
+
+def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
+    """Runs the function on the words' recipe, or on each of a sweep's; all are checked before the first starts."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
+    arguments = _prepared(words)
+    sys.argv[1:] = arguments.words()
+    with one_line():
+        if arguments.recipe and not arguments.options.keys() & {"info", "hydra_help", "shell_completion"}:
+            for overrides in _jobs(arguments):
+                _composed(arguments, overrides)
+        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments))()
+
+
+def _job(function: Callable[[Recipe], None], arguments: Arguments) -> Callable[[DictConfig], None]:
+    @functools.wraps(function)
+    def job(config: DictConfig) -> None:
+        recipe = _finished(config, arguments)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            sys.argv[1:] = _words_of_this_job(arguments)
+            return function(recipe)
+        with errors_in_one_line():  # here, or Hydra adds a line of its own
+            return function(recipe)
+
+    return job
+
+
+def _words_of_this_job(arguments: Arguments) -> list[str]:
+    """The words that start this one job of a sweep: what Lightning repeats to start its other processes."""
+    options = {name: value for name, value in arguments.options.items() if name != "multirun"}
+    return Arguments(tuple(HydraConfig.get().overrides.task), options).words()
+
+
+def _jobs(arguments: Arguments) -> Iterator[list[str]]:
+    """Overrides that together try every value of a sweep once. Ranges that only a sweeper draws from are left out."""
+    if not arguments.sweeps:
+        yield list(arguments.overrides)
+        return
+    choices = [values for override in arguments.overrides if (values := _values(override))]
+    for round_ in range(max(map(len, choices), default=1)):
+        yield [values[min(round_, len(values) - 1)] for values in choices]
+
+
+def _values(override: str) -> list[str]:
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_sweep_override():
+        return [override]
+    return (
+        [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
+        if parsed.is_discrete_sweep()
+        else []
+    )
+
+
+def _silence_hydra() -> None:
+    """Hydra keeps no log, no copy of the recipe and no folder of its own; a sweep's bookkeeping is under runs/."""
+    quiet = {"job_logging": "disabled", "hydra_logging": "disabled"}
+    defaults = [{key: quiet.get(key, value) for key, value in entry.items()} for entry in HydraConf().defaults]
+    settings = HydraConf(
+        defaults=defaults, run=RunDir("."), sweep=SweepDir(dir="runs/.sweep", subdir="."), output_subdir=None
+    )
+    ConfigStore.instance().store(group="hydra", name="config", node=settings, provider="hydra")
+
+
+# Errors -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Hydra's and OmegaConf's errors as a `UserError` of one line."""
+    try:
+        yield
+    except MissingConfigException as error:
+        raise UserError(_no_such_choice(error)) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_flat(error)) from error
+
+
+def _no_such_choice(error: MissingConfigException) -> str:
+    group, slash, choice = (error.missing_cfg_file or "").rpartition("/")
+    if not slash:
+        return _flat(error)
+    return f"`{group}={choice}` does not exist: {suggestion(choice, list(error.options or []), f'{group}=')}"
+
+
+def _flat(error: Exception) -> str:
+    """The part of a library's message that is for people, on one line."""
+    text = str(error)
+    if text.startswith("Ambiguous value for argument"):
+        override = text.split("'", 2)[1].rstrip("'")
+        return f"`{override}` has several values: add -m to run them all, write [a,b] for a list, or quote the whole"
+    notes = ("full_key:", "object_type=", "reference_type=", "See ", "Set the environment")
+    return " ".join(" ".join(line for line in text.splitlines() if not line.strip().startswith(notes)).split())

@@ -1,0 +1,214 @@
+"""A run's folder: where things are, making a new one, finding a checkpoint to go on from, the closing summary.
+
+    runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
+
+Files are written to one side and moved into place, so that whoever looks sees all of a file or none. Knows nothing of
+models, and loads torch only to read the recipe out of a checkpoint that stands alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganlab.errors import UserError
+
+SHARED = "GANLAB_RUN_DIR"
+"""The environment variable by which a run's first process tells those that it starts where the run's folder is."""
+
+SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "checkpoint")
+
+
+def atomic_write(path: str | Path, content: bytes | str) -> Path:
+    """Writes a whole file or none, whatever happens meanwhile; text as UTF-8. Folders are made as needed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's file is its owner's alone
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def is_first_process() -> bool:
+    """Whether this process makes the run's folder: all but those that another process of the run started."""
+    return all(os.environ.get(name, "0") in ("", "0") for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; the files in it need not exist yet."""
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_file(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best_file(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.json"
+
+    @classmethod
+    def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:
+        """A fresh folder, `root/recipe/version` with the next free version; two processes never get the same."""
+        parent = Path(root) / recipe
+        parent.mkdir(parents=True, exist_ok=True)
+        versions = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+        version = max(versions, default=-1) + 1
+        while True:
+            try:
+                (parent / str(version)).mkdir()
+                return cls(parent / str(version))
+            except FileExistsError:
+                version += 1
+
+    @classmethod
+    def at(cls, path: str | Path) -> RunFolder:
+        """The folder a person chose for a new run. `UserError` if there is a run in it already."""
+        folder = cls(Path(path))
+        if folder.recipe_file.exists() or folder.checkpoints.exists():
+            raise UserError(
+                f"`run_dir` {path} holds a run already: go on with it by resume={path}, or name another folder"
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @classmethod
+    def of(cls, path: str | Path) -> RunFolder:
+        """The folder that a path to it, or to a checkpoint in it, means. `UserError` if there is no such path."""
+        path = _existing(Path(path))
+        if path.is_dir():
+            return cls(path)
+        return cls(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
+
+    @classmethod
+    def start(cls, recipe: Mapping[str, Any], root: str | Path = "runs") -> RunFolder:
+        """The folder for a run of this recipe, the same one in all its processes.
+
+        `run_dir` if the recipe names one; the resumed run's own folder; else a new version.
+        """
+        if not is_first_process():
+            return cls(Path(_shared(recipe)))
+        folder = cls._choose(recipe, root)
+        os.environ[SHARED] = str(folder.path.absolute())
+        return folder
+
+    @classmethod
+    def _choose(cls, recipe: Mapping[str, Any], root: str | Path) -> RunFolder:
+        resumed = cls.of(recipe["resume"]) if recipe.get("resume") else None
+        if recipe.get("run_dir"):
+            same = resumed is not None and Path(recipe["run_dir"]).resolve() == resumed.path.resolve()
+            return resumed if resumed and same else cls.at(recipe["run_dir"])
+        if resumed and resumed.recipe_file.exists():
+            return resumed
+        return cls.new(str(recipe["recipe"]), root)
+
+    def checkpoint(self) -> Path:
+        """The best checkpoint, else the last. `UserError` if there is neither."""
+        return self._first(self.best_file, self.last_file)
+
+    def last(self) -> Path:
+        """The last checkpoint, else the best: what resuming goes on from. `UserError` if there is neither."""
+        return self._first(self.last_file, self.best_file)
+
+    def _first(self, *files: Path) -> Path:
+        for file in files:
+            if file.is_file():
+                return file
+        there = ", ".join(sorted(path.name for path in self.path.iterdir())) if self.path.is_dir() else ""
+        raise UserError(
+            f"`checkpoint` {self.path} has no checkpoints/last.ckpt or checkpoints/best.ckpt: "
+            f"there is {there or 'nothing'}; name a run's folder or a .ckpt file"
+        )
+
+    def write_recipe(self, text: str) -> Path:
+        return atomic_write(self.recipe_file, text)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> Path:
+        """`summary.json`; raises `KeyError` if it lacks one of `SUMMARY_KEYS`."""
+        ordered = {key: summary[key] for key in SUMMARY_KEYS} | dict(summary)
+        return atomic_write(self.summary_file, json.dumps(ordered, indent=2, default=str) + "\n")
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint a person means: the file itself, or a run folder's best, else its last. Raises `UserError`."""
+    path = _existing(Path(path))
+    return RunFolder(path).checkpoint() if path.is_dir() else path
+
+
+def find_last(path: str | Path) -> Path:
+    """The checkpoint to resume from: the file itself, or a run folder's last, else its best. Raises `UserError`."""
+    path = _existing(Path(path))
+    return RunFolder(path).last() if path.is_dir() else path
+
+
+def _existing(path: Path) -> Path:
+    if path.exists():
+        return path
+    nearby = sorted(entry.name for entry in path.parent.iterdir())[:8] if path.parent.is_dir() else []
+    there = f"{path.parent} has {', '.join(nearby) or 'nothing'}" if path.parent.is_dir() else f"nor {path.parent}"
+    raise UserError(f"`checkpoint` {path} does not exist ({there}): name a run's folder or a .ckpt file")
+
+
+def _shared(recipe: Mapping[str, Any]) -> str:
+    folder = os.environ.get(SHARED) or recipe.get("run_dir")
+    if not folder:
+        raise UserError("`run_dir` is needed where something else starts the processes: pass run_dir=FOLDER")
+    return str(folder)
+
+
+def saved_recipe(path: str | Path) -> str | dict[str, Any]:
+    """The recipe of a run's folder (its YAML) or of a checkpoint that stands alone. Raises `UserError`."""
+    folder = RunFolder.of(path)
+    if folder.recipe_file.is_file():
+        return folder.recipe_file.read_text(encoding="utf-8")
+    file = find_last(path)
+    import torch  # only here: it takes seconds to load
+
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        recipe: dict[str, Any] = content["ganlab"]["recipe"]
+    except Exception as error:
+        raise UserError(
+            f"`checkpoint` {file} is not one of ganlab's: {type(error).__name__} while reading it"
+        ) from error
+    return recipe
