@@ -34,11 +34,15 @@ def make_data(recipe: Recipe) -> GanData:
 def make_module(recipe: Recipe, spec: DataSpec) -> AdversarialModule:
     """The variant with every component it asks for. `UserError` if the recipe lacks one."""
     variant = locate(recipe["variant"]["_target_"])
-    wanted = [name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]]
+    wanted = [
+        name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
+    ]
     parts = {name: _component(recipe[name], spec) for name in wanted if recipe.get(name) is not None}
     for name in wanted:
         if name not in parts and inspect.signature(variant).parameters[name].default is inspect.Parameter.empty:
-            raise UserError(f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults")
+            raise UserError(
+                f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults"
+            )
     module: AdversarialModule = build(recipe["variant"], spec=spec, **parts)
     module.recipe = dict(recipe)
     return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ganlab.adversarial import AdversarialModule
 from ganlab.assembly import make_module
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
+from ganlab.trust import refuse_untrusted
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -25,10 +27,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_module(path: Path) -> AdversarialModule:
-    """The variant that the checkpoint's recipe describes, with its weights and counters, in eval mode."""
+def load_module(path: Path, allow: Sequence[str] = ()) -> AdversarialModule:
+    """The variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
+
+    `UserError` if the recipe names what is neither ganlab's, torch's nor one of the packages in `allow`.
+    """
     content = read_checkpoint(path)
     saved = content["ganlab"]
+    refuse_untrusted(saved["recipe"], allow)
     module = make_module(saved["recipe"], DataSpec.from_plain(saved["spec"]))
     module.load_state_dict(content["state_dict"])
     module.images_seen = saved["images_seen"]

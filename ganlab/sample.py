@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ganlab import cli
 from ganlab.errors import UserError
+from ganlab.run import RunFolder, find_checkpoint
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,10 @@ class SampleSettings:
     checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
     label: list[str] = cli.setting([], "a class by number or name, or several: label=3, label=[3,5]")
-    input: str | None = cli.setting(
-        None, "a picture or a folder of them, for models that turn one picture into another"
-    )
+    input: list[str] = cli.setting([], "a picture, or several, for models that turn one picture into another")
     count: int = cli.setting(16, "pictures of each caption or class")
     seed: int = cli.setting(0, "picture i is drawn from seed and i alone, whatever the batch")
-    out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/]")
+    out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/drawn]")
     allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
 
 
@@ -54,8 +54,17 @@ def checked(settings: SampleSettings) -> SampleSettings:
 
 
 def sample(settings: SampleSettings) -> None:
-    """Loads the checkpoint, draws the pictures, writes them."""
-    raise NotImplementedError
+    """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
+    from ganlab.checkpoints import load_module
+    from ganlab.gallery import Request, draw_gallery
+
+    file = find_checkpoint(settings.checkpoint)
+    module = load_module(file, settings.allow)
+    said = {"text": settings.text, "label": settings.label, "input": settings.input}
+    request = Request.of(module.spec, said, settings.count, settings.seed)
+    folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).samples / "drawn"
+    grid = draw_gallery(module, request, folder)
+    print(f"{len(request.seeds)} pictures in {folder}, all of them on {grid}")
 
 
 if __name__ == "__main__":

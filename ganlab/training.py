@@ -75,17 +75,25 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    table = Table("measured", "value", title=f"{summary['recipe']}: {summary['iterations']} iterations, "
-                  f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s")
+    table = Table(
+        "measured",
+        "value",
+        title=f"{summary['recipe']}: {summary['iterations']} iterations, "
+        f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s",
+    )
     for name, value in summary["metrics"].items():
         table.add_row(name, f"{value:.4g}")
     console.print(table)
     told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
     console.print(f"pictures   {folder.samples}", highlight=False)
-    console.print(f"sample     python -m ganlab.sample checkpoint={folder.path}{told} count=16", highlight=False, markup=False)
+    console.print(
+        f"sample     python -m ganlab.sample checkpoint={folder.path}{told} count=16", highlight=False, markup=False
+    )
     console.print(f"evaluate   python -m ganlab.evaluate checkpoint={folder.path}", highlight=False)
-    console.print(f"resume     python -m ganlab.fit resume={folder.path} "
-                  f"trainer.max_steps={2 * summary['iterations']}", highlight=False)
+    console.print(
+        f"resume     python -m ganlab.fit resume={folder.path} trainer.max_steps={2 * summary['iterations']}",
+        highlight=False,
+    )
 
 
 def _quiet_lightning() -> None:

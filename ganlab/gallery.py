@@ -1,0 +1,109 @@
+"""Pictures that somebody asked for: which conditions and seeds, drawn, written one by one and on one sheet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.batch import Condition, to_float
+from ganlab.callbacks.sheet import grid, png, scatter
+from ganlab.catalog import suggestion
+from ganlab.data.base import DataSpec
+from ganlab.data.decode import Form, decode
+from ganlab.errors import UserError
+from ganlab.metrics.features import as_colour
+from ganlab.run import atomic_write
+from ganlab.sampling import draw
+
+COLUMNS = 8
+WORDS = {"text": "text", "class": "label", "image": "input"}
+"""The setting that says the condition, by its kind."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture a row: what it is to show, in words and as the model takes it, and the seed it is drawn from."""
+
+    titles: list[str]
+    condition: Condition
+    seeds: list[int]
+
+    @classmethod
+    def of(cls, spec: DataSpec, said: Mapping[str, Sequence[str]], count: int, seed: int) -> Request:
+        """`count` pictures of each caption, class or input picture, with seeds `seed`, `seed + 1`, ...
+
+        `said`: the values of `text`, `label` and `input`. Nothing said means the data's own prompts, or all classes.
+        `UserError` for a word that is not this model's.
+        """
+        for word, values in said.items():
+            if values and WORDS.get(spec.kind) != word:
+                raise UserError(f"`{word}` is not for this model, whose condition is {spec.kind!r}{_instead(spec)}")
+        asked = list(said.get(WORDS.get(spec.kind, ""), [])) or list(spec.prompts)
+        seeds = [seed + i for i in range(count)]
+        if spec.kind == "none":
+            return cls([""] * count, None, seeds)
+        if not asked:
+            raise UserError(f"`{WORDS[spec.kind]}` is needed{_instead(spec)}")
+        titles = [one for one in asked for _ in seeds]
+        return cls(titles, _condition(spec, titles), seeds * len(asked))
+
+
+def _instead(spec: DataSpec) -> str:
+    return {"text": ': say text="..."', "class": ": say label=0", "image": ": say input=PICTURE"}.get(
+        spec.kind, ": leave it out"
+    )
+
+
+def _condition(spec: DataSpec, titles: list[str]) -> Condition:
+    if spec.kind == "class":
+        return torch.tensor([class_number(spec, title) for title in titles])
+    if spec.kind == "image":
+        form = Form(spec.shape[-1], channels=spec.shape[0])
+        return to_float(torch.stack([torch.from_numpy(decode(Path(title), form)) for title in titles]))
+    return titles
+
+
+def class_number(spec: DataSpec, label: str) -> int:
+    """A class by its number or its name. `UserError` with the nearest one."""
+    if label in spec.classes:
+        return spec.classes.index(label)
+    if label.isdigit() and int(label) < len(spec.classes):
+        return int(label)
+    names = ", ".join(spec.classes[:10])
+    raise UserError(
+        f"`label` {label!r} is no class: {suggestion(label, list(spec.classes))} (0..{len(spec.classes) - 1}: {names})"
+    )
+
+
+def draw_gallery(module: AdversarialModule, request: Request, folder: Path) -> Path:
+    """Draws what was asked for into `folder`, a PNG each and all on `grid.png`; returns the grid's path."""
+    images = torch.cat(list(draw(module, request.condition, request.seeds)))
+    if images.dim() != 4:
+        return atomic_write(folder / "grid.png", png(scatter(images[:0], images)))
+    for image, title, seed in zip(images, request.titles, request.seeds, strict=True):
+        atomic_write(folder / f"{slug(title)}{seed:05d}.png", png(_native(image)))
+    titles = request.titles if any(request.titles) else None
+    return atomic_write(folder / "grid.png", png(grid(images, titles, COLUMNS)))
+
+
+def _native(image: Tensor) -> Image.Image:
+    """uint8 (C, H, W) as a picture of just that size."""
+    levels = as_colour(image[None])[0]
+    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+
+
+def slug(title: str) -> str:
+    """A caption as the start of a file's name.
+
+    >>> slug("A red apple, sliced!")
+    'a-red-apple-sliced-'
+    """
+    words = re.findall(r"\w+", title.lower())
+    return "-".join(words)[:60] + "-" if words else ""
