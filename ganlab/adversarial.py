@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
-from ganlab.randomness import random_states, restore_random_states
+from ganlab.randomness import part_ways, random_states, restore_random_states
 from ganlab.regularizers import Regularizer
 from ganlab.strategies import average_across_processes
 
@@ -50,20 +50,20 @@ class Side:
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
 
 
+@dataclass
 class Averages:
     """Running means of what was logged since they were last read; stays on the device until then."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, value: Tensor) -> None:
-        self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
-        self._counts[name] = self._counts.get(name, 0) + 1
+        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+        self.counts[name] = self.counts.get(name, 0) + 1
 
     def read(self) -> dict[str, Tensor]:
-        means = {name: total / self._counts[name] for name, total in self._sums.items()}
-        self.__init__()  # type: ignore[misc]
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
         return means
 
 
@@ -251,8 +251,15 @@ class AdversarialModule(pl.LightningModule, ABC):
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()
         if (self.iteration + 1) % self.trainer.log_every_n_steps == 0:
-            self.log_dict({**self._logged.read(), "images_seen": float(self.images_seen)})
+            self._log({**self._logged.read(), "images_seen": torch.tensor(float(self.images_seen))})
         self._count_iteration()
+
+    def _log(self, values: dict[str, Tensor]) -> None:
+        """To callbacks through Lightning, to the loggers directly: Lightning's step is one less, and it repeats the
+        last value of a term that was not due."""
+        self.log_dict(values, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({name: float(value) for name, value in values.items()}, step=self.iteration + 1)
 
     def _count_iteration(self) -> None:
         """Lightning counts optimizer steps taken through its wrapper; ours are not, so it counts this instead."""
@@ -283,13 +290,19 @@ class AdversarialModule(pl.LightningModule, ABC):
             "spec": self.spec.plain(),
             "iteration": self.iteration,
             "images_seen": self.images_seen,
+            "logged": {"sums": dict(self._logged.sums), "counts": dict(self._logged.counts)},
             "random": _on_every_process(random_states()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
+        self._logged = Averages(**saved["logged"])
         self._random = saved["random"]
+
+    def on_train_start(self) -> None:
+        """All processes start from one seed, and so from the same weights; from here on each draws latents of its own."""
+        part_ways(self.global_rank, self.iteration)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Random states are restored last, when nothing that draws from them comes between."""

@@ -29,3 +29,14 @@ def restore_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"].cpu())
     if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
+
+
+def part_ways(rank: int, iteration: int) -> None:
+    """Seed every global generator from torch's seed, this process's rank and the iteration it starts from.
+
+    Neither another rank's numbers, nor those that another seed's rank or the initial weights had, come again.
+    """
+    seeds = np.random.SeedSequence([torch.initial_seed(), rank, iteration]).generate_state(3)
+    random.seed(int(seeds[0]))
+    np.random.seed(int(seeds[1]))
+    torch.manual_seed(int(seeds[2]))
