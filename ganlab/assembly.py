@@ -15,9 +15,9 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.adversarial import AdversarialModule
+from ganlab.building import build, locate
 from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
-from ganlab.recipe import build, locate
 from ganlab.strategies import TwoPlayerStrategy
 
 Recipe = Mapping[str, Any]
@@ -76,7 +76,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that ganlab decides replace whatever the recipe's trainer node says of them."""
-    return {name: None for name in settings}
+    return dict.fromkeys(settings)
 
 
 def _strategy(trainer: Mapping[str, Any]) -> Any:

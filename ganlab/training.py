@@ -85,15 +85,13 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
         table.add_row(name, f"{value:.4g}")
     console.print(table)
     told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
-    console.print(f"pictures   {folder.samples}", highlight=False)
-    console.print(
-        f"sample     python -m ganlab.sample checkpoint={folder.path}{told} count=16", highlight=False, markup=False
-    )
-    console.print(f"evaluate   python -m ganlab.evaluate checkpoint={folder.path}", highlight=False)
-    console.print(
-        f"resume     python -m ganlab.fit resume={folder.path} trainer.max_steps={2 * summary['iterations']}",
-        highlight=False,
-    )
+    for word, what in {
+        "pictures": folder.samples,
+        "sample": f"python -m ganlab.sample checkpoint={folder.path}{told} count=16",
+        "evaluate": f"python -m ganlab.evaluate checkpoint={folder.path}",
+        "resume": f"python -m ganlab.fit resume={folder.path} trainer.max_steps={2 * summary['iterations']}",
+    }.items():
+        console.print(f"{word:<10}{what}", highlight=False, markup=False)
 
 
 def _quiet_lightning() -> None:
