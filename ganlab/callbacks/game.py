@@ -1,0 +1,33 @@
+"""How the game stands on pictures that the discriminator was never trained on.
+
+On training pictures a discriminator manufactures divergence by remembering them; held out, the
+estimate is a lower bound.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytorch_lightning as pl
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.callbacks.evidence import some_rows
+from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, positive
+
+
+class Standing(Measurement):
+    """Logs what the variant reports: `held_out/divergence` (nats), `held_out/realism_accuracy`, `held_out/match_accuracy`.
+
+    `every`: iterations between two looks. `count`: held-out pictures, always the same ones, against as many generated.
+    """
+
+    what = "how the game stands"
+
+    def __init__(self, every: int = 100, count: int = 256, seed: int = 0) -> None:
+        super().__init__(EveryIterations(positive("every", every)))
+        self.count, self.seed = positive("count", count), seed
+
+    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+        reference = trainer.datamodule.reference  # type: ignore[attr-defined]
+        rows = some_rows(len(reference), self.count, self.seed)
+        report = module.standing(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)
+        return {f"held_out/{name}": float(value) for name, value in report.items()}

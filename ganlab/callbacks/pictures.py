@@ -1,0 +1,121 @@
+"""What the averaged generator makes, for the same latents and conditions each time: to the run's folder and loggers.
+
+The folder is `trainer.default_root_dir`; files are `samples/<images seen>.png`, each whole or not there.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.batch import Condition, take
+from ganlab.callbacks.evidence import many_rows, some_rows, told
+from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
+from ganlab.callbacks.sheet import Exhibit, grid, picture, png, scatter
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.pictures import Pictures
+from ganlab.loggers import show
+from ganlab.run import RunFolder, atomic_write
+
+POINTS = 2_000  # in a scatter plot
+
+
+class Prompts(NamedTuple):
+    """What to show: conditions for the generator, and what to write under the pictures (None: nothing)."""
+
+    condition: Condition
+    captions: list[str] | None
+
+
+def prompts(spec: DataSpec, pictures: Pictures, count: int, seed: int) -> Prompts:
+    """The spec's prompts and then captions of `pictures`; every class in turn; conditions of `pictures`; or nothing."""
+    if spec.kind == "none":
+        return Prompts(None, None)
+    if spec.kind == "class":
+        numbers = torch.arange(count) % max(1, len(spec.classes))
+        return Prompts(numbers, [spec.classes[number] for number in numbers])
+    rows = torch.from_numpy(many_rows(len(pictures), count, seed))
+    if spec.kind == "text":
+        captions = [*spec.prompts, *_captions(pictures, rows)][:count]
+        return Prompts(captions, captions)
+    return Prompts(take(pictures.condition, rows), None)
+
+
+def _captions(pictures: Pictures, rows: Tensor) -> list[str]:
+    condition = take(pictures.condition, rows)
+    return [] if condition is None else [str(caption) for caption in condition]
+
+
+class Scene(ABC):
+    """How one kind of data is shown."""
+
+    @abstractmethod
+    def exhibit(self, module: AdversarialModule) -> Exhibit:
+        """What the generator makes of it now."""
+
+
+class PictureScene(Scene):
+    """A grid of pictures with captions."""
+
+    def __init__(self, wanted: Prompts, count: int, columns: int, seed: int) -> None:
+        self.wanted, self.count, self.columns, self.seed = wanted, count, columns, seed
+
+    def exhibit(self, module: AdversarialModule) -> Exhibit:
+        latent = module.draw_latent(self.count, torch.Generator().manual_seed(self.seed))
+        images = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
+        return Exhibit(
+            grid(images, self.wanted.captions, self.columns), [picture(image) for image in images], self.wanted.captions
+        )
+
+
+class PointScene(Scene):
+    """Generated points over real ones."""
+
+    def __init__(self, wanted: Prompts, real: Tensor, seed: int) -> None:
+        self.wanted, self.real, self.seed = wanted, real, seed
+
+    def exhibit(self, module: AdversarialModule) -> Exhibit:
+        latent = module.draw_latent(POINTS, torch.Generator().manual_seed(self.seed))
+        points = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
+        return Exhibit(scatter(self.real, points), [], None)
+
+
+class SampleGrid(Measurement):
+    """Saves and logs a grid of samples at the start, every `every` images seen, and at the end.
+
+    `count` pictures in `columns`, always for the same latents and conditions. No numbers.
+    """
+
+    what = "samples"
+
+    def __init__(self, every: int = 25_000, count: int = 32, columns: int = 8, seed: int = 0) -> None:
+        super().__init__(EveryImages(positive("every", every)))
+        self.count, self.columns, self.seed = positive("count", count), positive("columns", columns), seed
+        self._scene: Scene | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+        super().on_train_start(trainer, module)
+        if module.images_seen == 0:
+            self.look(trainer, module)
+
+    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+        scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule)  # type: ignore[attr-defined]
+        exhibit = scene.exhibit(module)
+        folder = RunFolder(Path(trainer.default_root_dir)).samples
+        atomic_write(folder / f"{module.images_seen:010d}.png", png(exhibit.sheet))
+        for logger in trainer.loggers:
+            show(logger, exhibit, trainer.global_step, module.images_seen)
+        return {}
+
+    def _fitting_scene(self, data: GanData) -> Scene:
+        if len(data.spec.shape) == 3:
+            wanted = prompts(data.spec, data.reference, self.count, self.seed)
+            return PictureScene(wanted, self.count, self.columns, self.seed)
+        rows = some_rows(len(data.reference), POINTS, self.seed)
+        return PointScene(prompts(data.spec, data.reference, POINTS, self.seed), data.reference.get(rows), self.seed)

@@ -1,0 +1,143 @@
+"""A bar over the iterations with losses, images per second and time left; lines where there is no terminal.
+
+Writes to stderr, on rank 0 only, and logs `throughput/images_per_second`.
+
+Lightning's own bars count batches of an epoch, and the epoch is endless here.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.callbacks.measurement import log
+from ganlab.callbacks.pace import Pace, clock
+
+Metrics = dict[str, Any]
+
+
+def side_loss(metrics: Metrics, side: str) -> float | None:
+    """The sum of a side's terms as last logged; nothing before that."""
+    terms = [value for name, value in metrics.items() if name.startswith(f"{side}/") and "gradient" not in name]
+    return float(sum(terms)) if terms else None
+
+
+def losses(metrics: Metrics) -> str:
+    """`D 1.234  G 0.987`, or nothing before the first are logged."""
+    values = {letter: side_loss(metrics, side) for letter, side in (("D", "discriminator"), ("G", "generator"))}
+    return "  ".join(f"{letter} {value:.3f}" for letter, value in values.items() if value is not None)
+
+
+class Display(ABC):
+    """Where progress is shown; `seconds` between two updates."""
+
+    seconds: float
+
+    @abstractmethod
+    def update(self, done: int, total: int | None, text: str) -> None:
+        """`done` of `total` iterations; `text` is the rest."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Nothing more will come."""
+
+
+class Bar(Display):
+    """A live bar; what others print appears above it."""
+
+    seconds = 0.25
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+        self._progress = Progress(*columns, console=console, auto_refresh=False)
+        self._task = self._progress.add_task("training", total=None, text="")
+        self._progress.start()
+
+    def update(self, done: int, total: int | None, text: str) -> None:
+        self._progress.update(self._task, completed=done, total=total, text=text, refresh=True)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+
+class Lines(Display):
+    """A line each `seconds`, for logs."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def update(self, done: int, total: int | None, text: str) -> None:
+        of = "" if total is None else f"/{total}"
+        print(f"iteration {done}{of}  {text}", file=sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """There is nothing to close."""
+
+
+class Silence(Display):
+    """For the other processes."""
+
+    seconds = float("inf")
+
+    def update(self, done: int, total: int | None, text: str) -> None:
+        """Says nothing."""
+
+    def stop(self) -> None:
+        """There is nothing to close."""
+
+
+class IterationBar(pl.Callback):
+    """`seconds`: between two lines where there is no terminal."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+        self._display: Display = Silence()
+        self._pace, self._logged = Pace(), Pace()
+        self._shown = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+        if not trainer.is_global_zero:
+            return
+        console = Console(stderr=True)
+        self._display = Bar(console) if console.is_terminal else Lines(self.seconds)
+        self._shown = time.monotonic()
+        for pace in (self._pace, self._logged):
+            pace.mark(self._shown, module.images_seen, module.iteration)
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: pl.Trainer, module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.monotonic()
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if module.iteration % every == 0 and trainer.is_global_zero:
+            self._logged.mark(now, module.images_seen, module.iteration)
+            log(trainer, module, {"throughput/images_per_second": self._logged.images_per_second()})
+        if now - self._shown >= self._display.seconds:
+            self._show(trainer, module, now)
+
+    def _show(self, trainer: pl.Trainer, module: AdversarialModule, now: float) -> None:
+        self._shown = now
+        self._pace.mark(now, module.images_seen, module.iteration)
+        total = trainer.max_steps if trainer.max_steps > 0 else None
+        left = "" if total is None else f"{clock(self._pace.seconds_left(total - module.iteration))} left"
+        parts = (losses(trainer.callback_metrics), f"{self._pace.images_per_second():.0f} images/s", left)
+        self._display.update(module.iteration, total, "  ".join(part for part in parts if part))
+
+    def on_train_end(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+        if trainer.is_global_zero:
+            self._show(trainer, module, time.monotonic())
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, module: AdversarialModule, exception: BaseException) -> None:  # type: ignore[override]
+        self._stop()
+
+    def _stop(self) -> None:
+        self._display.stop()
+        self._display = Silence()

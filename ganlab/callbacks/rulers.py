@@ -1,0 +1,151 @@
+"""What quality is measured with: features of pictures, or the known modes of a density."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.callbacks.evidence import extractor_named, generated, real_features, some_rows
+from ganlab.catalog import suggestion
+from ganlab.data.base import Modes
+from ganlab.data.pictures import Pictures
+from ganlab.errors import UserError
+from ganlab.metrics.diversity import modes
+from ganlab.metrics.features import Classifier
+from ganlab.metrics.fidelity import inception_score, kid, manifold
+from ganlab.metrics.moments import Gaussian, Moments
+from ganlab.metrics.result import Result
+
+MOST_REALS = 10_000  # real pictures whose features are kept: 80 MB of Inception's
+KID_SUBSETS = 50
+
+
+class Ruler(ABC):
+    """Numbers about a generator; `better` is the sign of improvement of the one called `leading`."""
+
+    leading: str
+    better: int
+
+    @abstractmethod
+    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+        """By name, with the protocol each was measured under."""
+
+
+class Evidence(NamedTuple):
+    """Features of both kinds, the reals' mean and covariance, the fakes' class logits."""
+
+    real: Tensor
+    gaussian: Gaussian
+    fake: Tensor
+    logits: Tensor
+    seed: int
+
+
+def _fid(seen: Evidence) -> Result:
+    return Result(seen.gaussian.distance(Moments.of(seen.fake).gaussian()))
+
+
+def _kid(seen: Evidence) -> Result:
+    size = min(1000, min(len(seen.real), len(seen.fake)) // 2)
+    draw = torch.Generator().manual_seed(seen.seed)
+    return Result(*kid(seen.real, seen.fake, KID_SUBSETS, size, draw), {"subsets": KID_SUBSETS, "subset_size": size})
+
+
+def _inception_score(seen: Evidence) -> Result:
+    return Result(*inception_score(seen.logits, 10, torch.Generator().manual_seed(seen.seed)), {"splits": 10})
+
+
+def _of_manifold(name: str) -> Callable[[Evidence], Result]:
+    """One of the four; as many reals as fakes, because the reach of the balls depends on how many there are."""
+
+    def measure(seen: Evidence) -> Result:
+        count = min(len(seen.real), len(seen.fake))
+        return Result(getattr(manifold(seen.real[:count], seen.fake[:count]), name), None, {"k": 5, "reals": count})
+
+    return measure
+
+
+class Measure(NamedTuple):
+    """How to compute it, and whether more (+1) or less (-1) of it is better."""
+
+    compute: Callable[[Evidence], Result]
+    better: int
+
+
+MEASURES = {
+    "fid": Measure(_fid, -1),
+    "kid": Measure(_kid, -1),
+    "is": Measure(_inception_score, 1),
+    **{name: Measure(_of_manifold(name), 1) for name in ("precision", "recall", "density", "coverage")},
+}
+
+
+def checked_measures(names: Sequence[str]) -> tuple[str, ...]:
+    """`names`; `UserError` if there is none, or an unknown one."""
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown or not names:
+        word = unknown[0] if unknown else ""
+        raise UserError(f"`metrics` has {word or 'nothing'!r} in it: {suggestion(word, list(MEASURES))}")
+    return tuple(names)
+
+
+class PictureRuler(Ruler):
+    """Fréchet distance and its kin between features of generated pictures and of the split's."""
+
+    def __init__(
+        self, names: Sequence[str], extractor: str, pictures: Pictures, split: str, count: int, seed: int
+    ) -> None:
+        self.names, self.count, self.seed = names, count, seed
+        self.pictures = pictures
+        self.extractor: Classifier = extractor_named(extractor)
+        self.real = real_features(self.extractor, pictures, some_rows(len(pictures), MOST_REALS, seed))
+        self.gaussian = Moments.of(self.real).gaussian()
+        self.leading, self.better = self.extractor.metric(names[0]), MEASURES[names[0]].better
+        self.protocol = {
+            **self.extractor.protocol,
+            "split": split,
+            "reals": len(self.real),
+            "fakes": count,
+            "seed": seed,
+        }
+
+    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+        self.extractor.to(module.device)
+        batches = [self.extractor.both(images) for images in generated(module, self.pictures, self.count, self.seed)]
+        fake, logits = (torch.cat([pair[i].cpu() for pair in batches]) for i in (0, 1))
+        seen = Evidence(self.real, self.gaussian, fake, logits, self.seed)
+        return {self.extractor.metric(name): self._stamped(MEASURES[name].compute(seen)) for name in self.names}
+
+    def _stamped(self, result: Result) -> Result:
+        return Result(result.value, result.spread, {**self.protocol, **result.protocol})
+
+
+class ModeRuler(Ruler):
+    """How many known modes are hit, and how many of the points hit one."""
+
+    leading, better = "modes_and_quality", 1
+
+    def __init__(self, known: Modes, pictures: Pictures, count: int, seed: int) -> None:
+        self.known, self.pictures, self.count, self.seed = known, pictures, count, seed
+
+    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+        points = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
+        report = modes(points, self.known.centers, self.known.sigma)
+        protocol: dict[str, Any] = {
+            "samples": self.count,
+            "seed": self.seed,
+            "radius": "3 sigma",
+            "modes": report.total,
+        }
+        values = {
+            "modes_captured": float(report.captured),
+            "high_quality": report.high_quality,
+            "mode_kl": report.kl,
+            self.leading: report.captured / report.total * report.high_quality,
+        }
+        return {name: Result(value, None, protocol) for name, value in values.items()}

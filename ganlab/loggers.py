@@ -1,0 +1,133 @@
+"""Where a run's numbers and pictures go: `metrics.csv` always, TensorBoard when asked for; dashboard.py has W&B.
+
+Each is built with the run's folder and its recipe. A row is an iteration (`step`) and says the images seen. Pictures
+go to a logger by `show`, which a logger of another kind may be registered with.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from ganlab.callbacks.sheet import Exhibit
+from ganlab.dashboard import Dashboard
+from ganlab.run import RunFolder, atomic_write
+
+FIRST = ("iteration", "images_seen")
+Row = dict[str, Any]
+
+
+@singledispatch
+def show(logger: Logger, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    """Pictures to a logger; those that keep numbers only do nothing."""
+
+
+@show.register
+def _(logger: TensorBoardLogger, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    logger.experiment.add_image("samples", np.asarray(exhibit.sheet), step, dataformats="HWC")
+
+
+@show.register
+def _(logger: Dashboard, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    logger.show(exhibit, step, images_seen)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """What is in the file: one dictionary a row, empty cells left out; nothing if there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: cell for key, cell in row.items() if key and cell} for row in csv.DictReader(file)]
+
+
+def columns_of(rows: list[Row], known: list[str]) -> list[str]:
+    """The columns there were, and new ones in the order of their appearance."""
+    names = dict.fromkeys(known)
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    return list(names)
+
+
+class CsvLogger(Logger):
+    """`metrics.csv` in the run's folder: a row an iteration, columns as they come, appended to when a run is resumed.
+
+    A row is written once a later iteration is logged. New columns rewrite the file, in one move. What an interrupted
+    run logged beyond the checkpoint it is resumed from is replaced.
+    """
+
+    name = "csv"
+    version = ""
+
+    def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.path = RunFolder(Path(folder)).metrics_file
+        self._row: Row = {}
+        self._columns: list[str] | None = None
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The recipe is in the run's folder already."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self._columns is None:
+            self._columns = self._open(step or 0)
+        if self._row and self._row["iteration"] != step:
+            self._write()
+        self._row.update({name: value for name, value in metrics.items() if name != "epoch"}, iteration=step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self._row:
+            self._write()
+
+    def _open(self, step: int) -> list[str]:
+        """The columns of the file as it stands, less the rows that are about to be logged again."""
+        rows = read_rows(self.path)
+        before = [row for row in rows if int(row["iteration"]) < step]
+        columns = columns_of(before, list(FIRST))
+        if rows:
+            atomic_write(self.path, _text(before, columns, header=True))
+        return columns
+
+    def _write(self) -> None:
+        assert self._columns is not None
+        columns = columns_of([self._row], self._columns)
+        if columns != self._columns or not self.path.exists():
+            atomic_write(self.path, _text([*read_rows(self.path), self._row], columns, header=True))
+        else:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(_text([self._row], columns, header=False))
+        self._columns, self._row = columns, {}
+
+
+def _text(rows: list[Row], columns: list[str], header: bool) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers without a point, others with seven digits, which is what float32 has."""
+    if isinstance(value, str | int):
+        return value
+    return int(value) if float(value).is_integer() else f"{float(value):.7g}"
+
+
+def tensorboard(folder: Path | str, recipe: Mapping[str, Any] | None = None) -> TensorBoardLogger:
+    """TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
+    return TensorBoardLogger(str(folder), name="", version="tensorboard", default_hp_metric=False)
