@@ -122,7 +122,7 @@ class AdversarialModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def generate(self, batch: Batch) -> Tensor:
-        """Pictures of the generator that plays, (N, *shape) in [-1, 1], for fresh latents and the batch's conditions."""
+        """The playing generator's pictures, (N, *shape) in [-1, 1], for fresh latents and the batch's conditions."""
 
     @abstractmethod
     def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
@@ -138,7 +138,7 @@ class AdversarialModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars that say how the game stands on these real pictures and fresh generated ones. Called by `standing`."""
+        """Scalars that say how the game stands, on these reals and fresh generated pictures. `standing` calls it."""
 
     @abstractmethod
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
@@ -238,7 +238,9 @@ class AdversarialModule(pl.LightningModule, ABC):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the side's gradient. Lightning calls this after unscaling, so it holds under float16 too."""
         is_discriminator = optimizer is self.trainer.strategy.optimizers[0]
-        name, side = ("discriminator", self.discriminator_side) if is_discriminator else ("generator", self.generator_side)
+        name, side = (
+            ("discriminator", self.discriminator_side) if is_discriminator else ("generator", self.generator_side)
+        )
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         limit = float("inf") if side.clip is None else side.clip
         self._logged.add(f"{name}/gradient_norm", nn.utils.clip_grad_norm_(parameters, limit).detach())
@@ -249,8 +251,8 @@ class AdversarialModule(pl.LightningModule, ABC):
         beta = self.averaging.beta(images, self.images_seen)
         self.averaging.update(self.average, self.generator, beta)
         for scheduler in self.trainer.lr_scheduler_configs:
-            scheduler.scheduler.step()
-        if (self.iteration + 1) % self.trainer.log_every_n_steps == 0:
+            scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric
+        if (self.iteration + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._log({**self._logged.read(), "images_seen": torch.tensor(float(self.images_seen))})
         self._count_iteration()
 
@@ -301,7 +303,7 @@ class AdversarialModule(pl.LightningModule, ABC):
         self._random = saved["random"]
 
     def on_train_start(self) -> None:
-        """All processes start from one seed, and so from the same weights; from here on each draws latents of its own."""
+        """All processes start from one seed and the same weights; from here on each draws latents of its own."""
         part_ways(self.global_rank, self.iteration)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -23,7 +23,7 @@ class TwoPlayerStrategy(DDPStrategy):
     """One process a device, gradients averaged side by side. What `trainer.devices` > 1 uses."""
 
     def _setup_model(self, model: nn.Module) -> nn.Module:  # type: ignore[override]
-        _sync_module_states(model, dist.group.WORLD, BUCKET, src=0, params_and_buffers_to_ignore=set())
+        _sync_module_states(model, dist.group.WORLD, BUCKET, src=0, params_and_buffers_to_ignore=set())  # type: ignore[arg-type]
         return model
 
     def _register_ddp_hooks(self) -> None:
@@ -42,7 +42,7 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
     for bucket in _buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
         flat = torch.cat([tensor.flatten() for tensor in bucket]) / dist.get_world_size()
         dist.all_reduce(flat)
-        parts = flat.split([tensor.numel() for tensor in bucket])
+        parts = flat.split([tensor.numel() for tensor in bucket])  # type: ignore[no-untyped-call]
         torch._foreach_copy_(bucket, [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)])
 
 

@@ -136,7 +136,13 @@ def test_a_turn_leaves_the_other_side_bitwise_unchanged(
 
 @turns
 def test_singular_vectors_stay_put_as_well(
-    vanilla: Make, plain: Architecture, fit: Make, watch: Make, adam: Side, discriminator_turns: int, generator_turns: int
+    vanilla: Make,
+    plain: Architecture,
+    fit: Make,
+    watch: Make,
+    adam: Side,
+    discriminator_turns: int,
+    generator_turns: int,
 ) -> None:
     """Spectral normalization changes a buffer in place in every forward pass."""
     network = Architecture(partial(spectral, plain.generator), partial(spectral, plain.discriminator))
@@ -304,7 +310,9 @@ def test_clipping_is_of_the_whole_sides_gradient(vanilla: Make, fit: Make) -> No
     module._step = measured  # type: ignore[method-assign]
     lines = Lines()
     fit(module, 3, logger=lines, log_every_n_steps=1)
-    logged = {name: [values[f"{name}/gradient_norm"] for _, values in lines.lines] for name in ("discriminator", "generator")}
+    logged = {
+        name: [values[f"{name}/gradient_norm"] for _, values in lines.lines] for name in ("discriminator", "generator")
+    }
     assert lengths[0] == pytest.approx([0.01] * 3, rel=1e-3)
     assert min(logged["discriminator"]) > 0.02
     assert lengths[1] == pytest.approx(logged["generator"], rel=1e-3)

@@ -37,7 +37,7 @@ def pictures(count: int = 6, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
 def test_linear_discriminator(norm: float) -> None:
-    """R1 = R2 = gamma / 2 ||w||^2, GP = lambda (||w|| - 1)^2, one-sided lambda max(0, ||w|| - 1)^2: for every sample."""
+    """R1 = R2 = gamma / 2 ||w||^2, GP = lambda (||w|| - 1)^2, one-sided lambda max(0, ||w|| - 1)^2, a sample."""
     expected = {
         R1: 10 / 2 * norm**2,
         R2: 10 / 2 * norm**2,

@@ -33,7 +33,7 @@ class RealismLogit(nn.Module):
 
 
 class PairLogit(nn.Module):
-    """Do x and c belong together? c is repeated at every place of the map, mixed by a 1x1 convolution (Reed et al. 2016)."""
+    """Do x and c belong together? c is repeated all over the map, mixed by a 1x1 convolution (Reed et al. 2016)."""
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
         super().__init__()
@@ -71,6 +71,10 @@ class Head(nn.Module, ABC):
         """Scalars for the curves: divergences and accuracies, which say which of the two questions is failing."""
 
 
+def _of(logits: Logits | None, name: str) -> Tensor | None:
+    return None if logits is None else logits[name]
+
+
 def accuracy(positive: Tensor, negative: Tensor) -> Tensor:
     """The share of logits on their right side of zero; 0.5 when a question cannot be answered."""
     return ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
@@ -97,7 +101,7 @@ class JointHead(Head):
         }
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
-        return {"pair": objective.generator(fake["pair"], real and real["pair"])}
+        return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
 
     def potential(self, logits: Logits) -> Tensor:
         return logits["pair"]
@@ -127,7 +131,7 @@ class ProjectionHead(Head):
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
-        return {"pair": objective.generator(fake["pair"], real and real["pair"])}
+        return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
 
     def potential(self, logits: Logits) -> Tensor:
         return logits["pair"]
@@ -173,8 +177,8 @@ class SeparateHead(Head):
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
         return {
-            "realism": objective.generator(fake["realism"], real and real["realism"]),
-            "pair": objective.generator(fake["pair"], real and real["pair"]),
+            "realism": objective.generator(fake["realism"], _of(real, "realism")),
+            "pair": objective.generator(fake["pair"], _of(real, "pair")),
             "match": self.match_weight * CLASSIFIER.generator(fake["match"]),
         }
 

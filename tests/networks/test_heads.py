@@ -85,7 +85,9 @@ def test_projection_by_hand() -> None:
 
 def flat(*values: float) -> Logits:
     """One sample's logits of a separate head: realism, pair, match."""
-    return {name: torch.tensor([float(value)]) for name, value in zip(("realism", "pair", "match"), values, strict=True)}
+    return {
+        name: torch.tensor([float(value)]) for name, value in zip(("realism", "pair", "match"), values, strict=True)
+    }
 
 
 def test_joint_weights_are_those_of_the_paper() -> None:
@@ -129,7 +131,7 @@ def test_unbiased_is_the_default() -> None:
 
 
 def test_penalties_see_what_tells_real_from_generated() -> None:
-    """The match question compares reals with reals: a penalty on it would blunt a classifier that is not in the game."""
+    """The match question compares reals with reals: a penalty would blunt a classifier that is not in the game."""
     assert SeparateHead(SHAPE, 3).potential(flat(1, 2, 100)).item() == 3
     assert JointHead(SHAPE, 3).potential({"pair": torch.tensor([4.0])}).item() == 4
 
