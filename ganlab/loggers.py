@@ -128,6 +128,8 @@ def _plain(value: Any) -> Any:
     return int(value) if float(value).is_integer() else f"{float(value):.7g}"
 
 
-def tensorboard(folder: Path | str, recipe: Mapping[str, Any] | None = None) -> TensorBoardLogger:
+class TensorBoard(TensorBoardLogger):
     """TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
-    return TensorBoardLogger(str(folder), name="", version="tensorboard", default_hp_metric=False)
+
+    def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
+        super().__init__(str(folder), name="", version="tensorboard", default_hp_metric=False)
