@@ -1,4 +1,4 @@
-"""The default data: names, options, the split by concept. Shares its pictures, 32 x 32, with every run of the default."""
+"""The default data: names, options, the split by concept. Its pictures, 32 x 32, are those of every run."""
 
 from __future__ import annotations
 

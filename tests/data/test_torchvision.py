@@ -65,7 +65,7 @@ def test_a_missing_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_set_names_those_there_are() -> None:
-    with pytest.raises(UserError, match="`dataset` must be one of MNIST, .*CIFAR10.*, got 'Mnist'"):
+    with pytest.raises(UserError, match=r"`dataset` must be one of MNIST, .*CIFAR10.*, got 'Mnist'"):
         TorchvisionData("Mnist")
 
 
