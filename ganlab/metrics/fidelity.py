@@ -104,7 +104,7 @@ def neighbour_distances(features: Tensor, k: int) -> Tensor:
     if not 1 <= k < len(features):
         raise ValueError(f"`k` must be between 1 and {len(features) - 1}, the other samples there are, got {k}")
     x = precise(features)
-    return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in x.split(CHUNK)])
+    return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in torch.split(x, CHUNK)])
 
 
 def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
@@ -121,12 +121,12 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
     hit = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     balls = torch.zeros(len(y), dtype=torch.int64, device=y.device)
     recalled, covered = [], []
-    for rows, radius in zip(x.split(CHUNK), radius_real.split(CHUNK), strict=True):
+    for rows, radius in zip(torch.split(x, CHUNK), torch.split(radius_real, CHUNK), strict=True):
         distances = torch.cdist(rows, y)
         within = distances < radius[:, None]
         hit |= (distances <= radius[:, None]).any(0)
         balls += within.sum(0)
         covered.append(within.any(1))
         recalled.append((distances <= radius_fake).any(1))
-    parts = (hit.double(), torch.cat(recalled).double(), balls / k, torch.cat(covered).double())
+    parts = (hit.double(), torch.cat(recalled).double(), balls.double() / k, torch.cat(covered).double())
     return Manifold(*(part.mean().item() for part in parts))

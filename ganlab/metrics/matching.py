@@ -6,14 +6,17 @@ which judges it scores well for nothing. Plain PyTorch; the caller keeps a train
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.data.pictures import Pictures
 from ganlab.metrics.features import as_colour
+from ganlab.metrics.moments import precise
 from ganlab.metrics.result import Result
 from ganlab.metrics.small import Residual, squeeze
 from ganlab.networks.text import WordEncoder, vocabulary
@@ -44,7 +47,7 @@ def r_precision(images: Tensor, texts: Tensor, keys: Sequence[Hashable], candida
     codes, first = _codes(keys)
     if len(first) < candidates:
         raise ValueError(f"`candidates` must be at most {len(first)}, the different captions there are")
-    x, y = (F.normalize(z.double(), dim=1) for z in (images, texts))
+    x, y = (F.normalize(precise(z), dim=1) for z in (images, texts))
     similarity = x @ y[first].T
     own = (x * y).sum(1, keepdim=True)
     other = codes[:, None] != torch.arange(len(first))
@@ -96,7 +99,7 @@ class Matcher(nn.Module):
     ) -> Result:
         """R-precision of pictures (N, C, H, W) uint8 that were to show these captions; the same caption is one key."""
         self.eval()
-        seen = torch.cat([self.images(part) for part in images.split(500)])
+        seen = torch.cat([self.images(part) for part in torch.split(images, 500)])
         return r_precision(seen, self.texts(captions), keys or list(captions), candidates)
 
     def stored(self) -> dict[str, Any]:
@@ -127,39 +130,53 @@ def shifted(images: Tensor, generator: torch.Generator, reach: int = 3) -> Tenso
     return images.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None], rows, columns].permute(0, 3, 1, 2)
 
 
+Example = tuple[Tensor, "list[str]", Tensor]
+
+
+def examples(pictures: Pictures, batch: int, draw: torch.Generator) -> Iterator[Example]:
+    """Endless (pictures moved and, where they may be, mirrored; their captions; the number of each one's key)."""
+    captions = list(pictures.condition or [])
+    codes, _ = _codes(pictures.keys or captions)
+    mirrors = torch.as_tensor(pictures.flip).expand(len(pictures))
+    while True:
+        rows = torch.randperm(len(pictures), generator=draw)[:batch]
+        flip = mirrors[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
+        images = shifted(pictures.get(rows.numpy()), draw)
+        images[flip] = images[flip].flip(-1)
+        yield images, [captions[row] for row in rows], codes[rows]
+
+
 def train_matcher(
-    images: Tensor,
-    captions: Sequence[str],
-    keys: Sequence[Hashable] | None = None,
-    mirror: Tensor | bool = False,
-    steps: int = 600,
+    pictures: Pictures,
+    steps: int = 400,
     batch: int = 128,
     rate: float = 2e-3,
     seed: int = 0,
     progress: Progress = lambda done, total, loss: None,
 ) -> Matcher:
-    """A matcher for real pictures (N, C, H, W) uint8 and their captions; the global random state is left alone.
+    """A matcher for captioned real pictures; the global random state is left alone.
 
-    `mirror`: which pictures (N,) may be seen mirrored. AdamW, linear decay; bfloat16 on the processor.
+    AdamW whose rate rises over 50 steps and falls to zero, in bfloat16, on the processor. `ValueError` where there are
+    no captions.
     """
-    codes, _ = _codes(keys or list(captions))
-    mirrors = torch.as_tensor(mirror).expand(len(images))
-    draw = torch.Generator().manual_seed(seed)
+    if not isinstance(pictures.condition, list):
+        raise ValueError(f"a matcher needs captioned pictures, got {type(pictures.condition).__name__}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        matcher = Matcher(vocabulary(captions))
-        optimizer = torch.optim.AdamW(matcher.parameters(), lr=rate, weight_decay=0.1)
-        for step in range(steps):
-            rows = torch.randperm(len(images), generator=draw)[:batch]
-            flip = mirrors[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
-            seen = shifted(images[rows], draw)
-            seen = torch.where(flip[:, None, None, None], seen.flip(-1), seen)
-            optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50) * (1 - step / steps)
-            with torch.autocast("cpu", torch.bfloat16):
-                similarity = matcher(seen, [captions[row] for row in rows])
-            loss = contrast(similarity.float(), codes[rows])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            progress(step + 1, steps, float(loss.detach()))
+        matcher = Matcher(vocabulary(pictures.condition))
+        batches = examples(pictures, batch, torch.Generator().manual_seed(seed))
+        _fit(matcher, islice(batches, steps), steps, rate, progress)
     return matcher.eval().requires_grad_(False)
+
+
+def _fit(matcher: Matcher, batches: Iterable[Example], steps: int, rate: float, progress: Progress) -> None:
+    optimizer = torch.optim.AdamW(matcher.parameters(), lr=rate, weight_decay=0.1)
+    for step, (images, captions, codes) in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50) * (1 - step / steps)
+        with torch.autocast("cpu", torch.bfloat16):
+            similarity = matcher(images, captions)
+        loss = contrast(similarity.float(), codes)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        progress(step + 1, steps, float(loss.detach()))

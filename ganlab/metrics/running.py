@@ -57,6 +57,8 @@ class _Kept(Metric):
     """Keeps the features of both kinds: for numbers that compare samples with one another."""
 
     full_state_update = False
+    real: list[Tensor]
+    fake: list[Tensor]
 
     def __init__(self, protocol: Mapping[str, Any] | None = None) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ganlab.data.openmoji import emoji_list, rasters
 from ganlab.metrics.small import SIZE, SmallNet
 
 WORD_AT_LEAST = 6  # pictures that a word needs to become a class
@@ -44,8 +45,6 @@ def decoded(data: bytes) -> np.ndarray:
 
 def emoji() -> tuple[Tensor, list[str]]:
     """The emoji data set's own pictures with their names, skin tones and flags left out."""
-    from ganlab.data.emoji import emoji_list, rasters  # brings Lightning along, which the metrics do without
-
     drawings = emoji_list()
     pictures = torch.from_numpy(np.array(rasters(drawings, SIZE)))
     rows = [i for i, one in enumerate(drawings) if not one.toned and not one.flag]
@@ -125,7 +124,7 @@ def train(net: SmallNet, sets: list[Labelled], steps: int, size: int = 128, rate
         optimizer.param_groups[0]["lr"] = rate * min(10 * step / steps, (1 - step / steps) / 0.9)
         loss = loss_of(net, tell_apart, *batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % 100 == 0:
             print(f"step {step} of {steps}  loss {loss.item():.3f}", flush=True)
@@ -135,7 +134,7 @@ def train(net: SmallNet, sets: list[Labelled], steps: int, size: int = 128, rate
 def accuracy(net: SmallNet, images: Tensor, targets: Tensor) -> float:
     """Fraction of pictures whose likeliest class is one of theirs."""
     net.eval()
-    found = torch.cat([net(x.float() / 127.5 - 1)[1].argmax(1) for x in images.split(500)])
+    found = torch.cat([net(x.float() / 127.5 - 1)[1].argmax(1) for x in torch.split(images, 500)])
     return (targets[torch.arange(len(found)), found] > 0).float().mean().item()
 
 

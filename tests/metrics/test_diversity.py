@@ -1,0 +1,126 @@
+"""Bins, modes, effective numbers and healthy levels: known configurations and known ceilings."""
+
+import math
+
+import pytest
+import torch
+
+from ganlab.metrics.diversity import (
+    Level,
+    bin_distance,
+    histogram,
+    js_divergence,
+    k_means,
+    modes,
+    recall,
+    split_half,
+    vendi,
+)
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def clusters(counts: list[int], seed: int = 0, sigma: float = 0.05) -> torch.Tensor:
+    """That many points around each corner of a regular polygon with as many corners as counts."""
+    angles = torch.arange(len(counts)) * 2 * math.pi / len(counts)
+    centers = torch.stack([angles.cos(), angles.sin()], 1)
+    rows = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return centers[rows] + sigma * torch.randn(len(rows), 2, generator=random(seed))
+
+
+def test_js_divergence_in_nats():
+    """p = (1/2, 1/2), q = (1, 0), m = (3/4, 1/4): (1/2 log 2/3 + 1/2 log 2 + log 4/3) / 2 = 0.215762."""
+    assert js_divergence(torch.tensor([5, 5]), torch.tensor([3, 0])) == pytest.approx(0.2157616, abs=1e-7)
+    assert js_divergence(torch.tensor([3, 0]), torch.tensor([5, 5])) == pytest.approx(0.2157616, abs=1e-7)
+
+
+def test_bins_empty_in_both_add_nothing():
+    assert js_divergence(torch.tensor([1, 0, 3]), torch.tensor([1, 0, 3])) == pytest.approx(0, abs=1e-15)
+
+
+def test_k_means_finds_separate_clusters():
+    points = clusters([30, 50, 20, 40])
+    assert sorted(histogram(points, k_means(points, 4, random())).tolist()) == [20, 30, 40, 50]
+
+
+def test_k_means_with_fewer_distinct_points_than_bins():
+    points = torch.tensor([[0.0], [0.0], [2.0]])
+    assert sorted(k_means(points, 5, random()).flatten().tolist()) == [0, 2]
+
+
+def test_bin_distance_is_zero_for_the_same_and_log_2_for_disjoint_sets():
+    points = clusters([50, 50])
+    assert bin_distance(points, points.flip(0), 8, random()) == pytest.approx(0, abs=1e-12)
+    right, left = points[:50], points[50:]
+    assert js_divergence(histogram(right, points[[0, 50]]), histogram(left, points[[0, 50]])) == pytest.approx(
+        math.log(2)
+    )
+
+
+def test_a_dropped_mode_stands_out_from_the_healthy_level():
+    """1 of 10 clusters gone, 1,000 samples: many deviations off; a healthy sample is within five."""
+    real = clusters([200] * 10)
+
+    def indicator(reference: torch.Tensor, sample: torch.Tensor) -> float:
+        return bin_distance(reference, sample, 20, random())
+
+    healthy = split_half(indicator, real, 1000, 15, random())
+    reference = clusters([100] * 10, seed=3)
+    assert abs(healthy.z(indicator(reference, clusters([100] * 10, seed=4)))) < 5
+    assert healthy.z(indicator(reference, clusters([0] + [111] * 9, seed=4))) > 10
+
+
+def test_split_halves_never_share_a_sample():
+    """The indicator is the number of shared samples; 30 numbers asked for 20 give halves of 15."""
+    seen = []
+
+    def shared(reference: torch.Tensor, sample: torch.Tensor) -> float:
+        seen.append((len(reference), len(sample)))
+        return float(torch.isin(reference, sample).sum())
+
+    level = split_half(shared, torch.arange(30)[:, None], 20, 6, random())
+    assert level == Level(0, 0) and seen == [(15, 15)] * 6
+
+
+def test_recall_falls_when_modes_shrink():
+    real = clusters([50] * 4)
+    assert recall(real, clusters([50] * 4, seed=1)) > 0.8 > 0.5 > recall(real, clusters([50] * 4, 1, sigma=0.005))
+
+
+def test_modes_of_a_perfect_ring():
+    """3-sigma mass in two dimensions: 1 - exp(-9/2) = 0.98889; KL of the counts about (K - 1) / 2N = 0.00014."""
+    points, centers = clusters([3125] * 8, sigma=0.01), clusters([1] * 8, sigma=0)
+    shuffled = points[torch.randint(len(points), (25000,), generator=random())]
+    report = modes(shuffled, centers, 0.01)
+    assert (report.captured, report.total) == (8, 8)
+    assert report.high_quality == pytest.approx(1 - math.exp(-4.5), abs=4.5 * 0.105 / 25000**0.5 + 0.001)
+    assert 0 < report.kl < 0.001
+
+
+def test_modes_of_a_collapsed_ring():
+    """Two modes of eight, equally often: KL = log 4; a single stray sample is a mode unless two are asked for."""
+    centers = clusters([1] * 8, sigma=0)
+    report = modes(centers[[0] * 50 + [1] * 50], centers, 0.01)
+    assert (report.captured, report.high_quality) == (2, 1) and report.kl == pytest.approx(math.log(4))
+    stray = centers[[0] * 50 + [1]]
+    assert modes(stray, centers, 0.01).captured == 2 and modes(stray, centers, 0.01, at_least=2).captured == 1
+
+
+def test_modes_of_samples_that_hit_nothing():
+    report = modes(torch.zeros(10, 2), clusters([1] * 8, sigma=0), 0.01)
+    assert (report.captured, report.high_quality) == (0, 0) and report.kl == pytest.approx(math.log(8))
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (torch.eye(20), 20),
+        (torch.ones(20, 5), 1),
+        (torch.eye(8).repeat(25, 1), 8),
+        (torch.eye(30)[:10], 10),
+    ],
+)
+def test_vendi_counts_different_samples(features: torch.Tensor, expected: float):
+    assert vendi(features) == pytest.approx(expected, rel=1e-9)
