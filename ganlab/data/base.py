@@ -38,7 +38,8 @@ class DataSpec:
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> DataSpec:
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**fixed)
 
 
 @dataclass(frozen=True)

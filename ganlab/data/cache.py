@@ -62,7 +62,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
     _remove(part)  # what a killed process left behind: nobody else can be writing, the lock is ours
     try:
         write(part)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         _remove(part)
 
