@@ -6,6 +6,8 @@ result's protocol.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import log
 from typing import NamedTuple
 
 import torch
@@ -81,12 +83,14 @@ def inception_score(logits: Tensor, splits: int = 10, generator: torch.Generator
     if len(logits) < splits:
         raise ValueError(f"`splits` must be at most {len(logits)}, the samples there are, got {splits}")
     rows = logits if generator is None else _some(logits, len(logits), generator)
-    scores = torch.stack([_score(precise(part).log_softmax(1)) for part in rows.tensor_split(splits)])
+    edges = [i * len(rows) // splits for i in range(splits + 1)]
+    parts = (precise(rows[start:end]) for start, end in pairwise(edges))
+    scores = torch.stack([_score(part.log_softmax(1)) for part in parts])
     return float(scores.mean()), float(scores.std(correction=0))
 
 
 def _score(log_p: Tensor) -> Tensor:
-    log_mean = log_p.logsumexp(0) - torch.tensor(float(len(log_p))).log()
+    log_mean = log_p.logsumexp(0) - log(len(log_p))
     return (log_p.exp() * (log_p - log_mean)).sum(1).mean().exp()
 
 

@@ -1,8 +1,9 @@
 """Makes the built-in extractor's weights: `python -m ganlab.metrics.train_small --cifar cifar10.zip --mnist data`.
 
 One softmax over CIFAR-10's classes, MNIST's digits and the frequent words of OpenMoji's Unicode names; a picture with
-several such words has its target spread over them. A second softmax, thrown away afterwards, tells every emoji from
-every other: 1,900 pictures have few words in common. Run by developers, not by training runs.
+several such words has its target spread over them. Two helpers are thrown away afterwards: a softmax that tells every
+emoji from every other (1,900 pictures have few words in common), and a layer that repaints the picture in 4 x 4 from
+its features, which keeps colours and places in them. Run by developers, not by training runs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ganlab.data.openmoji import emoji_list, rasters
 from ganlab.metrics.small import SIZE, SmallNet
 
 WORD_AT_LEAST = 6  # pictures that a word needs to become a class
+THUMBNAIL, REPAINTING = 4, 4.0  # side of the repainted picture; its weight beside the classes' cross-entropy
 WEIGHTS = Path(__file__).with_name("small.pt")
 
 
@@ -92,12 +94,10 @@ def shifted(images: Tensor, reach: int = 2) -> Tensor:
 
 
 def augmented(images: Tensor, mirror: bool) -> Tensor:
-    """Moved, mirrored where that keeps the label, and one picture in ten without its colours."""
+    """Moved, and mirrored where that keeps the label."""
     images = shifted(images)
     flips = (torch.rand(len(images)) < 0.5 * mirror)[:, None, None, None]
-    images = torch.where(flips, images.flip(-1), images)
-    grey = (torch.rand(len(images)) < 0.1)[:, None, None, None]
-    return torch.where(grey, images.float().mean(1, keepdim=True).to(torch.uint8), images)
+    return torch.where(flips, images.flip(-1), images)
 
 
 def batches(sets: list[Labelled], size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -108,21 +108,35 @@ def batches(sets: list[Labelled], size: int) -> Iterator[tuple[Tensor, Tensor, T
         yield images.float() / 127.5 - 1, torch.cat([s.targets[rows] for s, rows in parts]), parts[0][1]
 
 
-def loss_of(net: SmallNet, tell_apart: nn.Linear, images: Tensor, targets: Tensor, which: Tensor) -> Tensor:
+class Helpers(nn.Module):
+    """What only training needs: which emoji it is, and a thumbnail of the picture, both from the features."""
+
+    def __init__(self, dim: int, emoji: int) -> None:
+        super().__init__()
+        self.tell_apart = nn.Linear(dim, emoji)
+        self.repaint = nn.Linear(dim, 3 * THUMBNAIL**2)
+
+    def forward(self, features: Tensor, images: Tensor, which: Tensor) -> Tensor:
+        share = len(which) / len(images)
+        apart = F.cross_entropy(self.tell_apart(features[: len(which)]), which)
+        wanted = F.adaptive_avg_pool2d(images, THUMBNAIL).flatten(1)
+        return share * apart + REPAINTING * F.mse_loss(self.repaint(features), wanted)
+
+
+def loss_of(net: SmallNet, helpers: Helpers, images: Tensor, targets: Tensor, which: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         features, logits = net(images.contiguous(memory_format=torch.channels_last))
-        apart = tell_apart(features[: len(which)])
     classes = -(targets * logits.float().log_softmax(1)).sum(1).mean()
-    return classes + len(which) / len(images) * F.cross_entropy(apart.float(), which)
+    return classes + helpers(features.float(), images, which)
 
 
 def train(net: SmallNet, sets: list[Labelled], steps: int, size: int = 128, rate: float = 3e-3) -> None:
     """AdamW in bfloat16; the rate rises over the first tenth and falls to zero."""
-    tell_apart = nn.Linear(net.classify.in_features, len(sets[0].images))
-    optimizer = torch.optim.AdamW([*net.parameters(), *tell_apart.parameters()], lr=rate, weight_decay=0.02)
+    helpers = Helpers(net.classify.in_features, len(sets[0].images))
+    optimizer = torch.optim.AdamW([*net.parameters(), *helpers.parameters()], lr=rate, weight_decay=0.02)
     for step, batch in enumerate(islice(batches(sets, size), steps)):
         optimizer.param_groups[0]["lr"] = rate * min(10 * step / steps, (1 - step / steps) / 0.9)
-        loss = loss_of(net, tell_apart, *batch)
+        loss = loss_of(net, helpers, *batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -175,3 +175,23 @@ def test_density_and_coverage_of_equal_distributions():
     assert found[:, 2].mean() == pytest.approx(1, abs=4.5 * 0.07 / 20**0.5)
     assert found[:, 3].mean() == pytest.approx(1 - math.prod((300 - i) / (600 - i) for i in range(1, 6)), abs=0.012)
     assert found[:, 0].mean() < 0.98 and found[:, 1].mean() < 0.98
+
+
+def test_the_same_features_give_torch_fidelitys_numbers():
+    """FID, IS and precision/recall to rounding; KID of one subset of everything, where nothing is drawn."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    real, fake = normal(203, 12), normal(203, 12, seed=1) * 0.8 + 0.1
+    statistics = [fid_features_to_statistics(x) for x in (real, fake)]
+    theirs = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert frechet_distance_of_sets(real, fake) == pytest.approx(theirs, rel=1e-8)
+    theirs = kid_features_to_metric(real, fake, kid_subsets=1, kid_subset_size=203, verbose=False)
+    assert kernel_distance(real, fake) == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-8)
+    theirs = isc_features_to_metric(fake, 10, shuffle=False)
+    assert inception_score(fake, 10) == pytest.approx(tuple(theirs.values()), rel=1e-8)
+    theirs = prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)
+    found = manifold(real, fake, k=3)
+    assert (found.precision, found.recall) == pytest.approx((theirs["precision"], theirs["recall"]), rel=1e-6)
