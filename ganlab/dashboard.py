@@ -11,7 +11,6 @@ from __future__ import annotations
 import netrc
 import os
 import secrets
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +20,10 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from ganlab.callbacks.measurement import from_here, say
 from ganlab.callbacks.sheet import Exhibit
 from ganlab.run import RunFolder, atomic_write
+from ganlab.table import Row, read_rows
 
 Point = tuple[float, float]
 X = "images_seen"
@@ -66,6 +67,12 @@ class Lines:
                 if len(line) > MOST_POINTS:
                     del line[1:-1:2]
 
+    def start(self, rows: list[Row], x: float) -> None:
+        """Go on with the lines of a run that was resumed: what its file has before `x`."""
+        for row in rows:
+            if X in row and float(row[X]) < x:
+                self.add({name: float(cell) for name, cell in row.items()}, float(row[X]))
+
     def of(self, chart: Chart) -> dict[str, list[Point]]:
         return {name: line for name, line in self._points.items() if chart.wanted(name)}
 
@@ -84,8 +91,8 @@ def logged_in() -> bool:
 class Dashboard(WandbLogger):
     """A W&B run in the run's folder, its recipe as the config; the same run when the run is resumed.
 
-    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: rows between two drawings of the
-    overview. `WANDB_MODE` overrules whether it is online.
+    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between two
+    drawings of the overview. `WANDB_MODE` overrules whether it is online.
     """
 
     def __init__(
@@ -100,7 +107,7 @@ class Dashboard(WandbLogger):
         super().__init__(project=project, name=name, save_dir=str(folder))
         self.folder, self.recipe = RunFolder(Path(folder)), dict(recipe or {})
         self.artifact, self.charts_every = artifact, charts_every
-        self._lines, self._rows = Lines(), 0
+        self._lines, self._rows, self._draw_at = Lines(), 0, charts_every
 
     @property
     @rank_zero_experiment
@@ -121,7 +128,7 @@ class Dashboard(WandbLogger):
                 return self._init("online")
             except Exception as error:  # no net, a wrong key: the numbers can be uploaded later
                 reason = " ".join(str(error).split())
-                print(f"ganlab: W&B cannot be reached ({reason}), logging offline", file=sys.stderr, flush=True)
+                say(f"ganlab: W&B cannot be reached ({reason}), logging offline")
                 wandb.teardown()
                 mode = "offline"
         return self._init(mode)
@@ -158,13 +165,19 @@ class Dashboard(WandbLogger):
         values = {name: value for name, value in metrics.items() if name != "epoch"}
         self.experiment.log({**values, "iteration": step})
         if X in values:
-            self._lines.add(values, float(values[X]))
-            self._rows += 1
-            if self._rows % self.charts_every == 0:
-                self.draw()
+            self._note(values, float(values[X]))
+
+    def _note(self, values: Mapping[str, float], x: float) -> None:
+        if not self._rows:
+            self._lines.start(read_rows(self.folder.metrics_file), x)
+        self._lines.add(values, x)
+        self._rows += 1
+        if self._rows >= self._draw_at:
+            self._draw_at = max(self._rows + self.charts_every, int(self._rows * 1.3))
+            self.draw()
 
     def draw(self) -> None:
-        """The overview's charts as they stand."""
+        """The overview's charts as they stand; ever more seldom, since each drawing keeps its table."""
         import wandb
 
         charts = {}
@@ -195,8 +208,8 @@ class Dashboard(WandbLogger):
             self._upload()
         self._experiment.finish(exit_code=0 if status == "success" else 1)
         offline, folder = self._experiment.settings._offline, Path(self._experiment.settings.sync_dir)
-        line = f"upload it with: wandb sync {os.path.relpath(folder)}" if offline else str(self._experiment.url)
-        print(f"ganlab: W&B: {line}", file=sys.stderr, flush=True)
+        line = f"upload it with: wandb sync {from_here(folder)}" if offline else str(self._experiment.url)
+        say(f"ganlab: W&B: {line}")
         self._experiment = None
 
     def _upload(self) -> None:

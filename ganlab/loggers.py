@@ -6,8 +6,6 @@ go to a logger by `show`, which a logger of another kind may be registered with.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from functools import singledispatch
 from pathlib import Path
@@ -20,9 +18,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from ganlab.callbacks.sheet import Exhibit
 from ganlab.dashboard import Dashboard
 from ganlab.run import RunFolder, atomic_write
+from ganlab.table import Row, as_text, columns_of, read_rows
 
 FIRST = ("iteration", "images_seen")
-Row = dict[str, Any]
 
 
 @singledispatch
@@ -38,22 +36,6 @@ def _(logger: TensorBoardLogger, exhibit: Exhibit, step: int, images_seen: int) 
 @show.register
 def _(logger: Dashboard, exhibit: Exhibit, step: int, images_seen: int) -> None:
     logger.show(exhibit, step, images_seen)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """What is in the file: one dictionary a row, empty cells left out; nothing if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: cell for key, cell in row.items() if key and cell} for row in csv.DictReader(file)]
-
-
-def columns_of(rows: list[Row], known: list[str]) -> list[str]:
-    """The columns there were, and new ones in the order of their appearance."""
-    names = dict.fromkeys(known)
-    for row in rows:
-        names.update(dict.fromkeys(row))
-    return list(names)
 
 
 class CsvLogger(Logger):
@@ -98,34 +80,18 @@ class CsvLogger(Logger):
         before = [row for row in rows if int(row["iteration"]) < step]
         columns = columns_of(before, list(FIRST))
         if rows:
-            atomic_write(self.path, _text(before, columns, header=True))
+            atomic_write(self.path, as_text(before, columns, header=True))
         return columns
 
     def _write(self) -> None:
         assert self._columns is not None
         columns = columns_of([self._row], self._columns)
         if columns != self._columns or not self.path.exists():
-            atomic_write(self.path, _text([*read_rows(self.path), self._row], columns, header=True))
+            atomic_write(self.path, as_text([*read_rows(self.path), self._row], columns, header=True))
         else:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                file.write(_text([self._row], columns, header=False))
+                file.write(as_text([self._row], columns, header=False))
         self._columns, self._row = columns, {}
-
-
-def _text(rows: list[Row], columns: list[str], header: bool) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
-    return out.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """Whole numbers without a point, others with seven digits, which is what float32 has."""
-    if isinstance(value, str | int):
-        return value
-    return int(value) if float(value).is_integer() else f"{float(value):.7g}"
 
 
 class TensorBoard(TensorBoardLogger):

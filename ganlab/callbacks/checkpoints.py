@@ -6,8 +6,6 @@ before it in one move. It has to come after the judges in the trainer's list of 
 
 from __future__ import annotations
 
-import os
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.interrupt import Interrupt
-from ganlab.callbacks.measurement import finished, positive, say
+from ganlab.callbacks.measurement import finished, from_here, positive, say
 from ganlab.callbacks.quality import Judge
 from ganlab.errors import UserError
 from ganlab.run import RunFolder
@@ -78,7 +76,7 @@ class Checkpoints(pl.Callback):
         """Called on every process: gathering what is saved needs them all."""
         folder = RunFolder(Path(trainer.default_root_dir)).checkpoints
         part = folder / f".{name}.part"
-        trainer.save_checkpoint(part)
+        trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
             part.replace(folder / name)
         if name == "last.ckpt":
@@ -107,4 +105,4 @@ class Checkpoints(pl.Callback):
 
 def how_to_resume(trainer: pl.Trainer) -> str:
     """The command, from where the user is."""
-    return f"python -m ganlab.fit resume={shlex.quote(os.path.relpath(trainer.default_root_dir))}"
+    return f"python -m ganlab.fit resume={from_here(Path(trainer.default_root_dir))}"

@@ -135,8 +135,8 @@ class Collapse(Measurement):
         if not self.warned:
             away = abs(indicator.healthy.z(value))
             say(
-                f"ganlab: the generator has collapsed, by {indicator.name}: {value:.3g}, where real data has "
-                f"{indicator.healthy.mean:.3g} ± {indicator.healthy.deviation:.2g} ({away:.0f} sd away), "
+                f"ganlab: the generator misses much of the data (mode collapse): {indicator.name} is {value:.3g}, "
+                f"real data's {indicator.healthy.mean:.3g} ± {indicator.healthy.deviation:.2g} ({away:.0f} sd away), "
                 f"since {self.courses[indicator.name].since:,} images seen"
             )
         self.warned = True

@@ -5,7 +5,7 @@ Draws from generators of its own. Points are their own features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 
@@ -25,7 +25,7 @@ from ganlab.metrics.features import Choice, Classifier, Inception, Small, best_a
 
 BATCH = 250  # pictures generated, and looked at, at once
 SPLITS = ("reference", "train")
-EXTRACTORS = {
+EXTRACTORS: dict[str, Callable[[], Choice]] = {
     "auto": best_available,
     "inception": lambda: Choice(Inception(), None),
     "small": lambda: Choice(Small(), None),
@@ -77,16 +77,13 @@ def real_features(extractor: Classifier, pictures: Pictures, rows: np.ndarray) -
     facts = [sha256(images.numpy().tobytes()).hexdigest(), list(images.shape), extractor.protocol]
 
     def make() -> np.ndarray:
-        return torch.cat([extractor(part.to(device_of(extractor))).cpu() for part in images.split(BATCH)]).numpy()
+        device = next(extractor.parameters()).device
+        return torch.cat([extractor(part.to(device)).cpu() for part in torch.split(images, BATCH)]).numpy()
 
     try:
         return torch.from_numpy(np.array(cached_array(f"features-{extractor.name}", facts, make)))
     except (UserError, OSError):  # a cache that cannot be written only costs time
         return torch.from_numpy(make())
-
-
-def device_of(module: torch.nn.Module) -> torch.device:
-    return next(module.parameters()).device
 
 
 def told(condition: Condition, device: torch.device) -> Condition:
@@ -100,7 +97,7 @@ def generated(module: AdversarialModule, pictures: Pictures, count: int, seed: i
     The same latents and conditions for the same seed: what differs between two measurements is the generator.
     """
     noise = torch.Generator().manual_seed(seed)
-    for rows in torch.from_numpy(many_rows(len(pictures), count, seed)).split(BATCH):
+    for rows in torch.split(torch.from_numpy(many_rows(len(pictures), count, seed)), BATCH):
         condition = told(take(pictures.condition, rows), module.device)
         images = module.sample(module.draw_latent(len(rows), noise), condition)
         yield to_uint8(images) if images.dim() == 4 else images.float()

@@ -15,7 +15,7 @@ from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, p
 
 
 class Standing(Measurement):
-    """Logs what the variant reports: `held_out/divergence` (nats), `held_out/realism_accuracy`, `held_out/match_accuracy`.
+    """Logs what the variant reports: `held_out/divergence` (nats), `held_out/realism_accuracy` and the like.
 
     `every`: iterations between two looks. `count`: held-out pictures, always the same ones, against as many generated.
     """

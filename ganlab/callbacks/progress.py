@@ -100,7 +100,7 @@ class IterationBar(pl.Callback):
         self.seconds = seconds
         self._display: Display = Silence()
         self._pace, self._logged = Pace(), Pace()
-        self._shown = 0.0
+        self._shown, self._shown_at = 0.0, -1
 
     def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
         if not trainer.is_global_zero:
@@ -123,7 +123,7 @@ class IterationBar(pl.Callback):
             self._show(trainer, module, now)
 
     def _show(self, trainer: pl.Trainer, module: AdversarialModule, now: float) -> None:
-        self._shown = now
+        self._shown, self._shown_at = now, module.iteration
         self._pace.mark(now, module.images_seen, module.iteration)
         total = trainer.max_steps if trainer.max_steps > 0 else None
         left = "" if total is None else f"{clock(self._pace.seconds_left(total - module.iteration))} left"
@@ -131,7 +131,7 @@ class IterationBar(pl.Callback):
         self._display.update(module.iteration, total, "  ".join(part for part in parts if part))
 
     def on_train_end(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self._shown_at != module.iteration:
             self._show(trainer, module, time.monotonic())
         self._stop()
 

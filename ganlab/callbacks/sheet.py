@@ -107,20 +107,17 @@ def scatter(real: Tensor, generated: Tensor) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    real, generated = real.cpu(), generated.detach().cpu()
     figure = Figure(figsize=(5, 5), dpi=100, layout="tight")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.scatter(*_xy(real), s=6, c="0.75", label="real", linewidths=0)
-    axes.scatter(*_xy(generated), s=6, c="tab:red", alpha=0.6, label="generated", linewidths=0)
+    axes.scatter(real[:, 0], real[:, 1], s=6, c="0.75", label="real", linewidths=0)
+    axes.scatter(generated[:, 0], generated[:, 1], s=6, c="tab:red", alpha=0.6, label="generated", linewidths=0)
     low, high = float(real.min()), float(real.max())
     room = 0.15 * (high - low)
     axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room), aspect="equal")
     axes.legend(loc="upper right", fontsize=8, markerscale=2)
     return drawn(figure)
-
-
-def _xy(points: Tensor) -> Any:
-    return points.detach().cpu().T.numpy()
 
 
 def drawn(figure: Any) -> Image.Image:
