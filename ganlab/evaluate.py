@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ganlab import cli
 from ganlab.errors import UserError
+from ganlab.run import find_checkpoint
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,10 @@ class EvaluateSettings:
     generated: str | None = cli.setting(None, "instead: a folder of generated pictures")
     reference: str | None = cli.setting(None, "with generated: a folder of real pictures")
     metrics: list[str] = cli.setting(
-        ["fid", "kid", "precision", "recall"], "what to measure [fid, kid, precision, recall]"
+        [], "of fid, kid, is, precision, recall, density, coverage, r_precision, caption_accuracy, modes [what fits]"
     )
+    split: str = cli.setting("reference", "the checkpoint's data: reference (held out) or train")
+    extractor: str = cli.setting("auto", "auto (inception where its weights can be had), inception or small")
     count: int = cli.setting(1000, "pictures of each kind")
     seed: int = cli.setting(0, "of the generated pictures")
     out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
@@ -53,6 +57,10 @@ def checked(settings: EvaluateSettings) -> EvaluateSettings:
     if any(folders) and not all(folders):
         missing = "reference" if settings.generated else "generated"
         raise UserError(f"`{missing}` is needed: generated=FOLDER and reference=FOLDER go together")
+    if settings.split not in ("reference", "train"):
+        raise UserError(f"`split` must be reference or train, got {settings.split!r}")
+    if settings.extractor not in ("auto", "inception", "small"):
+        raise UserError(f"`extractor` must be auto, inception or small, got {settings.extractor!r}")
     if settings.count < 2:
         raise UserError(f"`count` must be at least 2, got {settings.count}")
     return settings
@@ -60,7 +68,20 @@ def checked(settings: EvaluateSettings) -> EvaluateSettings:
 
 def evaluate(settings: EvaluateSettings) -> None:
     """Loads or generates the pictures, measures them, prints and writes the numbers."""
-    raise NotImplementedError
+    from ganlab import evaluation
+
+    s = settings
+    if s.checkpoint:
+        subject = str(file := find_checkpoint(s.checkpoint))
+        results = evaluation.of_checkpoint(file, s.metrics, s.split, s.count, s.seed, s.extractor, s.allow)
+    else:
+        subject = f"{s.generated} against {s.reference}"
+        folders = Path(str(s.generated)), Path(str(s.reference))
+        results = evaluation.of_folders(*folders, s.metrics, s.count, s.seed, s.extractor)
+    evaluation.show(results, subject)
+    if s.out:
+        evaluation.write_report(Path(s.out), evaluation.report(results, subject))
+        print(f"numbers and protocol in {s.out}")
 
 
 if __name__ == "__main__":
