@@ -135,11 +135,12 @@ def _words(module: Module, annotation: ast.expr) -> str:
         return f"{_words(module, annotation.left)} or {_words(module, annotation.right)}"
     if isinstance(annotation, ast.Subscript):
         return _words_of_subscript(module, annotation)
+    name = _last_word(annotation)
     try:
-        found = evaluate(module, annotation)
+        found = None if name in PLAIN else evaluate(module, annotation)
     except LookupError:
-        return PLAIN.get(_last_word(annotation), _last_word(annotation))
-    return _words(found.module, found.expression) if isinstance(found, Alias) else _last_word(annotation)
+        found = None
+    return _words(found.module, found.expression) if isinstance(found, Alias) else PLAIN.get(name, name)
 
 
 def _words_of_subscript(module: Module, annotation: ast.Subscript) -> str:

@@ -124,6 +124,8 @@ def _with_recipe(arguments: Arguments) -> Arguments:
 def _check_recipe(arguments: Arguments) -> None:
     if arguments.folder and not Path(arguments.folder).is_dir():
         raise UserError(f"`--config-dir` must be a folder, got {arguments.folder}")
+    if twice := arguments.catalog.clashes():
+        raise UserError(f"{twice[0]} has the name of one of ganlab's own: give it another")
     known = arguments.catalog.recipes()
     if arguments.options.keys() & {"config_path", "hydra_help", "info", "shell_completion", "version"}:
         return

@@ -51,4 +51,6 @@ def _call(factory: Callable[..., Any], partial: bool, parts: dict[str, Any]) -> 
         signature.bind_partial(**parts) if partial else signature.bind(**parts)
     except TypeError as error:
         raise UserError(f"`{getattr(factory, '__qualname__', factory)}` cannot be made: {error}") from error
+    except ValueError:
+        pass  # a builtin that does not say what it takes
     return functools.partial(factory, **parts) if partial else factory(**parts)

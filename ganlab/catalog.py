@@ -6,7 +6,8 @@ Only reads; knows nothing of Hydra, nor what a recipe's settings mean.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,22 +30,33 @@ def recipe_folder() -> Path:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The recipes and groups of some folders; the first folder that has a name wins."""
+    """The recipes and groups of some folders, ganlab's own first."""
 
     folders: tuple[Path, ...]
 
     def recipes(self) -> dict[str, str]:
         """Every recipe's name with the comment on its first line."""
-        files = {path.stem: path for folder in reversed(self.folders) for path in folder.glob("*.yaml")}
+        files = {path.stem: path for folder in self.folders for path in folder.glob("*.yaml")}
         return {name: headline(files[name]) for name in sorted(files) if name not in HIDDEN and name[0] not in "._"}
 
     def groups(self) -> dict[str, list[str]]:
         """Every group's name, nested ones with a slash, with its choices."""
         found: dict[str, set[str]] = {}
         for folder in self.folders:
-            for path in folder.rglob("*.yaml"):
+            for path in group_files(folder):
                 found.setdefault(path.parent.relative_to(folder).as_posix(), set()).add(path.stem)
-        return {name: sorted(choices) for name, choices in sorted(found.items()) if name != "."}
+        return {name: sorted(choices) for name, choices in sorted(found.items())}
+
+    def clashes(self) -> list[Path]:
+        """Files of the other folders under a name that ganlab's own folder has: which one is meant is not clear."""
+        ours, *others = self.folders
+        files = (
+            (folder, path)
+            for folder in others
+            if folder.resolve() != ours.resolve()
+            for path in [*folder.glob("*.yaml"), *group_files(folder)]
+        )
+        return [path for folder, path in files if (ours / path.relative_to(folder)).is_file()]
 
     def chosen_groups(self, recipe: str) -> set[str]:
         """The groups that a recipe's defaults list chooses from, those of the recipes that it starts from included."""
@@ -59,16 +71,31 @@ class Catalog:
         return found
 
 
+def group_files(folder: Path) -> Iterator[Path]:
+    """The choices of a folder's groups, nested ones too, but not all that lies under somebody's home."""
+    for pattern in ("[!.]*/*.yaml", "[!.]*/[!.]*/*.yaml"):
+        yield from folder.glob(pattern)
+
+
 def catalog(*extra: str | Path) -> Catalog:
     """ganlab's own recipes, and those of the user's folders, which come after."""
     return Catalog((recipe_folder(), *(Path(folder) for folder in extra)))
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML reads 2e-4 as a word; YAML 1.2, and Hydra, as a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A file's settings. Raises `UserError` if it is not YAML of that form."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings `key: value`, got {type(values).__name__}")

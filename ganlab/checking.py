@@ -61,7 +61,7 @@ def _check_like(path: str, value: Any, example: Any) -> None:
 def _check_inside(path: str, value: Tree, example: Tree) -> None:
     if not example:
         return _check_named(path, value)
-    if "_target_" in example or path in IMPLICIT:
+    if "_target_" in example or path in IMPLICIT or _names_components(example):
         return None
     for key, inner in value.items():
         if key not in example and "_target_" not in value:
@@ -70,13 +70,19 @@ def _check_inside(path: str, value: Tree, example: Tree) -> None:
     return None
 
 
+def _names_components(value: Any) -> bool:
+    """Whether components stand in a mapping under names of the user's choice, as callbacks and loggers do."""
+    inner = value.values() if isinstance(value, Mapping) and "_target_" not in value else ()
+    return any(isinstance(node, Mapping) and "_target_" in node for node in inner)
+
+
 def _check_named(path: str, value: Tree) -> None:
-    """Where the base has an empty mapping, components stand under names of the user's choice."""
+    """All that stands beside components must be one; null takes one away."""
     complete = [key for key, inner in value.items() if isinstance(inner, Mapping) and "_target_" in inner]
     for key, inner in value.items():
         if inner is not None and key not in complete and "_target_" not in value:
-            there = f" ({_hint(key, complete, f'{path}.')})" if complete else ""
-            raise UserError(f"`{path}.{key}` is not a component: it has no `_target_`{there}")
+            hint = f" ({_hint(key, complete, f'{path}.')})" if complete else ""
+            raise UserError(f"`{path}.{key}` is not a component: it has no `_target_`{hint}")
 
 
 def _type_of(example: Any) -> tuple[Any, str] | None:
@@ -93,6 +99,8 @@ def _walk(path: str, value: Any) -> None:
     if isinstance(value, Mapping):
         if target := value.get("_target_", IMPLICIT.get(path)):
             _check_component(path, target, value)
+        elif path and _names_components(value):
+            _check_named(path, value)
         for key, inner in value.items():
             _walk(f"{path}.{key}" if path else str(key), inner)
     elif isinstance(value, list):

@@ -23,10 +23,10 @@ SETTINGS = {
 EXAMPLES = """\
   python -m ganlab.fit recipe=cgan_text2img
   python -m ganlab.fit recipe=cgan_text2img data=folder data.root=my_photos logger=wandb
-  python -m ganlab.fit -m recipe=vanilla objective=hinge,nonsaturating seed=1,2,3     (one run after another)
+  python -m ganlab.fit -m recipe=vanilla objective=hinge,nonsaturating seed=1,2,3   (one run after another)
   python -m ganlab.fit resume=runs/cgan_text2img/0 trainer.max_steps=40000
-  python -m ganlab.fit recipe=vanilla --cfg job                                       (print the recipe in full)
-  python -m ganlab.fit --config-dir my_recipes recipe=mine                            (recipes of your own)"""
+  python -m ganlab.fit recipe=vanilla --cfg job                                     (print the recipe in full)
+  python -m ganlab.fit --config-dir my_recipes recipe=mine                          (recipes of your own)"""
 
 
 def fit_help(words: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 `compose("recipe=vanilla", "seed=3")` gives the recipe as plain values, every setting checked without importing what
 it names; `launch(function, words)` is the command line with all that Hydra can do (sweeps, launchers, --cfg job);
-`build(node)` makes the object that a node names. A checkpoint's recipe may be somebody else's: `trusted` refuses what it
-must not name.
+`build(node)` makes the object that a node names. A checkpoint's recipe may be somebody else's: `trusted` refuses what
+it must not name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import yaml
 from hydra.conf import HydraConf, RunDir, SweepDir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -66,13 +65,8 @@ def to_yaml(recipe: Mapping[str, Any]) -> str:
 
 def trusted(path: str | Path, allow: Sequence[str] = ()) -> Recipe:
     """The recipe in a run's folder or checkpoint. `UserError` if it names what is neither ganlab's nor allowed."""
-    saved = saved_recipe(path)
-    try:
-        content = yaml.safe_load(saved) if isinstance(saved, str) else saved
-    except yaml.YAMLError as error:
-        raise UserError(f"`checkpoint` {path} has a broken recipe.yaml: {_flat(error)}") from error
     known = {*base_recipe(), *BESIDE, *Arguments().catalog.groups()}
-    recipe = {key: value for key, value in content.items() if key in known and key not in OWN}
+    recipe = {key: value for key, value in saved_recipe(path).items() if key in known and key not in OWN}
     refuse_untrusted(recipe, allow)
     return recipe
 
@@ -127,14 +121,20 @@ def _check_keys(arguments: Arguments) -> None:
 
 def _store_resumed(arguments: Arguments) -> Arguments:
     """A checkpoint's recipe becomes one that Hydra can compose; chosen groups replace the nodes that it had."""
-    allow = OmegaConf.create([])
-    if text := arguments.value("allow"):
-        allow = OmegaConf.create(yaml.safe_load(text))
     chosen = {key.lstrip("+") for key, _ in map(split, arguments.overrides)} & arguments.catalog.groups().keys()
-    path = str(OverridesParser.create().parse_override(f"resume={arguments.value('resume')}").value())
-    kept = {key: value for key, value in trusted(path, list(allow)).items() if key not in chosen}
+    allow = _parsed(arguments, "allow") or []
+    if not isinstance(allow, list):
+        raise UserError(f"`allow` must be a list [a, b], got {allow}")
+    content = trusted(str(_parsed(arguments, "resume")), allow)
+    kept = {key: value for key, value in content.items() if key not in chosen}
     ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
     return arguments
+
+
+def _parsed(arguments: Arguments, key: str) -> Any:
+    """The value of an override as Hydra reads it."""
+    text = arguments.value(key)
+    return None if text is None else OverridesParser.create().parse_override(f"{key}={text}").value()
 
 
 def _with_added_groups(arguments: Arguments) -> Arguments:
@@ -153,15 +153,18 @@ def _with_added_groups(arguments: Arguments) -> Arguments:
 
 
 def _composed(arguments: Arguments, overrides: Sequence[str]) -> Recipe:
-    searched = [f"hydra.searchpath=['file://{Path(arguments.folder).absolute()}']"] if arguments.folder else []
-    with hydra.initialize_config_dir(str(recipe_folder()), version_base="1.3"):
-        config = hydra.compose(arguments.recipe, [*overrides, *searched])
+    folders = arguments.catalog.folders
+    home = next((folder for folder in folders if (folder / f"{arguments.recipe}.yaml").is_file()), folders[0])
+    others = ",".join(f"'file://{folder.absolute()}'" for folder in folders if folder != home)
+    with hydra.initialize_config_dir(str(home.absolute()), version_base="1.3"):
+        config = hydra.compose(arguments.recipe, [*overrides, *([f"hydra.searchpath=[{others}]"] if others else [])])
     return _finished(config, arguments)
 
 
 def _finished(config: DictConfig, arguments: Arguments) -> Recipe:
     """Plain values, checked."""
-    recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    with one_line():
+        recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     recipe.setdefault("recipe", arguments.recipe)
     check(recipe, base_recipe(), [*arguments.catalog.groups(), *BESIDE])
     return recipe
@@ -176,7 +179,7 @@ def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
     arguments = _prepared(words)
     sys.argv[1:] = arguments.words()
     with one_line():
-        if arguments.recipe and not arguments.options.keys() & {"info", "hydra_help", "shell_completion"}:
+        if arguments.sweeps or arguments.options.get("cfg"):  # a single run is checked when it starts
             for overrides in _jobs(arguments):
                 _composed(arguments, overrides)
         hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments))()
@@ -185,12 +188,11 @@ def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
 def _job(function: Callable[[Recipe], None], arguments: Arguments) -> Callable[[DictConfig], None]:
     @functools.wraps(function)
     def job(config: DictConfig) -> None:
-        recipe = _finished(config, arguments)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             sys.argv[1:] = _words_of_this_job(arguments)
-            return function(recipe)
+            return function(_finished(config, arguments))
         with errors_in_one_line():  # here, or Hydra adds a line of its own
-            return function(recipe)
+            return function(_finished(config, arguments))
 
     return job
 

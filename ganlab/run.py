@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganlab.catalog import read_yaml
 from ganlab.errors import UserError
 
 SHARED = "GANLAB_RUN_DIR"
@@ -196,11 +197,11 @@ def _shared(recipe: Mapping[str, Any]) -> str:
     return str(folder)
 
 
-def saved_recipe(path: str | Path) -> str | dict[str, Any]:
-    """The recipe of a run's folder (its YAML) or of a checkpoint that stands alone. Raises `UserError`."""
+def saved_recipe(path: str | Path) -> dict[str, Any]:
+    """The recipe of a run's folder or of a checkpoint that stands alone. Raises `UserError`."""
     folder = RunFolder.of(path)
     if folder.recipe_file.is_file():
-        return folder.recipe_file.read_text(encoding="utf-8")
+        return read_yaml(folder.recipe_file)
     file = find_last(path)
     import torch  # only here: it takes seconds to load
 

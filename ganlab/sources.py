@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 Node = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+BUILTINS = {"int", "float", "bool", "str", "list", "tuple", "dict", "object", "type"}
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -235,6 +236,8 @@ def _related(module: Module, statement: ast.ImportFrom) -> bool:
 
 def evaluate(module: Module, expression: ast.expr) -> Found:
     """What an expression made of names and dots stands for, else the expression itself."""
+    if isinstance(expression, ast.Name) and expression.id in BUILTINS:
+        return Alias(module, expression)
     if isinstance(expression, ast.Name):
         return lookup(module, expression.id)
     if isinstance(expression, ast.Attribute):

@@ -15,7 +15,14 @@ from ganlab.sources import Definition, find
 
 PLACES = (
     *("ganlab.adversarial.", "ganlab.averaging.", "ganlab.objectives.", "ganlab.divergences.", "ganlab.regularizers."),
-    *("ganlab.perturbations.", "ganlab.strategies.", "ganlab.schedules.", "ganlab.loggers.", "ganlab.dashboard.", "ganlab.callbacks."),
+    *(
+        "ganlab.perturbations.",
+        "ganlab.strategies.",
+        "ganlab.schedules.",
+        "ganlab.loggers.",
+        "ganlab.dashboard.",
+        "ganlab.callbacks.",
+    ),
     *("ganlab.networks.", "ganlab.variants.", "ganlab.data.", "ganlab.metrics."),
     *("torch.optim.", "torch.nn.", "torchmetrics."),
     *("pytorch_lightning.trainer.", "pytorch_lightning.callbacks.", "pytorch_lightning.loggers."),
