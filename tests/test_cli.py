@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run(folder, module, *words):
-    """What a command prints, its exit code, and the processor seconds it took (wall time would measure the neighbours)."""
+    """What a command prints, its exit code, and its processor seconds (wall time would measure the neighbours)."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "HTTPS_PROXY": "http://127.0.0.1:9"}
     command = [sys.executable, "-m", module, *words]
@@ -169,7 +169,7 @@ def test_every_type_of_setting():
 
 @pytest.mark.parametrize("word", ["flag=perhaps", "rate=fast", "sizes=[1,b]", "flgs=true", "flag"])
 def test_wrong_settings(word):
-    with pytest.raises(UserError, match="`fl|`rate`|`sizes`"):
+    with pytest.raises(UserError, match=r"`fl|`rate`|`sizes`"):
         cli.read_settings(Every, [word])
 
 
