@@ -91,8 +91,8 @@ def logged_in() -> bool:
 class Dashboard(WandbLogger):
     """A W&B run in the run's folder, its recipe as the config; the same run when the run is resumed.
 
-    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between two
-    drawings of the overview. `WANDB_MODE` overrules whether it is online.
+    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between
+    two drawings of the overview. `WANDB_MODE` overrules whether it is online.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def kept() -> Kept:
 
 @pytest.fixture
 def run(trainer: Make, kept: Kept, tmp_path: Path) -> Callable[..., pl.Trainer]:
-    """run(module, data, iterations, *callbacks, **fit): trains, 8 images an iteration, in the folder tmp_path / "run"."""
+    """run(module, data, iterations, *callbacks, **fit): 8 images an iteration, in tmp_path / "run"."""
 
     def train(module: Any, data: Any, iterations: int, *callbacks: pl.Callback, **fit: Any) -> pl.Trainer:
         options = {"callbacks": list(callbacks), "logger": kept, "default_root_dir": tmp_path / "run"}

@@ -32,7 +32,9 @@ def small(**kwargs: Any) -> Quality:
     return Quality(**{"every": 40, "count": 30, "extractor": "small", **kwargs})
 
 
-def test_logged_on_schedule_under_names_that_carry_the_extractor(vanilla: Make, noise: Make, run: Make, kept: Any) -> None:
+def test_logged_on_schedule_under_names_that_carry_the_extractor(
+    vanilla: Make, noise: Make, run: Make, kept: Any
+) -> None:
     quality = small(metrics=METRICS)
     trainer = run(vanilla(), noise(), 11, quality)
     for name in METRICS:
@@ -60,7 +62,9 @@ def test_fid_is_that_of_the_same_pictures_compared_directly(vanilla: Make, noise
     assert quality.results["fid_small"].value == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_the_best_is_the_least_distance_and_travels_with_the_checkpoint(vanilla: Make, noise: Make, run: Make, kept: Any) -> None:
+def test_the_best_is_the_least_distance_and_travels_with_the_checkpoint(
+    vanilla: Make, noise: Make, run: Make, kept: Any
+) -> None:
     quality = small()
     run(vanilla(), noise(), 20, quality)
     values = {step: kept.rows[step]["quality/fid_small"] for step in kept.steps("quality/fid_small")}
@@ -91,7 +95,9 @@ def test_real_features_are_computed_once(noise: Make, monkeypatch: pytest.Monkey
     assert calls == [40, 39]
 
 
-def test_a_cache_that_cannot_be_written_costs_time_only(noise: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    noise: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GANLAB_CACHE", str(tmp_path / "file" / "cache"))
     assert real_features(extractor_named("small"), noise().reference, some_rows(40, 40, 0)).shape == (40, 64)
@@ -104,7 +110,12 @@ def test_conditions_are_those_of_the_split_each_as_often_as_another() -> None:
 
 
 def test_one_line_on_why_it_is_not_the_standard_extractor(
-    vanilla: Make, noise: Make, run: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    vanilla: Make,
+    noise: Make,
+    run: Make,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     evidence.extractor_named.cache_clear()

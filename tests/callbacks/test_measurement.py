@@ -1,0 +1,67 @@
+"""Looking at a run changes nothing in it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.callbacks.collapse import Collapse
+from ganlab.callbacks.game import Standing
+from ganlab.callbacks.measurement import EveryImages, undisturbed
+from ganlab.callbacks.pictures import SampleGrid
+from ganlab.callbacks.progress import IterationBar
+from ganlab.callbacks.quality import Quality
+from ganlab.randomness import random_states
+
+Make = Callable[..., Any]
+
+
+def everything() -> list[Any]:
+    pictures, quality = SampleGrid(every=24, count=3), Quality(every=16, count=20, extractor="small")
+    collapse = Collapse(every=32, count=100, extractor="small")
+    return [pictures, quality, collapse, Standing(every=3), IterationBar(), Checkpoints(every=4)]
+
+
+def test_a_run_that_is_looked_at_is_bit_for_bit_the_run_that_is_not(
+    vanilla: Make, noise: Make, run: Make, snapshot: Make, same: Make
+) -> None:
+    seen = vanilla()
+    run(seen, noise(count=200), 12, *everything())
+    states = random_states()
+    unseen = vanilla()
+    run(unseen, noise(count=200), 12)
+    assert same(snapshot(seen), snapshot(unseen))
+    assert same(states, random_states())
+    assert seen.training == unseen.training
+
+
+def test_undisturbed_restores_every_global_random_state(same: Make) -> None:
+    before = random_states()
+    with pytest.raises(RuntimeError), undisturbed():
+        torch.rand(3), np.random.rand(3), random.random()
+        assert not torch.is_grad_enabled()
+        raise RuntimeError
+    assert same(before, random_states())
+
+
+class Seen:
+    """As much of a module as a schedule looks at."""
+
+    images_seen = 0
+
+
+def test_due_each_time_a_multiple_is_passed_whatever_the_batch() -> None:
+    """64 images at a time: 100 is passed at 128, 200 at 256, 300 at 320."""
+    schedule, module = EveryImages(100), Seen()
+    schedule.start(module)  # type: ignore[arg-type]
+    due = []
+    for _ in range(6):
+        module.images_seen += 64
+        due.append(schedule.due(module))  # type: ignore[arg-type]
+    assert due == [False, True, False, True, True, False]
