@@ -109,9 +109,9 @@ def base_recipe() -> dict[str, Any]:
 
 
 def headline(path: Path) -> str:
-    """The comment on a file's first line, without its sign; empty where there is none."""
+    """The comment that a file starts with, one line without its sign; empty where there is none. `# @...` is Hydra's."""
     with path.open(encoding="utf-8") as file:
-        first = file.readline().strip()
+        first = next((line.strip() for line in file if not line.startswith("# @")), "")
     return first.lstrip("# ") if first.startswith("#") else ""
 
 

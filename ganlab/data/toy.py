@@ -1,0 +1,96 @@
+"""Points in the plane (or in any dimension) from mixtures of Gaussians whose density and modes are known.
+
+Nothing is stored: training and held-out points are drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from ganlab.data.base import DataSpec, GanData, Modes
+from ganlab.data.pictures import Pictures
+from ganlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """sum_k w_k N(x; center_k, sigma^2 I): K round Gaussians. `centers` (K, D), `weights` (K,)."""
+
+    centers: Tensor
+    sigma: float
+    weights: Tensor
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """Points (N, D) -> (N,): the log density, in nats."""
+        squared = (points[:, None].double() - self.centers.double()).square().sum(-1)
+        peak = self.weights.double().log() - self.centers.shape[1] * math.log(self.sigma * math.sqrt(2 * math.pi))
+        return torch.logsumexp(peak - squared / (2 * self.sigma**2), dim=1)
+
+    def density(self, points: Tensor) -> Tensor:
+        """Points (N, D) -> (N,): p(x), in one over data units to the power D."""
+        return self.log_prob(points).exp()
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` points (count, D), float32."""
+        which = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+        noise = torch.randn(count, self.centers.shape[1], generator=generator)
+        return self.centers[which] + self.sigma * noise
+
+
+def mixture(centers: list[list[float]], sigma: float, weights: list[float] | None = None) -> Mixture:
+    """Any mixture: K centers of D numbers each, and K weights, equal if not given, which are made to sum to one."""
+    if not sigma > 0:
+        raise UserError(f"`sigma` must be greater than 0, got {sigma}")
+    if not centers or not centers[0] or any(len(center) != len(centers[0]) for center in centers):
+        raise UserError(f"`centers` must be lists of equally many numbers, got {centers}")
+    shares = torch.tensor(weights if weights is not None else [1.0] * len(centers))
+    if len(shares) != len(centers) or not (shares > 0).all():
+        raise UserError(f"`weights` must be {len(centers)} numbers greater than 0, one a center, got {weights}")
+    return Mixture(torch.tensor(centers, dtype=torch.float32), sigma, shares / shares.sum())
+
+
+def ring(modes: int = 8, radius: float = 1.0, sigma: float = 0.01) -> Mixture:
+    """`modes` Gaussians at equal angles on a circle (VEEGAN, Srivastava et al. 2017, and PacGAN, Lin et al. 2018)."""
+    angles = [2 * math.pi * k / modes for k in range(modes)]  # without the end point, which is the start again
+    return mixture([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles], sigma)
+
+
+def grid(side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> Mixture:
+    """`side` x `side` Gaussians, `spacing` apart, around the origin: {-4, -2, 0, 2, 4}^2 (the same papers)."""
+    places = [spacing * (k - (side - 1) / 2) for k in range(side)]
+    return mixture([list(point) for point in product(places, repeat=2)], sigma)
+
+
+def two_gaussians(distance: float = 4.0, sigma: float = 0.5, share: float = 0.5) -> Mixture:
+    """Two Gaussians at x = -distance / 2 and +distance / 2 in the plane; the first has this `share` of the mass."""
+    return mixture([[-distance / 2, 0.0], [distance / 2, 0.0]], sigma, [share, 1 - share])
+
+
+class ToyData(GanData):
+    """`count` training and `held_out_count` reference points of a mixture with known density and modes."""
+
+    def __init__(
+        self, mixture: Mixture, count: int = 100_000, held_out_count: int = 10_000, workers: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__(workers, seed)
+        if count < 2 or held_out_count < 1:
+            raise UserError(
+                f"`data.count` must be at least 2 and `data.held_out_count` 1, got {count} and {held_out_count}"
+            )
+        self.mixture, self.count, self.held_out_count = mixture, count, held_out_count
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        generator = torch.Generator().manual_seed(self.seed)
+        train = Pictures(self.mixture.sample(self.count, generator))
+        reference = Pictures(self.mixture.sample(self.held_out_count, generator))
+        return train, reference, DataSpec(train.shape)
+
+    @property
+    def modes(self) -> Modes:
+        """The Gaussians' centers and their standard deviation."""
+        return Modes(self.mixture.centers, self.mixture.sigma)
