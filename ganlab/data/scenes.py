@@ -1,0 +1,111 @@
+"""The world of coloured shapes in words: what a scene can be, its captions, and which scenes are drawn how often.
+
+A scene is one thing, or two things of different colours and a relation between them. Plain Python and numpy; drawing
+is done elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+COLOURS = {
+    "red": (222, 45, 45),
+    "green": (40, 165, 75),
+    "blue": (40, 70, 200),
+    "yellow": (245, 195, 25),
+    "purple": (160, 50, 180),
+    "cyan": (40, 190, 215),
+}
+SHAPES = ("circle", "square", "triangle")
+SIZES = ("small", "large")
+RELATIONS = {"above": "below", "below": "above", "left of": "right of", "right of": "left of"}
+HELD_OUT = ("red triangle", "blue circle", "yellow square")
+
+_THING = rf"an? ({'|'.join(SIZES)}) ({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})"
+_CAPTION = re.compile(rf"^{_THING}(?: ({'|'.join(RELATIONS)}) {_THING})?$")
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """One shape, e.g. Thing("small", "red", "circle")."""
+
+    size: str
+    colour: str
+    shape: str
+
+    @property
+    def combination(self) -> str:
+        """What may be held out of training: the colour with the shape."""
+        return f"{self.colour} {self.shape}"
+
+    def __str__(self) -> str:
+        return f"a {self.size} {self.colour} {self.shape}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One thing, or two and how the first stands to the second. `str` gives the caption."""
+
+    things: tuple[Thing, ...]
+    relation: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.things[0]) if self.relation is None else f"{self.things[0]} {self.relation} {self.things[1]}"
+
+    @property
+    def turned(self) -> Scene:
+        """The same scene told from the other thing: 'A above B' is 'B below A'."""
+        return self if self.relation is None else Scene(self.things[::-1], RELATIONS[self.relation])
+
+    @property
+    def key(self) -> str:
+        """The same string for both ways to tell a scene, and for no other scene."""
+        return min(str(self), str(self.turned))
+
+
+def parse(caption: str) -> Scene:
+    """The scene a caption tells; ValueError for a sentence of another world.
+
+    >>> parse("a small red circle above a large blue square").things[1]
+    Thing(size='large', colour='blue', shape='square')
+    """
+    found = _CAPTION.match(caption)
+    if not found:
+        raise ValueError(
+            f"not a caption of `data=shapes`: '{caption}' (such as: 'a small red circle', 'a ... above a ...')"
+        )
+    first, relation, second = found.groups()[:3], found[4], found.groups()[4:]
+    return Scene((Thing(*first), Thing(*second)), relation) if relation else Scene((Thing(*first),))
+
+
+def things(held_out: Collection[str]) -> tuple[list[Thing], list[Thing]]:
+    """Every thing: those of combinations to train on, and those held out."""
+    every = [Thing(size, colour, shape) for size in SIZES for colour in COLOURS for shape in SHAPES]
+    return [t for t in every if t.combination not in held_out], [t for t in every if t.combination in held_out]
+
+
+def scenes(
+    count: int, firsts: list[Thing], seconds: list[Thing], pairs: float, random: np.random.Generator
+) -> list[Scene]:
+    """`count` random scenes with a thing of `firsts`; a share of `pairs` has a second, of `seconds` and another colour.
+
+    Either may be named first, and every relation is as likely as another.
+    """
+    return [_scene(firsts, seconds, random.random() < pairs, random) for _ in range(count)]
+
+
+def _scene(firsts: list[Thing], seconds: list[Thing], pair: bool, random: np.random.Generator) -> Scene:
+    first = _one(firsts, random)
+    if not pair:
+        return Scene((first,))
+    second = _one([thing for thing in seconds if thing.colour != first.colour], random)
+    scene = Scene((first, second), list(RELATIONS)[random.integers(len(RELATIONS))])
+    return scene.turned if random.random() < 0.5 else scene
+
+
+def _one(choice: list[Thing], random: np.random.Generator) -> Thing:
+    return choice[random.integers(len(choice))]

@@ -1,0 +1,92 @@
+"""Coloured shapes with captions, drawn from a seed: every caption can be checked, and some things are never shown.
+
+Needs no files. What can be drawn is in `scenes`, how in `drawing`; `ganlab.metrics.caption_accuracy` judges pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.cache import cached_array
+from ganlab.data.drawing import FACTS, draw, lay_out
+from ganlab.data.pictures import Pictures
+from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, scenes, things
+from ganlab.errors import UserError
+
+SMALLEST, LARGEST = 32, 128
+PROMPTS = 8  # shown by default, of the training captions and as many of held-out combinations
+
+
+class ShapesData(GanData):
+    """Pictures of one or two things, such as 'a small red circle above a large blue square'.
+
+    `count` training and `held_out_count` reference pictures, `size` pixels a side (32 to 128); a share of `pairs` has
+    two things. `held_out`: combinations of colour and shape that neither split ever shows. After `setup`, `unseen` is a
+    third split, every picture of which shows one of those. Raises `UserError` for what cannot be drawn.
+    """
+
+    unseen: Pictures
+
+    def __init__(
+        self,
+        size: int = 32,
+        count: int = 20_000,
+        held_out_count: int = 2_000,
+        pairs: float = 0.75,
+        held_out: Sequence[str] = HELD_OUT,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(workers, seed)
+        if not SMALLEST <= size <= LARGEST:
+            raise UserError(
+                f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
+            )
+        if count < 1 or held_out_count < 1:
+            raise UserError(
+                f"`data.count` and `data.held_out_count` must be at least 1, got {count} and {held_out_count}"
+            )
+        if not 0 <= pairs <= 1:
+            raise UserError(f"`data.pairs` must be a share from 0 to 1, got {pairs}")
+        self.size, self.count, self.held_out_count, self.pairs = size, count, held_out_count, pairs
+        self.held_out = checked(held_out)
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        shown, hidden = things(self.held_out)
+        self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)
+        train = self._pictures(self.count, shown, shown, 0)
+        reference = self._pictures(self.held_out_count, shown, shown, 1)
+        return train, reference, self._spec(train)
+
+    def _pictures(self, count: int, firsts: list[Thing], seconds: list[Thing], split: int) -> Pictures:
+        told = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
+        captions, keys = [str(scene) for scene in told], [scene.key for scene in told]
+        facts = [self.size, self.seed, split, captions, FACTS]
+        return Pictures(cached_array("shapes", facts, lambda: self._draw(told, split)), captions, keys)
+
+    def _draw(self, told: list[Scene], split: int) -> np.ndarray:
+        return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)
+
+    def _spec(self, train: Pictures) -> DataSpec:
+        from ganlab.networks.text import vocabulary  # torch's networks are not needed to make data
+
+        captions, strange = train.condition, self.unseen.condition
+        assert isinstance(captions, list) and isinstance(strange, list)
+        prompts = [*dict.fromkeys(captions)][:PROMPTS] + [*dict.fromkeys(strange)][:PROMPTS]
+        return DataSpec(train.shape, "text", vocabulary=tuple(vocabulary(captions)), prompts=tuple(prompts))
+
+
+def checked(held_out: Sequence[str]) -> tuple[str, ...]:
+    """The combinations, if all of them exist and leave something of every colour and shape to train on; else `UserError`."""
+    every = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+    for combination in held_out:
+        if combination not in every:
+            raise UserError(f"`data.held_out` takes a colour with a shape, such as 'red triangle', got '{combination}'")
+    shown = [combination for combination in every if combination not in held_out]
+    missing = [word for word in (*COLOURS, *SHAPES) if not any(word in one.split() for one in shown)]
+    if missing:
+        raise UserError(f"`data.held_out` leaves no '{missing[0]}' to train on: hold out fewer combinations of it")
+    return tuple(held_out)
