@@ -1,4 +1,4 @@
-"""Measuring on demand: a checkpoint against its data, or one folder of pictures against another. The body of `ganlab.evaluate`."""
+"""Measuring on demand: a checkpoint on its data, or one folder against another. The body of `ganlab.evaluate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well generated pictures fit their captions: by a matcher that learned from real pictures, or by the data's oracle."""
+"""How well generated pictures fit their captions: by a matcher that learned from real ones, or by the data's oracle."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class MatchRuler(Ruler):
     def _score(self, images: Tensor, rows: np.ndarray) -> Result:
         captions = captions_of(self.pictures, rows)
         keys = [self.pictures.keys[row] for row in rows] if self.pictures.keys else None
-        result = self.matcher.r_precision(images, captions, keys, CANDIDATES)
+        candidates = min(CANDIDATES, len(set(keys or captions)))
+        result = self.matcher.r_precision(images, captions, keys, candidates)
         return Result(result.value, result.spread, {**self.protocol, **result.protocol})
 
 
