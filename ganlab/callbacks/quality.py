@@ -57,7 +57,7 @@ class Quality(Judge):
 
     def __init__(
         self,
-        every: int = 50_000,
+        every: int = 100_000,
         count: int = 2_000,
         metrics: Sequence[str] = ("fid", "kid", "is", "precision", "recall"),
         split: str = "reference",

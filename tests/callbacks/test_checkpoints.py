@@ -171,7 +171,8 @@ def test_ctrl_c_in_a_shell_with_data_workers(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGINT)
             break
     started = time.monotonic()
-    said = process.stderr.read()
+    with process.stderr:
+        said = process.stderr.read()
     assert process.wait(timeout=60) == 130, "".join(lines) + said
     assert time.monotonic() - started < 30
     assert "to go on: python -m ganlab.fit resume=run\n" in said
