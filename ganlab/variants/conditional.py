@@ -43,10 +43,10 @@ class ConditionalDiscriminator(nn.Module):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, images: Tensor, *conditions: Condition) -> list[Logits]:
-        """The head's logits for the images with each of the conditions; the images' features are computed once."""
+    def forward(self, images: Tensor, *embeddings: Tensor) -> list[Logits]:
+        """The head's logits for the images with each of the embedded conditions; the images are looked at once."""
         features = self.trunk(images)
-        return [self.head(features, self.encoder(condition)) for condition in conditions]
+        return [self.head(features, embedding) for embedding in embeddings]
 
 
 def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
@@ -97,24 +97,28 @@ class ConditionalGAN(AdversarialModule):
         return self.generator(self.draw_latent(len(batch)), batch.condition)
 
     def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        real, mismatched = self.discriminator(batch.images, batch.condition, batch.mismatched)
-        (generated,) = self.discriminator(fake, batch.condition)
-        terms = self.head.discriminator_terms(self.objective, real, generated, mismatched)
+        terms = self.head.discriminator_terms(self.objective, *self._judged(batch, fake))
         return {**terms, **self.penalties(self.discriminator_side, batch, fake)}
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        (generated,) = self.discriminator(fake, batch.condition)
-        real = self.discriminator(batch.images, batch.condition)[0] if self.objective.sees_reals else None
+        own = self.discriminator.encoder(batch.condition)
+        (generated,) = self.discriminator(fake, own)
+        real = self.discriminator(batch.images, own)[0] if self.objective.sees_reals else None
         terms = self.head.generator_terms(self.objective, generated, real)
         return {**terms, **self.penalties(self.generator_side, batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        return self.head.potential(self.discriminator(images, condition)[0])
+        return self.head.potential(self.discriminator(images, self.discriminator.encoder(condition))[0])
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        real, mismatched = self.discriminator(batch.images, batch.condition, batch.mismatched)
-        (generated,) = self.discriminator(self.generate(batch), batch.condition)
-        return self.head.report(self.objective, real, generated, mismatched)
+        return self.head.report(self.objective, *self._judged(batch, self.generate(batch)))
+
+    def _judged(self, batch: Batch, fake: Tensor) -> tuple[Logits, Logits, Logits]:
+        """Logits of real pairs, generated pairs and mismatched pairs; each condition is read once."""
+        own, other = map(self.discriminator.encoder, (batch.condition, batch.mismatched))
+        real, mismatched = self.discriminator(batch.images, own, other)
+        (generated,) = self.discriminator(fake, own)
+        return real, generated, mismatched
 
     @torch.no_grad()
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
