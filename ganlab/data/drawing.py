@@ -77,7 +77,8 @@ DISTANCES = {"circle": _circle, "square": _square, "triangle": _triangle}
 
 def lay_out(scenes: list[Scene], random: np.random.Generator) -> Layout:
     """Random sizes and places that fit the scenes: things stay apart, inside, and clearly in their relation."""
-    shape, colour, diameter = (np.zeros((len(scenes), 2), kind) for kind in (np.int64, np.int64, np.float64))
+    shape, colour = np.zeros((2, len(scenes), 2), np.int64)
+    diameter = np.zeros((len(scenes), 2))
     for i, scene in enumerate(scenes):
         for k, thing in enumerate(scene.things):
             shape[i, k] = SHAPES.index(thing.shape)

@@ -80,7 +80,7 @@ class ShapesData(GanData):
 
 
 def checked(held_out: Sequence[str]) -> tuple[str, ...]:
-    """The combinations, if all of them exist and leave something of every colour and shape to train on; else `UserError`."""
+    """The combinations, if all exist and leave something of every colour and shape to train on; else `UserError`."""
     every = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
     for combination in held_out:
         if combination not in every:
