@@ -109,7 +109,7 @@ def base_recipe() -> dict[str, Any]:
 
 
 def headline(path: Path) -> str:
-    """The comment that a file starts with, one line without its sign; empty where there is none. `# @...` is Hydra's."""
+    """The comment that a file starts with, without its sign; empty where there is none. `# @...` is Hydra's."""
     with path.open(encoding="utf-8") as file:
         first = next((line.strip() for line in file if not line.startswith("# @")), "")
     return first.lstrip("# ") if first.startswith("#") else ""

@@ -20,9 +20,9 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from ganlab.callbacks.measurement import from_here, say
-from ganlab.callbacks.sheet import Exhibit
+from ganlab.console import from_here, say
 from ganlab.run import RunFolder, atomic_write
+from ganlab.sheet import Exhibit
 from ganlab.table import Row, read_rows
 
 Point = tuple[float, float]

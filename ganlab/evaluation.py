@@ -16,12 +16,9 @@ from torch import Tensor
 
 import ganlab
 from ganlab.assembly import make_data
-from ganlab.callbacks.captions import MatchRuler, OracleRuler
-from ganlab.callbacks.evidence import extractor_named, split_of
-from ganlab.callbacks.measurement import say
-from ganlab.callbacks.rulers import MEASURES, Evidence, ModeRuler, PictureRuler, Ruler
 from ganlab.catalog import suggestion
 from ganlab.checkpoints import load_module
+from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.files import find_pictures
 from ganlab.data.progress import progress
@@ -29,6 +26,11 @@ from ganlab.data.shapes import ShapesData
 from ganlab.errors import UserError
 from ganlab.metrics.moments import Moments
 from ganlab.metrics.result import Result
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.captions import MatchRuler, OracleRuler
+from ganlab.rulers.evidence import extractor_named, split_of
+from ganlab.rulers.pictures import MEASURES, Evidence, PictureRuler
+from ganlab.rulers.points import ModeRuler
 from ganlab.run import atomic_write
 
 OF_CAPTIONS = ("r_precision", "caption_accuracy")

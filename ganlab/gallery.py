@@ -13,7 +13,6 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, to_float
-from ganlab.callbacks.sheet import grid, png, scatter
 from ganlab.catalog import suggestion
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
@@ -21,6 +20,7 @@ from ganlab.errors import UserError
 from ganlab.metrics.features import as_colour
 from ganlab.run import atomic_write
 from ganlab.sampling import draw
+from ganlab.sheet import grid, png, scatter
 
 COLUMNS = 8
 WORDS = {"text": "text", "class": "label", "image": "input"}

@@ -15,9 +15,9 @@ import numpy as np
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from ganlab.callbacks.sheet import Exhibit
 from ganlab.dashboard import Dashboard
 from ganlab.run import RunFolder, atomic_write
+from ganlab.sheet import Exhibit
 from ganlab.table import Row, as_text, columns_of, read_rows
 
 FIRST = ("iteration", "images_seen")

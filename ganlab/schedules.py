@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class ConstantThenLinear(LambdaLR):
-    """The full rate until iteration `start`, then on a straight line to nothing at `end` (Isola et al. 2017, section 6.2)."""
+    """The full rate until iteration `start`, then straight down to nothing at `end` (as Isola et al. 2017)."""
 
     def __init__(self, optimizer: Optimizer, start: int, end: int) -> None:
         if not 0 <= start < end:

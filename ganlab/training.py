@@ -13,16 +13,19 @@ import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.assembly import Recipe, make_data, make_module, make_trainer
+from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.checkpoints import read_checkpoint
 from ganlab.errors import UserError
 from ganlab.recipe import to_yaml
 from ganlab.run import RunFolder, find_last
 
+INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
 MEASURED = ("quality/", "collapse/", "held_out/", "match/", "modes/")
 """Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
 
 
 def train(recipe: Recipe) -> Path:
-    """Train as the recipe says, and return the run's folder."""
+    """Train as the recipe says, and return the run's folder. After Ctrl-C, everything is saved and the process ends."""
     _quiet_lightning()
     started = time.monotonic()
     folder = RunFolder.start(recipe)
@@ -38,6 +41,8 @@ def train(recipe: Recipe) -> Path:
         summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
         folder.write_summary(summary)
         _show(folder, summary, data.spec.kind)
+    if any(callback.interrupted for callback in trainer.callbacks if isinstance(callback, Checkpoints)):
+        raise SystemExit(INTERRUPTED)
     return folder.path
 
 
@@ -60,8 +65,6 @@ def _resumed(recipe: Recipe, trainer: pl.Trainer) -> Path | None:
     """The checkpoint to go on from. `UserError` if it is already where `trainer.max_steps` ends."""
     if not recipe.get("resume"):
         return None
-    from ganlab.checkpoints import read_checkpoint
-
     checkpoint = find_last(recipe["resume"])
     done = read_checkpoint(checkpoint)["ganlab"]["iteration"]
     if 0 <= trainer.max_steps <= done:

@@ -13,8 +13,9 @@ import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.interrupt import Interrupt
-from ganlab.callbacks.measurement import finished, from_here, positive, say
+from ganlab.callbacks.measurement import finished, positive
 from ganlab.callbacks.quality import Judge
+from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.run import RunFolder
 

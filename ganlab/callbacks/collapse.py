@@ -18,7 +18,14 @@ import torch
 from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.callbacks.evidence import (
+from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
+from ganlab.console import say
+from ganlab.data.base import GanData
+from ganlab.data.cache import cached_array
+from ganlab.data.pictures import Pictures
+from ganlab.errors import UserError
+from ganlab.metrics.diversity import Level, bin_distance, recall, split_half
+from ganlab.rulers.evidence import (
     checked_extractor,
     checked_split,
     extractor_named,
@@ -27,12 +34,6 @@ from ganlab.callbacks.evidence import (
     some_rows,
     split_of,
 )
-from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive, say
-from ganlab.data.base import GanData
-from ganlab.data.cache import cached_array
-from ganlab.data.pictures import Pictures
-from ganlab.errors import UserError
-from ganlab.metrics.diversity import Level, bin_distance, recall, split_half
 
 FEWEST = 100  # samples: below that the indicators say nothing
 MOST_REALS = 5_000

@@ -10,8 +10,8 @@ import numpy as np
 import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.callbacks.evidence import some_rows
 from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, positive
+from ganlab.rulers.evidence import some_rows
 
 
 class Standing(Measurement):

@@ -6,35 +6,21 @@ wrong becomes one line on stderr, said once. It knows a variant only by its publ
 
 from __future__ import annotations
 
-import shlex
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from ganlab.adversarial import AdversarialModule
+from ganlab.console import say
 from ganlab.errors import UserError
 from ganlab.randomness import random_states, restore_random_states
 
 Values = dict[str, float]
-
-
-def say(line: str) -> None:
-    """One line to a person, above the progress bar if there is one."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def from_here(path: Path) -> str:
-    """A path to type: relative where it lies below the working folder, and quoted where a shell needs it."""
-    path = path.resolve()
-    inside = path.is_relative_to(Path.cwd())
-    return shlex.quote(str(path.relative_to(Path.cwd()) if inside else path))
 
 
 def log(trainer: pl.Trainer, module: AdversarialModule, values: Mapping[str, float]) -> None:

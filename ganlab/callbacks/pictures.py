@@ -15,13 +15,13 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, take
-from ganlab.callbacks.evidence import many_rows, some_rows, told
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
-from ganlab.callbacks.sheet import Exhibit, grid, picture, png, scatter
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.loggers import show
+from ganlab.rulers.evidence import many_rows, some_rows, told
 from ganlab.run import RunFolder, atomic_write
+from ganlab.sheet import Exhibit, grid, picture, png, scatter
 
 POINTS = 2_000  # in a scatter plot
 

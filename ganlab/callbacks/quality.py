@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.callbacks.evidence import checked_extractor, checked_split, split_of
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
-from ganlab.callbacks.rulers import ModeRuler, PictureRuler, Ruler, checked_measures
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
 from ganlab.metrics.result import Result
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.evidence import checked_extractor, checked_split, split_of
+from ganlab.rulers.pictures import PictureRuler, checked_measures
+from ganlab.rulers.points import ModeRuler
 
 
 class Best(NamedTuple):

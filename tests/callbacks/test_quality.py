@@ -12,8 +12,6 @@ import torch
 
 from ganlab.adversarial import Side
 from ganlab.averaging import MovingAverage
-from ganlab.callbacks import evidence
-from ganlab.callbacks.evidence import extractor_named, generated, many_rows, real_features, some_rows
 from ganlab.callbacks.quality import Best, Quality
 from ganlab.data.base import DataSpec, GanData, Modes
 from ganlab.data.pictures import Pictures
@@ -22,6 +20,8 @@ from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
+from ganlab.rulers import evidence
+from ganlab.rulers.evidence import extractor_named, generated, many_rows, real_features, some_rows
 from ganlab.variants import VanillaGAN
 
 Make = Callable[..., Any]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.callbacks.sheet import FONT_SIZE, LEGIBLE, LINES, MARGIN, font, grid, scatter, wrap
+from ganlab.sheet import FONT_SIZE, LEGIBLE, LINES, MARGIN, font, grid, scatter, wrap
 
 
 @pytest.mark.parametrize("caption", ["a red apple", "a very small red circle above a large blue square", "x" * 200, ""])

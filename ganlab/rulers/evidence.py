@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, take, to_float, to_uint8
-from ganlab.callbacks.measurement import say
 from ganlab.catalog import suggestion
+from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.pictures import Pictures

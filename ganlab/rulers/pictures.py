@@ -1,39 +1,26 @@
-"""What quality is measured with: features of pictures, or the known modes of a density."""
+"""Fréchet distance and its kin, between features of generated pictures and of real ones."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.callbacks.evidence import extractor_named, generated, real_features, some_rows
 from ganlab.catalog import suggestion
-from ganlab.data.base import Modes
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
-from ganlab.metrics.diversity import modes
 from ganlab.metrics.features import Classifier
 from ganlab.metrics.fidelity import inception_score, kid, manifold
 from ganlab.metrics.moments import Gaussian, Moments
 from ganlab.metrics.result import Result
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.evidence import extractor_named, generated, real_features, some_rows
 
 MOST_REALS = 10_000  # real pictures whose features are kept: 80 MB of Inception's
 KID_SUBSETS = 50
-
-
-class Ruler(ABC):
-    """Numbers about a generator; `better` is the sign of improvement of the one called `leading`."""
-
-    leading: str
-    better: int
-
-    @abstractmethod
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
-        """By name, with the protocol each was measured under."""
 
 
 class Evidence(NamedTuple):
@@ -123,29 +110,3 @@ class PictureRuler(Ruler):
 
     def _stamped(self, result: Result) -> Result:
         return Result(result.value, result.spread, {**self.protocol, **result.protocol})
-
-
-class ModeRuler(Ruler):
-    """How many known modes are hit, and how many of the points hit one."""
-
-    leading, better = "modes_and_quality", 1
-
-    def __init__(self, known: Modes, pictures: Pictures, count: int, seed: int) -> None:
-        self.known, self.pictures, self.count, self.seed = known, pictures, count, seed
-
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
-        points = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
-        report = modes(points, self.known.centers, self.known.sigma)
-        protocol: dict[str, Any] = {
-            "samples": self.count,
-            "seed": self.seed,
-            "radius": "3 sigma",
-            "modes": report.total,
-        }
-        values = {
-            "modes_captured": float(report.captured),
-            "high_quality": report.high_quality,
-            "mode_kl": report.kl,
-            self.leading: report.captured / report.total * report.high_quality,
-        }
-        return {name: Result(value, None, protocol) for name, value in values.items()}

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import take
-from ganlab.callbacks.evidence import generated, many_rows, some_rows
-from ganlab.callbacks.measurement import say
-from ganlab.callbacks.rulers import Ruler
+from ganlab.console import say
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.pictures import Pictures
 from ganlab.metrics.caption_accuracy import caption_accuracy
 from ganlab.metrics.matching import Matcher, train_matcher
 from ganlab.metrics.result import Result
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.evidence import generated, many_rows, some_rows
 
 CANDIDATES = 100
 

@@ -1,0 +1,41 @@
+"""Points whose density has known modes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ganlab.adversarial import AdversarialModule
+from ganlab.data.base import Modes
+from ganlab.data.pictures import Pictures
+from ganlab.metrics.diversity import modes
+from ganlab.metrics.result import Result
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.evidence import generated
+
+
+class ModeRuler(Ruler):
+    """How many known modes are hit, and how many of the points hit one."""
+
+    leading, better = "modes_and_quality", 1
+
+    def __init__(self, known: Modes, pictures: Pictures, count: int, seed: int) -> None:
+        self.known, self.pictures, self.count, self.seed = known, pictures, count, seed
+
+    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+        points = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
+        report = modes(points, self.known.centers, self.known.sigma)
+        protocol: dict[str, Any] = {
+            "samples": self.count,
+            "seed": self.seed,
+            "radius": "3 sigma",
+            "modes": report.total,
+        }
+        values = {
+            "modes_captured": float(report.captured),
+            "high_quality": report.high_quality,
+            "mode_kl": report.kl,
+            self.leading: report.captured / report.total * report.high_quality,
+        }
+        return {name: Result(value, None, protocol) for name, value in values.items()}
