@@ -25,10 +25,18 @@ Recipe = Mapping[str, Any]
 
 def make_data(recipe: Recipe) -> GanData:
     """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
+    _check_size(recipe)
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
     return data
+
+
+def _check_size(recipe: Recipe) -> None:
+    """`UserError` for a size that the network cannot take, before any picture is decoded; the trial costs no memory."""
+    if size := recipe["data"].get("size"):
+        with torch.device("meta"):
+            build(recipe["network"]["discriminator"])(shape=(3, size, size))
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> AdversarialModule:

@@ -28,14 +28,14 @@ def train(recipe: Recipe) -> Path:
     """Train as the recipe says, and return the run's folder. After Ctrl-C, everything is saved and the process ends."""
     _quiet_lightning()
     started = time.monotonic()
-    folder = RunFolder.start(recipe)
+    checkpoint = _resumed(recipe)
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
     module = make_module(recipe, data.spec)
+    folder = RunFolder.start(recipe)
     trainer = make_trainer(recipe, folder.path)
     if trainer.is_global_zero:
         folder.write_recipe(to_yaml(recipe))
-    checkpoint = _resumed(recipe, trainer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if trainer.is_global_zero:
         summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
@@ -61,13 +61,13 @@ def summarize(
     }
 
 
-def _resumed(recipe: Recipe, trainer: pl.Trainer) -> Path | None:
+def _resumed(recipe: Recipe) -> Path | None:
     """The checkpoint to go on from. `UserError` if it is already where `trainer.max_steps` ends."""
     if not recipe.get("resume"):
         return None
     checkpoint = find_last(recipe["resume"])
     done = read_checkpoint(checkpoint)["ganlab"]["iteration"]
-    if 0 <= trainer.max_steps <= done:
+    if 0 <= recipe["trainer"].get("max_steps", -1) <= done:
         raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
     return checkpoint
 
