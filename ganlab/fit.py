@@ -23,9 +23,15 @@ def main() -> None:
 
 def train(recipe: dict[str, Any]) -> None:
     """One run, from its composed and checked recipe to its summary."""
-    from ganlab.training import train
+    from torch import distributed
 
-    train(recipe)
+    from ganlab import training
+
+    try:
+        training.train(recipe)
+    finally:
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()  # or a sweep's next job waits for the processes of this one
 
 
 if __name__ == "__main__":

@@ -189,12 +189,24 @@ def _job(function: Callable[[Recipe], None], arguments: Arguments) -> Callable[[
     @functools.wraps(function)
     def job(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            sys.argv[1:] = _words_of_this_job(arguments)
-            return function(_finished(config, arguments))
+            with _place_of_its_own(arguments):
+                return function(_finished(config, arguments))
         with errors_in_one_line():  # here, or Hydra adds a line of its own
             return function(_finished(config, arguments))
 
     return job
+
+
+@contextmanager
+def _place_of_its_own(arguments: Arguments) -> Iterator[None]:
+    """For a job of a sweep: its own words, and an environment in which no job before it has left its rank."""
+    environment = dict(os.environ)
+    sys.argv[1:] = _words_of_this_job(arguments)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def _words_of_this_job(arguments: Arguments) -> list[str]:

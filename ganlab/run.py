@@ -185,6 +185,8 @@ def find_last(path: str | Path) -> Path:
 def _existing(path: Path) -> Path:
     if path.exists():
         return path
+    if path.parent == Path():
+        raise UserError(f"`checkpoint` {path} does not exist in this folder: name a run's folder or a .ckpt file")
     nearby = sorted(entry.name for entry in path.parent.iterdir())[:8] if path.parent.is_dir() else []
     there = f"{path.parent} has {', '.join(nearby) or 'nothing'}" if path.parent.is_dir() else f"nor {path.parent}"
     raise UserError(f"`checkpoint` {path} does not exist ({there}): name a run's folder or a .ckpt file")

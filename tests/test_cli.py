@@ -38,7 +38,7 @@ TYPOS = [
     ("ganlab.fit", ["-m", "recipe=vanilla", "objective=hinge,hing"], "`objective=hinge`"),
     ("ganlab.fit", ["-m", "recipe=vanilla", "seed=1,b"], "`seed`"),
     ("ganlab.fit", ["recipe=vanilla", "--cfg", "job", "trainer.devcies=2"], "`trainer.devices`"),
-    ("ganlab.fit", ["resume=nothing"], "nothing does not exist"),
+    ("ganlab.fit", ["resume=nothing"], "nothing does not exist in this folder"),
     ("ganlab.fit", [], "`recipe` is needed"),
     ("ganlab.sample", ["chekpoint=runs/x/0"], "`checkpoint=...`"),
     ("ganlab.sample", ["checkpoint=runs/x/0", "count=many"], "`count` must be a whole number, got many"),
@@ -79,6 +79,7 @@ def test_debug_shows_the_traceback(tmp_path):
 
 
 SCRIPT = """
+import os
 import sys
 from ganlab import cli
 
@@ -88,6 +89,8 @@ def report(recipe):
         raise FileNotFoundError("no such pictures")
     if recipe["seed"] == 14:
         raise ZeroDivisionError
+    print(os.environ.get("LEFT_BEHIND", ""), end="")
+    os.environ["LEFT_BEHIND"] = "by the job before"
 
 if __name__ == "__main__":
     with cli.errors_in_one_line():
@@ -102,8 +105,8 @@ def script(tmp_path):
     return tmp_path
 
 
-def test_a_sweep_runs_every_job_and_each_could_be_started_alone(script):
-    """Lightning repeats the words of the process to start others: in a sweep they must be those of the one job."""
+def test_a_sweep_runs_every_job_in_a_place_of_its_own(script):
+    """Lightning starts other processes with the first one's words, which must be one job's, and leaves ranks behind."""
     done, _ = run(
         script, "script", "recipe=vanilla", "-m", "objective=hinge,minimax", "seed=1,2", "trainer.max_steps=3"
     )

@@ -93,7 +93,7 @@ def test_every_mistake_is_one_line_with_the_nearest_right_word(words, parts):
 
 
 def test_a_path_with_brackets_is_just_a_path(tmp_path):
-    (tmp_path / "mine.yaml").write_text("# Mine.\ndefaults: [vanilla, _self_]\ndata: {root: null}\n")
+    (tmp_path / "mine.yaml").write_text("# Mine.\ndefaults: [vanilla, override data: folder, _self_]\n")
     recipe = compose(f"--config-dir={tmp_path}", "recipe=mine", "data.root=my photos (2024), best")
     assert recipe["data"]["root"] == "my photos (2024), best"
 
