@@ -40,7 +40,7 @@ def train(recipe: Recipe) -> Path:
     if trainer.is_global_zero:
         summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
         folder.write_summary(summary)
-        _show(folder, summary, data.spec.kind)
+        _show(folder, summary, module.spec.kind)
     if any(callback.interrupted for callback in trainer.callbacks if isinstance(callback, Checkpoints)):
         raise SystemExit(INTERRUPTED)
     return folder.path

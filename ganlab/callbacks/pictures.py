@@ -105,7 +105,7 @@ class SampleGrid(Measurement):
             self.look(trainer, module)
 
     def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
-        scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule)  # type: ignore[attr-defined]
+        scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule, module.spec)  # type: ignore[attr-defined]
         exhibit = scene.exhibit(module)
         folder = RunFolder(Path(trainer.default_root_dir)).samples
         atomic_write(folder / f"{module.images_seen:010d}.png", png(exhibit.sheet))
@@ -113,9 +113,9 @@ class SampleGrid(Measurement):
             show(logger, exhibit, trainer.global_step, module.images_seen)
         return {}
 
-    def _fitting_scene(self, data: GanData) -> Scene:
-        if len(data.spec.shape) == 3:
-            wanted = prompts(data.spec, data.reference, self.count, self.seed)
+    def _fitting_scene(self, data: GanData, spec: DataSpec) -> Scene:
+        if len(spec.shape) == 3:
+            wanted = prompts(spec, data.reference, self.count, self.seed)
             return PictureScene(wanted, self.count, self.columns, self.seed)
         rows = some_rows(len(data.reference), POINTS, self.seed)
-        return PointScene(prompts(data.spec, data.reference, POINTS, self.seed), data.reference.get(rows), self.seed)
+        return PointScene(prompts(spec, data.reference, POINTS, self.seed), data.reference.get(rows), self.seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +29,7 @@ class VanillaGAN(AdversarialModule):
         average: MovingAverage,
         latent_dim: int = 100,
     ) -> None:
+        spec = replace(spec, kind="none")  # whatever the data could say, this generator is told nothing
         trunk = network.discriminator(shape=spec.shape)
         super().__init__(
             spec,
