@@ -100,12 +100,12 @@ def test_garbage_is_refused() -> None:
     images, told = world(100)
     random = torch.randint(0, 256, images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     halves = images // 2 + images.roll(1, 0) // 2
-    for garbage in (random, torch.full_like(images, 240), torch.zeros_like(images), halves):
+    for garbage in (random, torch.full_like(images, 255), torch.zeros_like(images), halves):
         assert judge(garbage, told).all < 0.05
 
 
 def test_a_blob_is_no_shape_and_a_third_thing_is_one_too_many() -> None:
-    bar = torch.full((1, 3, 32, 32), 240, dtype=torch.uint8)
+    bar = torch.full((1, 3, 32, 32), 255, dtype=torch.uint8)
     bar[0, :, 14:18, 4:28] = torch.tensor([222, 45, 45], dtype=torch.uint8).view(3, 1, 1)
     assert look(bar)[0].things[0].shape == "unclear"
     three = one("a small red circle above a small red square".replace("red square", "blue square"))
