@@ -10,82 +10,23 @@ An iteration is one batch from the loader: the discriminator's turns, each on re
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
+from ganlab.logbook import Logbook
 from ganlab.randomness import part_ways, random_states, restore_random_states
-from ganlab.regularizers import Regularizer
+from ganlab.sides import Side, frozen
 from ganlab.strategies import average_across_processes
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """How one player learns.
-
-    `turns`: updates an iteration. `accumulate`: a turn's batch is passed through in so many equal parts, to save
-    memory; the step is that of the whole batch. `clip`: the largest Euclidean norm of a step's gradient.
-    `scheduler`: of the learning rate, stepped once an iteration. `regularizers`: penalties, by the name they are
-    logged under.
-    """
-
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    scheduler: Callable[[Optimizer], LRScheduler] | None = None
-    turns: int = 1
-    accumulate: int = 1
-    clip: float | None = None
-    regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
-
-
-@dataclass
-class Averages:
-    """Running means of what was logged since they were last read; stays on the device until then."""
-
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, value: Tensor) -> None:
-        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-    def read(self) -> dict[str, Tensor]:
-        means = {name: total / self.counts[name] for name, total in self.sums.items()}
-        self.sums, self.counts = {}, {}
-        return means
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside, `network` gets no gradients and works on copies of its buffers: a turn moves one side only.
-
-    Its buffers are set aside rather than copied back, because a graph built before may still need them as they are.
-    """
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    buffers = [(m, name, b) for m in network.modules() for name, b in m.named_buffers(recurse=False)]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
-    for module, name, buffer in buffers:
-        setattr(module, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
-        for module, name, buffer in buffers:
-            setattr(module, name, buffer)
 
 
 class AdversarialModule(pl.LightningModule, ABC):
@@ -115,7 +56,7 @@ class AdversarialModule(pl.LightningModule, ABC):
         self.latent_dim = latent_dim
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
-        self._logged = Averages()
+        self._logged = Logbook()
         self._random: list[dict[str, Any]] | None = None
 
     # What a variant says -------------------------------------------------------------------------------------------
@@ -299,7 +240,7 @@ class AdversarialModule(pl.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
-        self._logged = Averages(**saved["logged"])
+        self._logged = Logbook(**saved["logged"])
         self._random = saved["random"]
 
     def on_train_start(self) -> None:

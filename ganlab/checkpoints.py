@@ -13,7 +13,7 @@ from ganlab.adversarial import AdversarialModule
 from ganlab.assembly import make_module
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
-from ganlab.trust import refuse_untrusted
+from ganlab.grammar.trust import refuse_untrusted
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

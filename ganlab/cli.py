@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, TypeVar, get_type_hints
 
-from ganlab.catalog import nearest
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import nearest
 
 Settings = TypeVar("Settings")
 

@@ -16,7 +16,6 @@ from torch import Tensor
 
 import ganlab
 from ganlab.assembly import make_data
-from ganlab.catalog import suggestion
 from ganlab.checkpoints import load_module
 from ganlab.console import say
 from ganlab.data.base import GanData
@@ -24,6 +23,7 @@ from ganlab.data.files import find_pictures
 from ganlab.data.progress import progress
 from ganlab.data.shapes import ShapesData
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.moments import Moments
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler

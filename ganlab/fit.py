@@ -13,7 +13,7 @@ def main() -> None:
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         if cli.asks_for_help(words):
-            from ganlab.helptext import fit_help
+            from ganlab.grammar.helptext import fit_help
 
             return print(fit_help(words))
         from ganlab.recipe import launch

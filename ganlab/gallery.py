@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, to_float
-from ganlab.catalog import suggestion
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import as_colour
 from ganlab.run import atomic_write
 from ganlab.sampling import draw

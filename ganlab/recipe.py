@@ -27,14 +27,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ganlab.arguments import RESUMED, Arguments, read, split
 from ganlab.building import build, locate
-from ganlab.catalog import base_recipe, recipe_folder, suggestion
-from ganlab.checking import check, unknown
 from ganlab.cli import errors_in_one_line
 from ganlab.errors import UserError
+from ganlab.grammar.arguments import RESUMED, Arguments, read, split
+from ganlab.grammar.catalog import base_recipe, recipe_folder, suggestion
+from ganlab.grammar.checking import check, unknown
+from ganlab.grammar.trust import refuse_untrusted
 from ganlab.run import saved_recipe
-from ganlab.trust import refuse_untrusted
 
 __all__ = ["Recipe", "build", "compose", "launch", "locate", "to_yaml", "trusted"]
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganlab.catalog import read_yaml
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
 """The environment variable by which a run's first process tells those that it starts where the run's folder is."""

@@ -18,7 +18,7 @@ from torch.nn.functional import softplus
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab import adversarial
-from ganlab.adversarial import AdversarialModule, Side
+from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Batch, to_float
 from ganlab.data.stream import Stream
 from ganlab.networks.architecture import Architecture
@@ -27,6 +27,7 @@ from ganlab.networks.heads import JointHead, ProjectionHead, SeparateHead
 from ganlab.networks.text import WordEncoder
 from ganlab.objectives import Hinge, LeastSquares, Minimax, NonSaturating, RelativisticPairing, Wasserstein
 from ganlab.regularizers import R1, R2, GradientPenalty
+from ganlab.sides import Side
 from ganlab.variants import ConditionalGAN, VanillaGAN
 
 Make = Callable[..., Any]

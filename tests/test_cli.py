@@ -13,7 +13,7 @@ from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.evaluate import EvaluateSettings
 from ganlab.evaluate import checked as checked_evaluate
-from ganlab.helptext import SETTINGS, fit_help
+from ganlab.grammar.helptext import SETTINGS, fit_help
 from ganlab.sample import SampleSettings
 from ganlab.sample import checked as checked_sample
 

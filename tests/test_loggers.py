@@ -17,7 +17,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from ganlab.adversarial import Side
 from ganlab.averaging import MovingAverage
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.game import Standing
@@ -33,6 +32,7 @@ from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import SeparateHead
 from ganlab.networks.text import WordEncoder
 from ganlab.objectives import NonSaturating
+from ganlab.sides import Side
 from ganlab.table import read_rows
 from ganlab.variants import ConditionalGAN
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 import yaml
 
-from ganlab.arguments import read
-from ganlab.catalog import base_recipe, catalog, read_yaml
 from ganlab.errors import UserError
+from ganlab.grammar.arguments import read
+from ganlab.grammar.catalog import base_recipe, catalog, read_yaml
+from ganlab.grammar.trust import is_trusted, refuse_untrusted
 from ganlab.recipe import build, compose, locate, to_yaml, trusted
 from ganlab.run import RunFolder
-from ganlab.trust import is_trusted, refuse_untrusted
 
 RECIPE = "recipe=cgan_text2img"
 
@@ -242,7 +242,7 @@ def test_a_checkpoint_may_not_name(target):
         "pytorch_lightning.callbacks.EarlyStopping",
         "ganlab.objectives.Hinge",
         "ganlab.variants.VanillaGAN",
-        "ganlab.adversarial.Side",
+        "ganlab.sides.Side",
     ],
 )
 def test_a_checkpoint_may_name(target):

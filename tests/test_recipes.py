@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlab.catalog import Catalog, recipe_folder
 from ganlab.checkpoints import load_module, read_checkpoint
 from ganlab.evaluate import EvaluateSettings, evaluate
+from ganlab.grammar.catalog import Catalog, recipe_folder
 from ganlab.recipe import compose
 from ganlab.run import RunFolder
 from ganlab.sample import SampleSettings, sample

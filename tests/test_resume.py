@@ -16,13 +16,14 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Side
+from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Batch
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.randomness import part_ways, random_states, restore_random_states
 from ganlab.regularizers import R1
+from ganlab.sides import Side
 
 Make = Callable[..., Any]
 

@@ -21,7 +21,6 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from ganlab import strategies
-from ganlab.adversarial import Side
 from ganlab.averaging import MovingAverage
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
@@ -29,6 +28,7 @@ from ganlab.networks import dcgan, mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.regularizers import R1
+from ganlab.sides import Side
 from ganlab.strategies import TwoPlayerStrategy, average_across_processes
 from ganlab.variants import VanillaGAN
 

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, take, to_float, to_uint8
-from ganlab.catalog import suggestion
 from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Choice, Classifier, Inception, Small, best_available
 
 BATCH = 250  # pictures generated, and looked at, at once

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.catalog import suggestion
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Classifier
 from ganlab.metrics.fidelity import inception_score, kid, manifold
 from ganlab.metrics.moments import Gaussian, Moments

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Side, Terms
+from ganlab.adversarial import AdversarialModule, Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
@@ -20,6 +20,7 @@ from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
+from ganlab.sides import Side
 
 
 class ConditionalGenerator(nn.Module):

@@ -7,13 +7,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Side, Terms
+from ganlab.adversarial import AdversarialModule, Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
+from ganlab.sides import Side
 
 
 class VanillaGAN(AdversarialModule):

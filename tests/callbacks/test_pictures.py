@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab.adversarial import Side
 from ganlab.averaging import MovingAverage
 from ganlab.callbacks.pictures import SampleGrid, prompts
 from ganlab.data.base import DataSpec, GanData
@@ -22,6 +21,7 @@ from ganlab.loggers import TensorBoard
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
+from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 Make = Callable[..., Any]

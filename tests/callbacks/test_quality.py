@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from ganlab.adversarial import Side
 from ganlab.averaging import MovingAverage
 from ganlab.callbacks.quality import Best, Quality
 from ganlab.data.base import DataSpec, GanData, Modes
@@ -22,6 +21,7 @@ from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.rulers import evidence
 from ganlab.rulers.evidence import extractor_named, generated, many_rows, real_features, some_rows
+from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 Make = Callable[..., Any]

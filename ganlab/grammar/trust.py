@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganlab.errors import UserError
-from ganlab.sources import Definition, find
+from ganlab.grammar.sources import Definition, find
 
 PLACES = (
-    *("ganlab.adversarial.", "ganlab.averaging.", "ganlab.objectives.", "ganlab.divergences.", "ganlab.regularizers."),
+    *("ganlab.sides.", "ganlab.averaging.", "ganlab.objectives.", "ganlab.divergences.", "ganlab.regularizers."),
     *(
         "ganlab.perturbations.",
         "ganlab.strategies.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ganlab.catalog import Catalog, catalog
 from ganlab.cli import table
+from ganlab.grammar.catalog import Catalog, catalog
 
 SETTINGS = {
     "seed=0": "of everything that is drawn: the same seed gives the same run",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from ganlab.sources import Definition, Module, evaluate
+from ganlab.grammar.sources import Definition, Module, evaluate
 
 PLAIN_BASES = {"object", "ABC", "Protocol", "Generic"}
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from ganlab.annotations import accepts, describe
-from ganlab.signatures import parameters
-from ganlab.sources import Missing, Unknown, find
+from ganlab.grammar.annotations import accepts, describe
+from ganlab.grammar.signatures import parameters
+from ganlab.grammar.sources import Missing, Unknown, find
 
 
 def signature(target):
@@ -24,7 +24,7 @@ def signature(target):
         "torch.optim.lr_scheduler.CosineAnnealingLR",
         "torch.nn.Conv2d",
         "torch.nn.Linear",
-        "ganlab.adversarial.Side",
+        "ganlab.sides.Side",
         "ganlab.averaging.MovingAverage",
         "ganlab.objectives.Hinge",
         "ganlab.regularizers.R1",
@@ -56,9 +56,9 @@ def test_every_component_of_our_recipes_is_found():
 def test_nothing_is_imported():
     """A fresh interpreter reads Lightning's and torch's sources and has loaded neither."""
     code = (
-        "import sys; from ganlab.signatures import parameters; from ganlab.sources import find;"
+        "import sys; from ganlab.grammar.signatures import parameters; from ganlab.grammar.sources import find;"
         "parameters(find('pytorch_lightning.Trainer')); parameters(find('torch.optim.Adam'));"
-        "parameters(find('ganlab.adversarial.Side'));"
+        "parameters(find('ganlab.sides.Side'));"
         "print([name for name in ('torch', 'pytorch_lightning', 'ganlab.adversarial') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -23,7 +23,7 @@ HIDDEN = ("base",)
 
 def recipe_folder() -> Path:
     """The recipes that come with ganlab: inside the package once installed, beside it in a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from ganlab.catalog import Catalog, catalog, nearest, suggestion
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import Catalog, catalog, nearest, suggestion
 
 RESUMED = "_resumed_"
 """The name under which a checkpoint's recipe is composed again."""

@@ -9,8 +9,8 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganlab.signatures import Parameter
-from ganlab.sources import Alias, Definition, Module, evaluate
+from ganlab.grammar.signatures import Parameter
+from ganlab.grammar.sources import Alias, Definition, Module, evaluate
 
 LISTS = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "MutableSequence", "frozenset"}
 MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}

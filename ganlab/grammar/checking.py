@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganlab.annotations import accepts, describe
-from ganlab.catalog import nearest
 from ganlab.errors import UserError
-from ganlab.signatures import Parameter, Signature, parameters
-from ganlab.sources import Definition, Missing, find
+from ganlab.grammar.annotations import accepts, describe
+from ganlab.grammar.catalog import nearest
+from ganlab.grammar.signatures import Parameter, Signature, parameters
+from ganlab.grammar.sources import Definition, Missing, find
 
 Tree = Mapping[str, Any]
 
