@@ -21,7 +21,6 @@ from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.files import find_pictures
 from ganlab.data.progress import progress
-from ganlab.data.shapes import ShapesData
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.moments import Moments
@@ -67,7 +66,7 @@ def fitting(data: GanData, every: bool = False) -> list[str]:
         return list(OF_POINTS)
     names = list(MEASURES) if every else ["fid", "kid", "precision", "recall"]
     names += ["r_precision"] if data.spec.kind == "text" else []
-    return names + (["caption_accuracy"] if isinstance(data, ShapesData) else [])
+    return names + (["caption_accuracy"] if data.checkable else [])
 
 
 def rulers(data: GanData, metrics: Sequence[str], split: str, count: int, seed: int, extractor: str) -> Iterator[Ruler]:
@@ -78,8 +77,7 @@ def rulers(data: GanData, metrics: Sequence[str], split: str, count: int, seed: 
     if "r_precision" in metrics:
         yield MatchRuler(data.train, pictures, split, count, seed)
     if "caption_accuracy" in metrics:
-        assert isinstance(data, ShapesData)
-        yield OracleRuler({"reference": data.reference, "unseen": data.unseen}, count, seed)
+        yield OracleRuler(data.checkable, count, seed)
     if "modes" in metrics and data.modes is not None:
         yield ModeRuler(data.modes, pictures, count, seed)
 

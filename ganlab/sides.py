@@ -1,4 +1,4 @@
-"""The two players as the game sees them: how one learns, and how one is kept still while the other moves. Plain torch."""
+"""The two players: how one learns, and how one is kept still while the other moves. Plain torch."""
 
 from __future__ import annotations
 

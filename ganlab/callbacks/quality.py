@@ -17,9 +17,12 @@ from ganlab.data.base import GanData
 from ganlab.errors import UserError
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
+from ganlab.rulers.captions import OracleRuler
 from ganlab.rulers.evidence import checked_extractor, checked_split, split_of
 from ganlab.rulers.pictures import PictureRuler, checked_measures
 from ganlab.rulers.points import ModeRuler
+
+ORACLE_COUNT = 500  # pictures of each split that an oracle reads: it looks at them one by one
 
 
 class Best(NamedTuple):
@@ -52,7 +55,8 @@ class Quality(Judge):
     `every`: images seen between two measurements. `count`: generated pictures for each; numbers of different counts
     do not compare. `metrics`: of fid, kid, is, precision, recall, density, coverage; the first decides which checkpoint
     is the best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
-    `extractor`: auto (inception where its weights can be had, else small), inception, small.
+    Where an oracle can check captions (data=shapes), `quality/caption_accuracy` too, and `..._unseen` for what training
+    never showed. `extractor`: auto (inception where its weights can be had, else small), inception, small.
     """
 
     what = "quality"
@@ -71,17 +75,24 @@ class Quality(Judge):
         self.metrics, self.split = checked_measures(metrics), checked_split(split)
         self.extractor = checked_extractor(extractor)
         self.results: dict[str, Result] = {}
-        self._ruler: Ruler | None = None
+        self._rulers: list[Ruler] = []
 
     def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
-        ruler = self._ruler = self._ruler or self._fitting_ruler(trainer.datamodule)  # type: ignore[attr-defined]
-        self.results = ruler.measure(module)
-        value = self.results[ruler.leading].value
-        if self._improves(ruler, value):
-            self.best = Best(f"quality/{ruler.leading}", value, module.iteration, module.images_seen)
+        self._rulers = self._rulers or self._fitting_rulers(trainer.datamodule, module)  # type: ignore[attr-defined]
+        self.results = {name: one for ruler in self._rulers for name, one in ruler.measure(module).items()}
+        leader = self._rulers[0]
+        value = self.results[leader.leading].value
+        if self._improves(leader, value):
+            self.best = Best(f"quality/{leader.leading}", value, module.iteration, module.images_seen)
         return {f"quality/{name}": result.value for name, result in self.results.items()}
 
-    def _fitting_ruler(self, data: GanData) -> Ruler:
+    def _fitting_rulers(self, data: GanData, module: AdversarialModule) -> list[Ruler]:
+        """What decides which checkpoint is the best, then what an oracle says of captions where the data has one."""
+        told = module.spec.kind == "text" and data.checkable
+        oracle = [OracleRuler(data.checkable, min(self.count, ORACLE_COUNT), self.seed)] if told else []
+        return [self._leader(data), *oracle]
+
+    def _leader(self, data: GanData) -> Ruler:
         pictures = split_of(data, self.split)
         if len(data.spec.shape) == 3:
             return PictureRuler(self.metrics, self.extractor, pictures, self.split, self.count, self.seed)

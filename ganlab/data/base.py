@@ -77,6 +77,11 @@ class GanData(pl.LightningDataModule, ABC):
         """The density's modes where they are known (toy data), else nothing."""
         return None
 
+    @property
+    def checkable(self) -> dict[str, Pictures]:
+        """Splits whose captions an oracle can check on any picture (`ganlab.metrics.caption_accuracy`), by name."""
+        return {}
+
     def setup(self, stage: str | None = None) -> None:
         if self._ready:
             return

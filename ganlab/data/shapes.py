@@ -54,6 +54,11 @@ class ShapesData(GanData):
         self.size, self.count, self.held_out_count, self.pairs = size, count, held_out_count, pairs
         self.held_out = checked(held_out)
 
+    @property
+    def checkable(self) -> dict[str, Pictures]:
+        """Held-out pictures of combinations that training shows, and of those that it does not."""
+        return {"reference": self.reference, "unseen": self.unseen}
+
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         shown, hidden = things(self.held_out)
         self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,12 @@ from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
+from ganlab.recipe import compose
 from ganlab.rulers import evidence
 from ganlab.rulers.evidence import extractor_named, generated, many_rows, real_features, some_rows
+from ganlab.run import RunFolder
 from ganlab.sides import Side
+from ganlab.training import train
 from ganlab.variants import VanillaGAN
 
 Make = Callable[..., Any]
@@ -184,3 +188,18 @@ def test_points_are_held_against_the_known_modes(adam: Side, run: Make, kept: An
 def test_bad_settings(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Quality(**setting)
+
+
+def test_an_oracle_reads_pictures_of_captions_that_it_can_check(tmp_path: Path) -> None:
+    """`data=shapes` knows what its captions mean: accuracy is logged for seen and for unseen combinations."""
+    words = ("recipe=cgan_text2img", "data=shapes", "data.count=16", "data.held_out_count=8", "batch_size=8")
+    small = ("network.generator.width=8", "network.discriminator.width=8", "callbacks.quality.extractor=small")
+    quiet = [f"callbacks.{name}=null" for name in ("pictures", "collapse", "game")]
+    folder = train(
+        compose(
+            *words, *small, *quiet, "callbacks.quality.count=20", "trainer.max_steps=2", f"run_dir={tmp_path / 'run'}"
+        )
+    )
+    metrics = json.loads(RunFolder(folder).summary_file.read_text())["metrics"]
+    assert 0 <= metrics["quality/caption_accuracy"] <= 1
+    assert 0 <= metrics["quality/caption_shape_unseen"] <= 1
