@@ -5,7 +5,7 @@ Every image data set ends up as one of these: one uint8 array, decoded and resiz
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganlab.batch import Batch, Condition, take
 
+Misfit = Callable[[str, str, np.random.Generator], str]
 ATTEMPTS = 16  # redraws of a mismatched partner before looking at all of them
 
 
@@ -27,6 +28,7 @@ class Pictures:
     mismatch for the other. Defaults to the condition itself.
     `flip`: mirror every second picture, drawn at random, left to right; or (N,) bool, which ones may be mirrored.
     `wordings`: all captions of each picture where there are several; a batch says one of them, drawn at random.
+    `misfit`: makes a mismatched caption from a picture's own and another's; the other's as it is when left out.
     """
 
     images: np.ndarray | Tensor
@@ -34,6 +36,7 @@ class Pictures:
     keys: Sequence[Hashable] | None = None
     flip: bool | np.ndarray = False
     wordings: Sequence[Sequence[str]] | None = None
+    misfit: Misfit | None = None
     _codes: np.ndarray | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,9 @@ class Pictures:
     def _misfits(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
         """For each row what some other picture shows and this one does not, whichever of its wordings is taken."""
         said = self._say(self._others(rows, random), random)
+        if self.misfit is not None:
+            own = _captions(take(self.condition, torch.from_numpy(rows)))
+            return [self.misfit(*pair, random) for pair in zip(own, _captions(said), strict=True)]
         if self.wordings is None or not isinstance(said, list):
             return said
         return [self._unlike(caption, row, random) for caption, row in zip(said, rows, strict=True)]

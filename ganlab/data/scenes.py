@@ -56,6 +56,10 @@ class Scene:
     def __str__(self) -> str:
         return str(self.things[0]) if self.relation is None else f"{self.things[0]} {self.relation} {self.things[1]}"
 
+    def with_thing(self, place: int, thing: Thing) -> Scene:
+        """The same scene with another thing in a place."""
+        return Scene((*self.things[:place], thing, *self.things[place + 1 :]), self.relation)
+
     @property
     def turned(self) -> Scene:
         """The same scene told from the other thing: 'A above B' is 'B below A'."""
@@ -105,6 +109,28 @@ def _scene(firsts: list[Thing], seconds: list[Thing], pair: bool, random: np.ran
     second = _one([thing for thing in seconds if thing.colour != first.colour], random)
     scene = Scene((first, second), list(RELATIONS)[random.integers(len(RELATIONS))])
     return scene.turned if random.random() < 0.5 else scene
+
+
+def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> Scene:
+    """A scene that differs in one thing's size, colour or shape, in the relation, or in which thing is which.
+
+    Only `shown` things are told, so that what is held out is never heard of as something that does not fit.
+    """
+    changes = [scene.with_thing(i, other) for i, thing in enumerate(scene.things) for other in _kin(thing, shown)]
+    if scene.relation is not None:
+        changes = [one for one in changes if one.things[0].colour != one.things[1].colour]  # as in every scene
+        relations = [Scene(scene.things, relation) for relation in RELATIONS if relation != scene.relation]
+        changes += 2 * [*relations, Scene(scene.things[::-1], scene.relation)]  # about as many as of attributes
+    return changes[random.integers(len(changes))]
+
+
+def _kin(thing: Thing, shown: list[Thing]) -> list[Thing]:
+    """The shown things that differ from this one in one attribute."""
+    return [other for other in shown if sum(a != b for a, b in zip(_parts(thing), _parts(other), strict=True)) == 1]
+
+
+def _parts(thing: Thing) -> tuple[str, str, str]:
+    return thing.size, thing.colour, thing.shape
 
 
 def _one(choice: list[Thing], random: np.random.Generator) -> Thing:

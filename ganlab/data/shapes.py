@@ -13,7 +13,7 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
-from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, scenes, things
+from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_miss, parse, scenes, things
 from ganlab.errors import UserError
 
 SMALLEST, LARGEST = 32, 128
@@ -24,8 +24,10 @@ class ShapesData(GanData):
     """Pictures of one or two things, such as 'a small red circle above a large blue square'.
 
     `count` training and `held_out_count` reference pictures, `size` pixels a side (32 to 128); a share of `pairs` has
-    two things. `held_out`: combinations of colour and shape that neither split ever shows. After `setup`, `unseen` is a
-    third split, every picture of which shows one of those. Raises `UserError` for what cannot be drawn.
+    two things. `near_misses`: the share of mismatched captions that are a picture's own with one thing changed; the
+    others are another picture's. `held_out`: combinations of colour and shape that neither split ever shows, and no
+    mismatched caption names. After `setup`, `unseen` is a third split, every picture of which shows one of those.
+    Raises `UserError` for what cannot be drawn.
     """
 
     unseen: Pictures
@@ -36,6 +38,7 @@ class ShapesData(GanData):
         count: int = 20_000,
         held_out_count: int = 2_000,
         pairs: float = 0.75,
+        near_misses: float = 0.5,
         held_out: Sequence[str] = HELD_OUT,
         workers: int = 0,
         seed: int = 0,
@@ -52,7 +55,9 @@ class ShapesData(GanData):
         if not 0 <= pairs <= 1:
             raise UserError(f"`data.pairs` must be a share from 0 to 1, got {pairs}")
         self.size, self.count, self.held_out_count, self.pairs = size, count, held_out_count, pairs
-        self.held_out = checked(held_out)
+        if not 0 <= near_misses <= 1:
+            raise UserError(f"`data.near_misses` must be a share from 0 to 1, got {near_misses}")
+        self.held_out, self.near_misses = checked(held_out), near_misses
 
     @property
     def checkable(self) -> dict[str, Pictures]:
@@ -70,7 +75,14 @@ class ShapesData(GanData):
         told = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
         captions, keys = [str(scene) for scene in told], [scene.key for scene in told]
         facts = [self.size, self.seed, split, captions, FACTS]
-        return Pictures(cached_array("shapes", facts, lambda: self._draw(told, split)), captions, keys)
+        images = cached_array("shapes", facts, lambda: self._draw(told, split))
+        return Pictures(images, captions, keys, misfit=self._misfit)
+
+    def _misfit(self, own: str, other: str, random: np.random.Generator) -> str:
+        """A mismatched caption: another picture's, or nearly this one's."""
+        if random.random() >= self.near_misses:
+            return other
+        return str(near_miss(parse(own), things(self.held_out)[0], random))
 
     def _draw(self, told: list[Scene], split: int) -> np.ndarray:
         return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)

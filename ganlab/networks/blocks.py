@@ -95,6 +95,10 @@ class Normalization(ABC):
     @abstractmethod
     def __call__(self, channels: int) -> nn.Module: ...
 
+    def initialize(self, weight: Tensor) -> None:
+        """Weights of the convolutions around it: N(0, 0.02) (Radford et al. 2016, section 3)."""
+        nn.init.normal_(weight, 0.0, 0.02)
+
 
 class BatchNorm(Normalization):
     """Batch normalization, scale initialized from N(1, 0.02) (Radford et al. 2016)."""
@@ -117,9 +121,12 @@ class LayerNorm(Normalization):
 
 
 class NoNorm(Normalization):
-    """No normalization."""
+    """No normalization. Nothing then makes up for weights that shrink a signal, so they keep it (He et al. 2015)."""
 
     centers = False
 
     def __call__(self, channels: int) -> nn.Module:
         return nn.Identity()
+
+    def initialize(self, weight: Tensor) -> None:
+        nn.init.kaiming_normal_(weight, a=SLOPE)

@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2016) at any power-of-two side from 16 to 256: a generator and a discriminator trunk.
 
-Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and a 4 x 4 map, weights from N(0, 0.02).
+Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and a 4 x 4 map.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from ganlab.networks.blocks import SLOPE, SMALLEST, BatchNorm, Normalization, halvings, image_side, widths
 
 
-def initialize(layer: nn.Module) -> None:
-    """Convolutions from N(0, 0.02) without offset (section 3 of the paper); normalizations have their own."""
-    if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(layer.weight, 0.0, 0.02)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+def initialize(network: nn.Module, norm: Normalization) -> None:
+    """Convolutions as their normalization wants them, without offset; normalizations have their own."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            norm.initialize(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 class Generator(nn.Module):
@@ -49,7 +50,7 @@ class Generator(nn.Module):
             up = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
             layers += [up, norm(outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), nn.Tanh())
-        self.apply(initialize)
+        initialize(self, norm)
 
     def forward(self, code: Tensor) -> Tensor:
         return self.layers(code)
@@ -74,7 +75,7 @@ class Trunk(nn.Module):
             layers += [down, norm(outputs), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers)
         self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
-        self.apply(initialize)
+        initialize(self, norm)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)

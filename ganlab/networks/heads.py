@@ -33,17 +33,22 @@ class RealismLogit(nn.Module):
 
 
 class PairLogit(nn.Module):
-    """Do x and c belong together? c is repeated all over the map, mixed by a 1x1 convolution (Reed et al. 2016)."""
+    """Do x and c belong together? c shifts and scales a 1x1 mix of the features, the same at every place of the map.
+
+    The shift alone is Reed et al. 2016 (section 4.1: c repeated at every place, beside the features, then a 1x1
+    convolution); the scale lets c choose which features count (Perez et al. 2018), which finds out sooner what fits.
+    """
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
         super().__init__()
         features, size, _ = feature_shape
-        self.mix = nn.Conv2d(features + condition_dim, features, 1)
+        self.mix = nn.Conv2d(features, features, 1)
+        self.steer = nn.Linear(condition_dim, 2 * features)
         self.linear = nn.Linear(features * size * size, 1)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
-        repeated = embedding[:, :, None, None].expand(-1, -1, *features.shape[2:])
-        mixed = nn.functional.leaky_relu(self.mix(torch.cat([features, repeated], 1)), 0.2)
+        scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)
+        mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(features), 1 + scale), 0.2)
         return self.linear(mixed.flatten(1)).squeeze(1)
 
 

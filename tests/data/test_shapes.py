@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from ganlab.data.drawing import BACKGROUND, GAP, WIDTH, coverage, draw, lay_out
-from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, parse, scenes, things
+from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_miss, parse, scenes, things
 from ganlab.data.shapes import ShapesData
 from ganlab.errors import UserError
 
@@ -131,3 +131,15 @@ def test_things_have_three_words() -> None:
 def test_bad_settings_are_named(settings: dict, word: str) -> None:
     with pytest.raises(UserError, match=f"`data.{word}`"):
         ShapesData(**settings)
+
+
+def test_a_near_miss_differs_in_one_respect_and_names_nothing_held_out() -> None:
+    """Never the scene itself told another way, never a combination that training does not show."""
+    random = np.random.default_rng(0)
+    shown, _ = things(HELD_OUT)
+    for scene in scenes(300, shown, shown, 0.75, random):
+        other = near_miss(scene, shown, random)
+        assert other.key != scene.key
+        assert all(thing.combination not in HELD_OUT for thing in other.things)
+        changed = [thing for thing in other.things if thing not in scene.things]
+        assert len(changed) <= 1 and len(other.things) == len(scene.things)
