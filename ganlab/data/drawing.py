@@ -13,7 +13,7 @@ import numpy as np
 from ganlab.data.scenes import COLOURS, SHAPES, SIZES, Scene
 
 BACKGROUND = (255, 255, 255)
-DIAMETER = {"small": 7 / 32, "large": 12 / 32}  # of a circle; 7 and 12 pixels at the smallest picture
+DIAMETER = {"small": 8.5 / 32, "large": 12 / 32}  # of a circle: at 32 pixels corners still tell shapes apart
 WIDTH = {"circle": 1.0, "square": 0.9, "triangle": 1.15}  # and height, times the diameter
 JITTER = 0.05  # of the diameter, either way: far less than what lies between small and large
 MARGIN = 0.5 / 32
