@@ -112,25 +112,36 @@ def _scene(firsts: list[Thing], seconds: list[Thing], pair: bool, random: np.ran
 
 
 def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> Scene:
-    """A scene that differs in one thing's size, colour or shape, in the relation, or in which thing is which.
+    """A scene that differs in one respect: a thing's size, colour or shape, the relation, or which thing is which.
 
-    Only `shown` things are told, so that what is held out is never heard of as something that does not fit.
+    Each respect is as likely as another, but shape twice, because it is the hardest to see. Only `shown` things are
+    told, so that what is held out is never heard of as something that does not fit.
     """
-    changes = [scene.with_thing(i, other) for i, thing in enumerate(scene.things) for other in _kin(thing, shown)]
-    if scene.relation is not None:
-        changes = [one for one in changes if one.things[0].colour != one.things[1].colour]  # as in every scene
-        relations = [Scene(scene.things, relation) for relation in RELATIONS if relation != scene.relation]
-        changes += 2 * [*relations, Scene(scene.things[::-1], scene.relation)]  # about as many as of attributes
-    return changes[random.integers(len(changes))]
+    respects = ["size", "colour", "shape", "shape"] + ["relation", "order"] * (scene.relation is not None)
+    for respect in random.permutation(respects):
+        if changes := [other for other in _changed(scene, respect, shown) if _is_told(other)]:
+            return changes[random.integers(len(changes))]
+    raise ValueError(f"no thing that training shows is like one of '{scene}' but for one attribute")
 
 
-def _kin(thing: Thing, shown: list[Thing]) -> list[Thing]:
-    """The shown things that differ from this one in one attribute."""
-    return [other for other in shown if sum(a != b for a, b in zip(_parts(thing), _parts(other), strict=True)) == 1]
+def _changed(scene: Scene, respect: str, shown: list[Thing]) -> list[Scene]:
+    """Every scene that differs in this respect alone."""
+    if respect == "relation":
+        return [Scene(scene.things, relation) for relation in RELATIONS if relation != scene.relation]
+    if respect == "order":
+        return [Scene(scene.things[::-1], scene.relation)]
+    places = enumerate(scene.things)
+    return [scene.with_thing(i, other) for i, thing in places for other in shown if _differ(thing, other) == [respect]]
 
 
-def _parts(thing: Thing) -> tuple[str, str, str]:
-    return thing.size, thing.colour, thing.shape
+def _differ(thing: Thing, other: Thing) -> list[str]:
+    """The attributes in which two things differ."""
+    return [name for name in ("size", "colour", "shape") if getattr(thing, name) != getattr(other, name)]
+
+
+def _is_told(scene: Scene) -> bool:
+    """Two things of one scene never share a colour."""
+    return len({thing.colour for thing in scene.things}) == len(scene.things)
 
 
 def _one(choice: list[Thing], random: np.random.Generator) -> Thing:

@@ -58,6 +58,7 @@ class ShapesData(GanData):
         if not 0 <= near_misses <= 1:
             raise UserError(f"`data.near_misses` must be a share from 0 to 1, got {near_misses}")
         self.held_out, self.near_misses = checked(held_out), near_misses
+        self._shown, self._hidden = things(self.held_out)
 
     @property
     def checkable(self) -> dict[str, Pictures]:
@@ -65,7 +66,7 @@ class ShapesData(GanData):
         return {"reference": self.reference, "unseen": self.unseen}
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        shown, hidden = things(self.held_out)
+        shown, hidden = self._shown, self._hidden
         self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)
         train = self._pictures(self.count, shown, shown, 0)
         reference = self._pictures(self.held_out_count, shown, shown, 1)
@@ -82,7 +83,7 @@ class ShapesData(GanData):
         """A mismatched caption: another picture's, or nearly this one's."""
         if random.random() >= self.near_misses:
             return other
-        return str(near_miss(parse(own), things(self.held_out)[0], random))
+        return str(near_miss(parse(own), self._shown, random))
 
     def _draw(self, told: list[Scene], split: int) -> np.ndarray:
         return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)
