@@ -20,7 +20,7 @@ from ganlab.data.scenes import COLOURS, SHAPES
 GRID = 32
 SOLID = 0.5  # a pixel belongs to a thing when at least this much of it is painted
 OFF_COLOUR = 70.0  # levels: a pixel further than this from every mixture of background and a colour is no colour's
-LEAST = 10  # pixels: fewer are a speck; the smallest thing, a small triangle, has 29
+LEAST = 10  # pixels: fewer are a speck; the smallest thing, a small triangle, has about 43
 LITTER = 14.0  # pixels of paint outside all things that are overlooked
 CONTRAST = 1.5  # paint is stretched around one half by this: undoes a little blur, forgives faint stains
 OVERLAP = 0.75  # intersection over union with its shape's drawing that a thing needs; a true one has over 0.92
