@@ -43,7 +43,8 @@ def check(recipe: Tree, base: Tree, groups: Sequence[str] = ()) -> None:
         if key not in known:
             raise UserError(unknown(key, known, "a recipe"))
         _check_like(key, value, base.get(key))
-    _walk("", recipe)
+    first = {key: recipe[key] for key in ("trainer",) if key in recipe}  # others are told its numbers: name the source
+    _walk("", {**first, **recipe})
 
 
 def _check_like(path: str, value: Any, example: Any) -> None:
