@@ -5,7 +5,7 @@ Plain torch; knows nothing of data sets, variants or Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Union
 
@@ -76,6 +76,6 @@ class Batch:
     def __getitem__(self, rows: slice) -> Batch:
         return Batch(self.images[rows], take(self.condition, rows), take(self.mismatched, rows))
 
-    def _map(self, move) -> Batch:  # type: ignore[no-untyped-def]
-        moved = [move(x) if isinstance(x, Tensor) else x for x in (self.images, self.condition, self.mismatched)]
-        return Batch(*moved)
+    def _map(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        condition, mismatched = (move(x) if isinstance(x, Tensor) else x for x in (self.condition, self.mismatched))
+        return Batch(move(self.images), condition, mismatched)

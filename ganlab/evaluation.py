@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 from torch import Tensor
@@ -122,7 +122,7 @@ def look(network: Any, folder: Path, files: Sequence[str]) -> tuple[Tensor, Tens
 
 def report(results: dict[str, Result], subject: str) -> dict[str, Any]:
     """Numbers with all it takes to know what they mean, as plain values."""
-    versions = {"ganlab": ganlab.__version__, "torch": torch.__version__, "lightning": pl.__version__}
+    versions = {"ganlab": ganlab.__version__, "torch": torch.__version__, "lightning": version("pytorch-lightning")}
     return {"of": subject, "versions": versions, "metrics": {name: asdict(one) for name, one in results.items()}}
 
 

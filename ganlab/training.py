@@ -42,7 +42,8 @@ def train(recipe: Recipe) -> Path:
         summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
         folder.write_summary(summary)
         _show(folder, summary, module.spec.kind)
-    if any(callback.interrupted for callback in trainer.callbacks if isinstance(callback, Checkpoints)):
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    if any(callback.interrupted for callback in callbacks if isinstance(callback, Checkpoints)):
         raise SystemExit(INTERRUPTED)
     return folder.path
 

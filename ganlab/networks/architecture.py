@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -17,4 +18,4 @@ class Architecture:
     """
 
     generator: Callable[..., nn.Module]
-    discriminator: Callable[..., nn.Module]
+    discriminator: Callable[..., Any]
