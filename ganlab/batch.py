@@ -56,8 +56,8 @@ class Batch:
     def __len__(self) -> int:
         return len(self.images)
 
-    def to(self, device: torch.device | str, **kwargs: bool) -> Batch:
-        return self._map(lambda tensor: tensor.to(device, **kwargs))
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         return self._map(Tensor.pin_memory)
