@@ -85,7 +85,17 @@ def accuracy(positive: Tensor, negative: Tensor) -> Tensor:
     return ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
 
 
-class JointHead(Head):
+class OneLogitHead(Head, ABC):
+    """Heads that ask one question of (x, c), which is all that the generator and the penalties hear."""
+
+    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
+
+    def potential(self, logits: Logits) -> Tensor:
+        return logits["pair"]
+
+
+class JointHead(OneLogitHead):
     """One logit for (x, c), mismatched pairs as extra negatives: the classic algorithm. Reed et al. 2016, algorithm 1.
 
     L_D = real + (generated + mismatched) / 2. The optimum is biased: the generator converges to 2 p_data - p_mis
@@ -105,12 +115,6 @@ class JointHead(Head):
             "mismatched": objective.discriminator(real["pair"], mismatched["pair"]) / 2,
         }
 
-    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
-        return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
-
-    def potential(self, logits: Logits) -> Tensor:
-        return logits["pair"]
-
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
@@ -119,7 +123,7 @@ class JointHead(Head):
         }
 
 
-class ProjectionHead(Head):
+class ProjectionHead(OneLogitHead):
     """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias."""
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
@@ -134,12 +138,6 @@ class ProjectionHead(Head):
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
-
-    def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
-        return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
-
-    def potential(self, logits: Logits) -> Tensor:
-        return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
