@@ -51,7 +51,7 @@ def train(recipe: Recipe) -> Path:
 def summarize(
     recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: AdversarialModule, seconds: float
 ) -> dict[str, Any]:
-    """What `summary.json` holds: counts, seconds of this session, the last value of everything measured."""
+    """What `summary.json` holds: counts, the seconds it took, the last value of everything measured."""
     metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
     return {
         "recipe": recipe["recipe"],
