@@ -78,13 +78,8 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
         "use_distributed_sampler": False,  # the stream knows its rank
         "strategy": make_strategy(recipe["trainer"]),
     }
-    trainer: pl.Trainer = build({**recipe["trainer"], **_plain(settings)}, **settings)
+    trainer: pl.Trainer = build(recipe["trainer"], **settings)
     return trainer
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that ganlab decides replace whatever the recipe's trainer node says of them."""
-    return dict.fromkeys(settings)
 
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:

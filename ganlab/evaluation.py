@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 import ganlab
@@ -19,6 +18,7 @@ from ganlab.assembly import make_data
 from ganlab.checkpoints import load_module
 from ganlab.console import say
 from ganlab.data.base import GanData
+from ganlab.data.decode import read_picture
 from ganlab.data.files import find_pictures
 from ganlab.data.progress import progress
 from ganlab.errors import UserError
@@ -110,12 +110,13 @@ def look(network: Any, folder: Path, files: Sequence[str]) -> tuple[Tensor, Tens
     seen = []
     for file in progress(files, len(files), f"looking at {folder}:"):
         try:
-            with Image.open(folder / file) as picture:
-                pixels = np.array(picture.convert("RGB"))
-        except OSError as error:
+            pixels = np.array(read_picture(folder / file).convert("RGB"))
+        except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
             say(f"ganlab: {folder / file} is left out: {error}")
             continue
         seen.append(network.both(torch.from_numpy(pixels).permute(2, 0, 1)[None]))
+    if not seen:
+        raise UserError(f"{folder} has no picture that can be read")
     features, logits = zip(*seen, strict=True)
     return torch.cat(features), torch.cat(logits)
 

@@ -20,7 +20,7 @@ from ganlab.recipe import to_yaml
 from ganlab.run import RunFolder, find_last
 
 INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
-MEASURED = ("quality/", "collapse/", "held_out/", "match/", "modes/")
+MEASURED = ("quality/", "collapse/", "held_out/")
 """Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
 
 

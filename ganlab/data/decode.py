@@ -34,14 +34,24 @@ class Form:
         return asdict(self)
 
 
-def decode(path: Path, form: Form) -> np.ndarray:
-    """The picture in `path`, upright and on white: uint8 (C, size, size). Raises whatever Pillow raises."""
+def read_picture(path: Path, least: int | None = None) -> Image:
+    """The picture in `path`, upright, on white, of 8 bits; raises whatever Pillow raises.
+
+    `least`: a side that will do, so that a large JPEG need not be decoded in full.
+    """
     from PIL import Image, ImageOps
 
     with Image.open(path) as file:
-        file.draft(None, (DRAFT * form.size, DRAFT * form.size))
-        picture = _on_white(_eight_bits(ImageOps.exif_transpose(file)))
-    picture = picture.convert("L" if form.channels == 1 else "RGB")
+        if least is not None:
+            file.draft(None, (least, least))
+        return _on_white(_eight_bits(ImageOps.exif_transpose(file)))
+
+
+def decode(path: Path, form: Form) -> np.ndarray:
+    """The picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
+    from PIL import Image
+
+    picture = read_picture(path, DRAFT * form.size).convert("L" if form.channels == 1 else "RGB")
     box = _middle_square(*picture.size) if form.crop else None
     pixels = np.asarray(picture.resize((form.size, form.size), Image.Resampling.LANCZOS, box=box))
     return pixels.reshape(form.size, form.size, form.channels).transpose(2, 0, 1)

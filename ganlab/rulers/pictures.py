@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -13,7 +15,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Classifier
-from ganlab.metrics.fidelity import frechet_distance_of_sets, inception_score, kid, manifold
+from ganlab.metrics.fidelity import Manifold, frechet_distance_of_sets, inception_score, kid, manifold
 from ganlab.metrics.moments import Gaussian, Moments
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
@@ -23,7 +25,8 @@ MOST_REALS = 10_000  # real pictures whose features are kept: 80 MB of Inception
 KID_SUBSETS = 50
 
 
-class Evidence(NamedTuple):
+@dataclass(frozen=True)
+class Evidence:
     """Features of both kinds, the reals' mean and covariance, the fakes' class logits."""
 
     real: Tensor
@@ -31,6 +34,15 @@ class Evidence(NamedTuple):
     fake: Tensor
     logits: Tensor
     seed: int
+
+    @cached_property
+    def manifold(self) -> Manifold:
+        """Of as many reals as fakes, because the reach of the balls depends on how many there are. Slow: made once."""
+        return manifold(self.real[: self.pairs], self.fake[: self.pairs])
+
+    @property
+    def pairs(self) -> int:
+        return min(len(self.real), len(self.fake))
 
 
 def _fid(seen: Evidence) -> Result:
@@ -51,13 +63,8 @@ def _inception_score(seen: Evidence) -> Result:
 
 
 def _of_manifold(name: str) -> Callable[[Evidence], Result]:
-    """One of the four; as many reals as fakes, because the reach of the balls depends on how many there are."""
-
-    def measure(seen: Evidence) -> Result:
-        count = min(len(seen.real), len(seen.fake))
-        return Result(getattr(manifold(seen.real[:count], seen.fake[:count]), name), None, {"k": 5, "reals": count})
-
-    return measure
+    """One of the four."""
+    return lambda seen: Result(getattr(seen.manifold, name), None, {"k": 5, "reals": seen.pairs})
 
 
 class Measure(NamedTuple):
