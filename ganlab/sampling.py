@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.batch import Condition, take, to_uint8
+from ganlab.batch import Condition, take, to_float, to_uint8
 
 BATCH = 64
 
@@ -23,9 +23,10 @@ def draw(module: AdversarialModule, condition: Condition, seeds: Sequence[int]) 
     """Pictures for the seeds in order, a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
     for start in range(0, len(seeds), BATCH):
         rows = slice(start, start + BATCH)
-        images = module.sample(latents(module, seeds[rows]), _on(module, take(condition, rows))).cpu()
+        images = module.sample(latents(module, seeds[rows]), told(take(condition, rows), module.device)).cpu()
         yield to_uint8(images) if images.dim() == 4 else images
 
 
-def _on(module: AdversarialModule, condition: Condition) -> Condition:
-    return condition.to(module.device) if isinstance(condition, Tensor) else condition
+def told(condition: Condition, device: torch.device) -> Condition:
+    """A condition as a generator takes it: tensors on its device, images in [-1, 1]."""
+    return to_float(condition.to(device)) if isinstance(condition, Tensor) else condition

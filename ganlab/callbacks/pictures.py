@@ -19,8 +19,9 @@ from ganlab.callbacks.measurement import EveryImages, Measurement, Values, posit
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.loggers import show
-from ganlab.rulers.evidence import many_rows, some_rows, told
+from ganlab.rulers.evidence import many_rows, some_rows
 from ganlab.run import RunFolder, atomic_write
+from ganlab.sampling import told
 from ganlab.sheet import Exhibit, grid, picture, png, scatter
 
 POINTS = 2_000  # in a scatter plot

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ganlab.adversarial import AdversarialModule
-from ganlab.batch import Condition, take, to_float, to_uint8
+from ganlab.batch import take, to_uint8
 from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_array
@@ -22,6 +22,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Choice, Classifier, Inception, Small, best_available
+from ganlab.sampling import told
 
 BATCH = 250  # pictures generated, and looked at, at once
 SPLITS = ("reference", "train")
@@ -84,11 +85,6 @@ def real_features(extractor: Classifier, pictures: Pictures, rows: np.ndarray) -
         return torch.from_numpy(np.array(cached_array(f"features-{extractor.name}", facts, make)))
     except (UserError, OSError):  # a cache that cannot be written only costs time
         return torch.from_numpy(make())
-
-
-def told(condition: Condition, device: torch.device) -> Condition:
-    """A condition as a generator takes it: tensors on its device, images in [-1, 1]."""
-    return to_float(condition.to(device)) if isinstance(condition, Tensor) else condition
 
 
 def generated(module: AdversarialModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
