@@ -14,10 +14,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.building import build, locate
 from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.strategies import TwoPlayerStrategy
 
 Recipe = Mapping[str, Any]
@@ -39,7 +39,7 @@ def _check_size(recipe: Recipe) -> None:
             build(recipe["network"]["discriminator"])(shape=(3, size, size))
 
 
-def make_module(recipe: Recipe, spec: DataSpec) -> AdversarialModule:
+def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     """The variant with every component it asks for. `UserError` if the recipe lacks one."""
     variant = locate(recipe["variant"]["_target_"])
     wanted = [
@@ -51,7 +51,7 @@ def make_module(recipe: Recipe, spec: DataSpec) -> AdversarialModule:
             raise UserError(
                 f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults"
             )
-    module: AdversarialModule = build(recipe["variant"], spec=spec, **parts)
+    module: GenerativeModule = build(recipe["variant"], spec=spec, **parts)
     module.recipe = dict(recipe)
     return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
 

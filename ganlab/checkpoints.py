@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.assembly import make_module
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.grammar.trust import refuse_untrusted
 
 
@@ -27,7 +27,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def load_module(path: Path, allow: Sequence[str] = ()) -> AdversarialModule:
+def load_module(path: Path, allow: Sequence[str] = ()) -> GenerativeModule:
     """The variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
 
     `UserError` if the recipe names what is neither ganlab's, torch's nor one of the packages in `allow`.

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, to_float
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import as_colour
 from ganlab.run import atomic_write
@@ -82,7 +82,7 @@ def class_number(spec: DataSpec, label: str) -> int:
     )
 
 
-def draw_gallery(module: AdversarialModule, request: Request, folder: Path) -> Path:
+def draw_gallery(module: GenerativeModule, request: Request, folder: Path) -> Path:
     """Draws what was asked for into `folder`, a PNG each and all on `grid.png`; returns the grid's path."""
     images = torch.cat(list(draw(module, request.condition, request.seeds)))
     if images.dim() != 4:

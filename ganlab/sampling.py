@@ -7,19 +7,19 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, take, to_float, to_uint8
+from ganlab.generative import GenerativeModule
 
 BATCH = 64
 
 
-def latents(module: AdversarialModule, seeds: Sequence[int]) -> Tensor:
+def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
     """(len(seeds), latent_dim): row i depends on seeds[i] alone."""
     rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.cat(rows)
 
 
-def draw(module: AdversarialModule, condition: Condition, seeds: Sequence[int]) -> Iterator[Tensor]:
+def draw(module: GenerativeModule, condition: Condition, seeds: Sequence[int]) -> Iterator[Tensor]:
     """Pictures for the seeds in order, a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
     for start in range(0, len(seeds), BATCH):
         rows = slice(start, start + BATCH)

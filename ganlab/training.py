@@ -11,11 +11,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.checkpoints import read_checkpoint
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.recipe import to_yaml
 from ganlab.run import RunFolder, find_last
 
@@ -49,7 +49,7 @@ def train(recipe: Recipe) -> Path:
 
 
 def summarize(
-    recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: AdversarialModule, seconds: float
+    recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: GenerativeModule, seconds: float
 ) -> dict[str, Any]:
     """What `summary.json` holds: counts, the seconds it took, the last value of everything measured."""
     metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}

@@ -41,7 +41,7 @@ def fit(trainer: Make, noise: Make) -> Callable[..., pl.Trainer]:
 
     def run(module: AdversarialModule, iterations: int, **kwargs: Any) -> pl.Trainer:
         data = noise(shape=module.spec.shape, captions=4 if module.spec.kind == "text" else 0)
-        data.reals_per_iteration = 8 * module.discriminator_side.turns
+        data.reals_per_iteration = 8 * module.sides["discriminator"].turns
         running = trainer(iterations, **kwargs)
         running.fit(module, data)
         return running
@@ -105,18 +105,18 @@ def watch(monkeypatch: pytest.MonkeyPatch, snapshot: Make, same: Make) -> Callab
             still.remove(network)
             assert same(before, state(network)), "the side whose turn it was not has changed"
 
-        step = module._step
+        step = module.step
 
-        def noted(network: nn.Module, index: int) -> None:
-            name, other = ("discriminator", "generator") if index == 0 else ("generator", "discriminator")
+        def noted(name: str) -> None:
+            other = {"discriminator": "generator", "generator": "discriminator"}[name]
             assert still == [sides[other]], f"the {other} was not still while the {name} moved"
-            before = snapshot(network)
-            step(network, index)
-            assert not same(before, snapshot(network)), f"the {name} did not move"
+            before = snapshot(sides[name])
+            step(name)
+            assert not same(before, snapshot(sides[name])), f"the {name} did not move"
             steps.append(name)
 
         monkeypatch.setattr(adversarial, "frozen", observed)
-        monkeypatch.setattr(module, "_step", noted)
+        monkeypatch.setattr(module, "step", noted)
         return steps
 
     return start
@@ -299,24 +299,24 @@ def test_clipping_is_of_the_whole_sides_gradient(vanilla: Make, fit: Make) -> No
     """With plain gradient descent at rate 1 a clipped step is `clip` long; the other side's steps are not."""
     side = Side(partial(torch.optim.SGD, lr=1.0))
     module = vanilla(discriminator=replace(side, clip=0.01), generator=side)
-    lengths: dict[int, list[float]] = {0: [], 1: []}
-    step = module._step
+    lengths: dict[str, list[float]] = {"discriminator": [], "generator": []}
+    step = module.step
 
-    def measured(network: nn.Module, index: int) -> None:
-        before = nn.utils.parameters_to_vector(network.parameters()).detach()
-        step(network, index)
-        after = nn.utils.parameters_to_vector(network.parameters()).detach()
-        lengths[index].append((after - before).norm().item())
+    def measured(name: str) -> None:
+        before = nn.utils.parameters_to_vector(module.player(name).parameters()).detach()
+        step(name)
+        after = nn.utils.parameters_to_vector(module.player(name).parameters()).detach()
+        lengths[name].append((after - before).norm().item())
 
-    module._step = measured  # type: ignore[method-assign]
+    module.step = measured  # type: ignore[method-assign]
     lines = Lines()
     fit(module, 3, logger=lines, log_every_n_steps=1)
     logged = {
         name: [values[f"{name}/gradient_norm"] for _, values in lines.lines] for name in ("discriminator", "generator")
     }
-    assert lengths[0] == pytest.approx([0.01] * 3, rel=1e-3)
+    assert lengths["discriminator"] == pytest.approx([0.01] * 3, rel=1e-3)
     assert min(logged["discriminator"]) > 0.02
-    assert lengths[1] == pytest.approx(logged["generator"], rel=1e-3)
+    assert lengths["generator"] == pytest.approx(logged["generator"], rel=1e-3)
 
 
 def test_schedules_count_iterations(vanilla: Make, fit: Make) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.interrupt import Interrupt
 from ganlab.callbacks.measurement import finished, positive
 from ganlab.callbacks.quality import Judge
 from ganlab.console import from_here, say
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.run import RunFolder
 
 AGREE_EVERY = 10  # iterations between two exchanges of "did anybody press Ctrl-C" when there are several processes
@@ -32,7 +32,7 @@ class Checkpoints(pl.Callback):
         self._between_iterations = True
         self._saved_at = -1
 
-    def setup(self, trainer: pl.Trainer, module: AdversarialModule, stage: str) -> None:  # type: ignore[override]
+    def setup(self, trainer: pl.Trainer, module: GenerativeModule, stage: str) -> None:  # type: ignore[override]
         late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, Judge)]
         if late:
             raise UserError(
@@ -44,7 +44,7 @@ class Checkpoints(pl.Callback):
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         return callbacks[callbacks.index(self) + 1 :]
 
-    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         self.interrupted, self._saved_at = False, -1
         self._interrupt.listening = True
 

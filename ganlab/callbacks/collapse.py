@@ -17,13 +17,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.metrics.diversity import Level, bin_distance, recall, split_half
 from ganlab.rulers.evidence import (
     checked_extractor,
@@ -121,7 +121,7 @@ class Collapse(Measurement):
         self.warned = False
         self._yardstick: Yardstick | None = None
 
-    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+    def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         yardstick = self._yardstick = self._yardstick or self._fitting(trainer.datamodule, module)  # type: ignore[attr-defined]
         batches = generated(module, yardstick.pictures, len(yardstick.reference), self.seed)
         sample = torch.cat([yardstick.features(images) for images in batches])
@@ -133,7 +133,7 @@ class Collapse(Measurement):
                 self._warn(indicator, values[indicator.name])
         return {f"collapse/{name}": value for name, value in values.items()}
 
-    def _is_late(self, trainer: pl.Trainer, module: AdversarialModule) -> bool:
+    def _is_late(self, trainer: pl.Trainer, module: GenerativeModule) -> bool:
         return module.images_seen >= self.patience and module.iteration >= self.grace * max(0, trainer.max_steps)
 
     def _warn(self, indicator: Indicator, value: float) -> None:
@@ -146,7 +146,7 @@ class Collapse(Measurement):
             )
         self.warned = True
 
-    def _fitting(self, data: GanData, module: AdversarialModule) -> Yardstick:
+    def _fitting(self, data: GanData, module: GenerativeModule) -> Yardstick:
         pictures = split_of(data, self.split)
         rows = some_rows(len(pictures), MOST_REALS, self.seed)
         features, real = self._features(pictures, rows, len(data.spec.shape) == 3, module)
@@ -159,7 +159,7 @@ class Collapse(Measurement):
         return Yardstick(pictures, features, real[order[:size]], self._indicators(real, size))
 
     def _features(
-        self, pictures: Pictures, rows: np.ndarray, are_pictures: bool, module: AdversarialModule
+        self, pictures: Pictures, rows: np.ndarray, are_pictures: bool, module: GenerativeModule
     ) -> tuple[Callable[[Tensor], Tensor], Tensor]:
         if not are_pictures:
             return Tensor.cpu, pictures.get(rows)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytorch_lightning as pl
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, positive
+from ganlab.generative import GenerativeModule
 from ganlab.rulers.evidence import some_rows
 
 
@@ -26,7 +26,7 @@ class Standing(Measurement):
         super().__init__(EveryIterations(positive("every", every)))
         self.count, self.seed = positive("count", count), seed
 
-    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+    def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         reference = trainer.datamodule.reference  # type: ignore[attr-defined]
         rows = some_rows(len(reference), self.count, self.seed)
         report = module.standing(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)

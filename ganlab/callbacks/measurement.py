@@ -15,15 +15,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.console import say
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.randomness import random_states, restore_random_states
 
 Values = dict[str, float]
 
 
-def log(trainer: pl.Trainer, module: AdversarialModule, values: Mapping[str, float]) -> None:
+def log(trainer: pl.Trainer, module: GenerativeModule, values: Mapping[str, float]) -> None:
     """To every logger at this iteration, with the images seen; and where Lightning keeps metrics by name."""
     if not values:
         return
@@ -53,11 +53,11 @@ class Schedule(ABC):
     """When to look."""
 
     @abstractmethod
-    def start(self, module: AdversarialModule) -> None:
+    def start(self, module: GenerativeModule) -> None:
         """Training starts, or goes on, from here."""
 
     @abstractmethod
-    def due(self, module: AdversarialModule) -> bool:
+    def due(self, module: GenerativeModule) -> bool:
         """Asked once after every iteration."""
 
 
@@ -68,10 +68,10 @@ class EveryImages(Schedule):
     images: int
     _before: int = 0
 
-    def start(self, module: AdversarialModule) -> None:
+    def start(self, module: GenerativeModule) -> None:
         self._before = module.images_seen
 
-    def due(self, module: AdversarialModule) -> bool:
+    def due(self, module: GenerativeModule) -> bool:
         passed = module.images_seen // self.images > self._before // self.images
         self._before = module.images_seen
         return passed
@@ -83,10 +83,10 @@ class EveryIterations(Schedule):
 
     iterations: int
 
-    def start(self, module: AdversarialModule) -> None:
+    def start(self, module: GenerativeModule) -> None:
         """Iterations are counted from the run's beginning."""
 
-    def due(self, module: AdversarialModule) -> bool:
+    def due(self, module: GenerativeModule) -> bool:
         return module.iteration % self.iterations == 0
 
 
@@ -108,22 +108,22 @@ class Measurement(pl.Callback, ABC):
         self._excused = False
 
     @abstractmethod
-    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+    def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         """The numbers to log, by their full names. Called on rank 0 only, so it must wait for no other process."""
 
     def share(self, trainer: pl.Trainer) -> None:
         """Called on every process after a measurement: what rank 0 found and all must know."""
 
-    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         self.schedule.start(module)
 
     def on_train_batch_end(  # type: ignore[override]
-        self, trainer: pl.Trainer, module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.schedule.due(module) or finished(trainer):
             self.look(trainer, module)
 
-    def look(self, trainer: pl.Trainer, module: AdversarialModule) -> None:
+    def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """Measure and log now, or say once why that cannot be."""
         if trainer.is_global_zero:
             try:

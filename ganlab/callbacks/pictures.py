@@ -13,11 +13,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Condition, take
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
+from ganlab.generative import GenerativeModule
 from ganlab.loggers import show
 from ganlab.rulers.evidence import many_rows, some_rows
 from ganlab.run import RunFolder, atomic_write
@@ -57,7 +57,7 @@ class Scene(ABC):
     """How one kind of data is shown."""
 
     @abstractmethod
-    def exhibit(self, module: AdversarialModule) -> Exhibit:
+    def exhibit(self, module: GenerativeModule) -> Exhibit:
         """What the generator makes of it now."""
 
 
@@ -67,7 +67,7 @@ class PictureScene(Scene):
     def __init__(self, wanted: Prompts, count: int, columns: int, seed: int) -> None:
         self.wanted, self.count, self.columns, self.seed = wanted, count, columns, seed
 
-    def exhibit(self, module: AdversarialModule) -> Exhibit:
+    def exhibit(self, module: GenerativeModule) -> Exhibit:
         latent = module.draw_latent(self.count, torch.Generator().manual_seed(self.seed))
         images = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
         return Exhibit(
@@ -81,7 +81,7 @@ class PointScene(Scene):
     def __init__(self, wanted: Prompts, real: Tensor, seed: int) -> None:
         self.wanted, self.real, self.seed = wanted, real, seed
 
-    def exhibit(self, module: AdversarialModule) -> Exhibit:
+    def exhibit(self, module: GenerativeModule) -> Exhibit:
         latent = module.draw_latent(POINTS, torch.Generator().manual_seed(self.seed))
         points = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
         return Exhibit(scatter(self.real, points), [], None)
@@ -100,12 +100,12 @@ class SampleGrid(Measurement):
         self.count, self.columns, self.seed = positive("count", count), positive("columns", columns), seed
         self._scene: Scene | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         super().on_train_start(trainer, module)
         if module.images_seen == 0:
             self.look(trainer, module)
 
-    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+    def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule, module.spec)  # type: ignore[attr-defined]
         exhibit = scene.exhibit(module)
         folder = RunFolder(Path(trainer.default_root_dir)).samples

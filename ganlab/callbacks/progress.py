@@ -16,9 +16,9 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.measurement import log
 from ganlab.callbacks.pace import Pace, clock
+from ganlab.generative import GenerativeModule
 
 Metrics = dict[str, Any]
 
@@ -102,7 +102,7 @@ class IterationBar(pl.Callback):
         self._pace, self._logged = Pace(), Pace()
         self._shown, self._shown_at = 0.0, -1
 
-    def on_train_start(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         if not trainer.is_global_zero:
             return
         console = Console(stderr=True)
@@ -112,7 +112,7 @@ class IterationBar(pl.Callback):
             pace.mark(self._shown, module.images_seen, module.iteration)
 
     def on_train_batch_end(  # type: ignore[override]
-        self, trainer: pl.Trainer, module: AdversarialModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.monotonic()
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
@@ -122,7 +122,7 @@ class IterationBar(pl.Callback):
         if now - self._shown >= self._display.seconds:
             self._show(trainer, module, now)
 
-    def _show(self, trainer: pl.Trainer, module: AdversarialModule, now: float) -> None:
+    def _show(self, trainer: pl.Trainer, module: GenerativeModule, now: float) -> None:
         self._shown, self._shown_at = now, module.iteration
         self._pace.mark(now, module.images_seen, module.iteration)
         total = trainer.max_steps if trainer.max_steps > 0 else None
@@ -130,12 +130,12 @@ class IterationBar(pl.Callback):
         parts = (losses(trainer.callback_metrics), f"{self._pace.images_per_second():.0f} images/s", left)
         self._display.update(module.iteration, total, "  ".join(part for part in parts if part))
 
-    def on_train_end(self, trainer: pl.Trainer, module: AdversarialModule) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         if trainer.is_global_zero and self._shown_at != module.iteration:
             self._show(trainer, module, time.monotonic())
         self._stop()
 
-    def on_exception(self, trainer: pl.Trainer, module: AdversarialModule, exception: BaseException) -> None:  # type: ignore[override]
+    def on_exception(self, trainer: pl.Trainer, module: GenerativeModule, exception: BaseException) -> None:  # type: ignore[override]
         self._stop()
 
     def _stop(self) -> None:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import OracleRuler
@@ -77,7 +77,7 @@ class Quality(Judge):
         self.results: dict[str, Result] = {}
         self._rulers: list[Ruler] = []
 
-    def measure(self, trainer: pl.Trainer, module: AdversarialModule) -> Values:
+    def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         self._rulers = self._rulers or self._fitting_rulers(trainer.datamodule, module)  # type: ignore[attr-defined]
         self.results = {name: one for ruler in self._rulers for name, one in ruler.measure(module).items()}
         leader = self._rulers[0]
@@ -86,7 +86,7 @@ class Quality(Judge):
             self.best = Best(f"quality/{leader.leading}", value, module.iteration, module.images_seen)
         return {f"quality/{name}": result.value for name, result in self.results.items()}
 
-    def _fitting_rulers(self, data: GanData, module: AdversarialModule) -> list[Ruler]:
+    def _fitting_rulers(self, data: GanData, module: GenerativeModule) -> list[Ruler]:
         """What decides which checkpoint is the best, then what an oracle says of captions where the data has one."""
         told = module.spec.kind == "text" and data.checkable
         oracle = [OracleRuler(data.checkable, min(self.count, ORACLE_COUNT), self.seed)] if told else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from ganlab.adversarial import AdversarialModule
+from ganlab.generative import GenerativeModule
 from ganlab.metrics.result import Result
 
 
@@ -15,5 +15,5 @@ class Ruler(ABC):
     better: int
 
     @abstractmethod
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
         """By name, with the protocol each was measured under."""

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.batch import take
 from ganlab.console import say
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.pictures import Pictures
+from ganlab.generative import GenerativeModule
 from ganlab.metrics.caption_accuracy import caption_accuracy
 from ganlab.metrics.matching import Matcher, train_matcher
 from ganlab.metrics.result import Result
@@ -55,7 +55,7 @@ class MatchRuler(Ruler):
         self.matcher, self.pictures, self.count, self.seed = matcher_for(train), pictures, count, seed
         self.protocol: dict[str, Any] = {"matcher": "trained on real training pictures", "split": split, "seed": seed}
 
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
         drawn = many_rows(len(self.pictures), self.count, self.seed)
         fake = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
         rows = some_rows(len(self.pictures), self.count, self.seed)
@@ -78,14 +78,14 @@ class OracleRuler(Ruler):
     def __init__(self, splits: dict[str, Pictures], count: int, seed: int) -> None:
         self.splits, self.count, self.seed = splits, count, seed
 
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
         results: dict[str, Result] = {}
         for split, pictures in self.splits.items():
             suffix = "" if split == "reference" else f"_{split}"
             results |= {f"{name}{suffix}": result for name, result in self._of(module, pictures, split).items()}
         return results
 
-    def _of(self, module: AdversarialModule, pictures: Pictures, split: str) -> dict[str, Result]:
+    def _of(self, module: GenerativeModule, pictures: Pictures, split: str) -> dict[str, Result]:
         images = torch.cat([part.cpu() for part in generated(module, pictures, self.count, self.seed)])
         found = asdict(caption_accuracy(images, captions_of(pictures, many_rows(len(pictures), self.count, self.seed))))
         protocol = {"split": split, "fakes": found.pop("pictures"), "seed": self.seed}

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.batch import take, to_uint8
 from ganlab.console import say
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Choice, Classifier, Inception, Small, best_available
 from ganlab.sampling import told
@@ -87,7 +87,7 @@ def real_features(extractor: Classifier, pictures: Pictures, rows: np.ndarray) -
         return torch.from_numpy(make())
 
 
-def generated(module: AdversarialModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
+def generated(module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
     """Batches of `count` generated pictures in all, uint8 (points: float32), for conditions of `pictures`.
 
     The same latents and conditions for the same seed: what differs between two measurements is the generator.

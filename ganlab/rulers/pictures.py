@@ -10,9 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import Classifier
 from ganlab.metrics.fidelity import Manifold, frechet_distance_of_sets, inception_score, kid, manifold
@@ -111,7 +111,7 @@ class PictureRuler(Ruler):
             "seed": seed,
         }
 
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
         self.extractor.to(module.device)
         batches = [self.extractor.both(images) for images in generated(module, self.pictures, self.count, self.seed)]
         fake, logits = (torch.cat([pair[i].cpu() for pair in batches]) for i in (0, 1))

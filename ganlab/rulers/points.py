@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from ganlab.adversarial import AdversarialModule
 from ganlab.data.base import Modes
 from ganlab.data.pictures import Pictures
+from ganlab.generative import GenerativeModule
 from ganlab.metrics.diversity import modes
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
@@ -23,7 +23,7 @@ class ModeRuler(Ruler):
     def __init__(self, known: Modes, pictures: Pictures, count: int, seed: int) -> None:
         self.known, self.pictures, self.count, self.seed = known, pictures, count, seed
 
-    def measure(self, module: AdversarialModule) -> dict[str, Result]:
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
         points = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
         report = modes(points, self.known.centers, self.known.sigma)
         protocol: dict[str, Any] = {

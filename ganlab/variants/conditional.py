@@ -99,14 +99,14 @@ class ConditionalGAN(AdversarialModule):
 
     def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         terms = self.head.discriminator_terms(self.objective, *self._judged(batch, fake))
-        return {**terms, **self.penalties(self.discriminator_side, batch, fake)}
+        return {**terms, **self.penalties("discriminator", batch, fake)}
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         own = self.discriminator.encoder(batch.condition)
         (generated,) = self.discriminator(fake, own)
         real = self.discriminator(batch.images, own)[0] if self.objective.sees_reals else None
         terms = self.head.generator_terms(self.objective, generated, real)
-        return {**terms, **self.penalties(self.generator_side, batch, fake)}
+        return {**terms, **self.penalties("generator", batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
         return self.head.potential(self.discriminator(images, self.discriminator.encoder(condition))[0])

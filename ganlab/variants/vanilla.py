@@ -48,12 +48,12 @@ class VanillaGAN(AdversarialModule):
 
     def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         loss = self.objective.discriminator(self.discriminator(batch.images), self.discriminator(fake))
-        return {"realism": loss, **self.penalties(self.discriminator_side, batch, fake)}
+        return {"realism": loss, **self.penalties("discriminator", batch, fake)}
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         real = self.discriminator(batch.images) if self.objective.sees_reals else None
         loss = self.objective.generator(self.discriminator(fake), real)
-        return {"realism": loss, **self.penalties(self.generator_side, batch, fake)}
+        return {"realism": loss, **self.penalties("generator", batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
         return self.discriminator(images)

@@ -1,0 +1,205 @@
+"""What every model here has in common: players that take steps, counting, averaging, resuming.
+
+The only file that steps an optimizer. A subclass says who plays (`players`), what an iteration's turns are
+(`take_turns`), and how to sample; clipping, averaging over processes, schedules, logs and checkpoints are here.
+
+An iteration is one batch from the loader. `trainer.global_step` and `trainer.max_steps` count iterations, whatever
+the number of turns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec
+from ganlab.logbook import Logbook
+from ganlab.randomness import part_ways, random_states, restore_random_states
+from ganlab.sides import Side, frozen
+from ganlab.strategies import average_across_processes
+
+Terms = dict[str, Tensor]
+"""The named parts of a side's loss, each (N,) and already weighted."""
+
+
+class GenerativeModule(pl.LightningModule, ABC):
+    """Draws pictures from latents, and learns to, one or more players taking turns. Abstract.
+
+    `players`: networks with how each learns, in the order of their optimizers; one of them is the `generator`, whose
+    moving average is what is shown, measured and sampled.
+    """
+
+    generator: nn.Module
+    automatic_optimization = False
+
+    def __init__(
+        self, spec: DataSpec, players: Mapping[str, tuple[nn.Module, Side]], average: MovingAverage, latent_dim: int
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.spec = spec
+        self.sides = {name: side for name, (_, side) in players.items()}
+        for name, (network, _) in players.items():
+            setattr(self, name, network)
+        self.averaging = average
+        self.average = average.start(self.generator)
+        self.latent_dim = latent_dim
+        self.images_seen = 0
+        self.recipe: dict[str, Any] = {}
+        self._logged = Logbook()
+        self._random: list[dict[str, Any]] | None = None
+
+    # What a variant says -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def take_turns(self, batch: Batch) -> None:
+        """One iteration on real images in [-1, 1]: terms, `backward` and `step` for each player in its turn."""
+
+    @abstractmethod
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars that say how things stand, on these reals and fresh generated pictures. `standing` calls it."""
+
+    @abstractmethod
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        """Pictures of the averaged generator, (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
+
+    # What a variant may use ----------------------------------------------------------------------------------------
+
+    def draw_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """(count, latent_dim) of standard normal noise on this module's device.
+
+        With a `generator` (on the CPU) the numbers are the same on every device.
+        """
+        if generator is None:
+            return torch.randn(count, self.latent_dim, device=self.device)
+        return torch.randn(count, self.latent_dim, generator=generator).to(self.device)
+
+    @torch.no_grad()
+    def standing(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
+        """`report` on held-out pictures, leaving no trace: no gradients, buffers and random states as they were."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), ExitStack() as stack:
+            for name in self.sides:
+                stack.enter_context(frozen(self.player(name)))
+            torch.manual_seed(seed)
+            return self.report(batch.to(self.device).ready())
+
+    def player(self, name: str) -> nn.Module:
+        """The network of that side."""
+        return self.get_submodule(name)
+
+    @property
+    def iteration(self) -> int:
+        """Iterations completed."""
+        return self.global_step
+
+    def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
+        """Gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; logged by name."""
+        means = {term: values.float().mean() for term, values in terms.items()}
+        for term, mean in means.items():
+            self._logged.add(f"{name}/{term}", mean.detach())
+        self.manual_backward(torch.stack(list(means.values())).sum() / parts)
+
+    def step(self, name: str) -> None:
+        """Average the gradients over processes, clip (in `on_before_optimizer_step`), step, forget the gradients."""
+        network = self.player(name)
+        average_across_processes(p.grad for p in network.parameters() if p.grad is not None)
+        optimizer = self.trainer.strategy.optimizers[list(self.sides).index(name)]
+        self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
+        optimizer.zero_grad(set_to_none=True)
+        average_across_processes(network.buffers())
+
+    # One iteration -------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self.take_turns(batch.ready())
+        self._finish_iteration(len(batch))
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the side's gradient. Lightning calls this after unscaling, so it holds under float16 too."""
+        turns = zip(self.sides.items(), self.trainer.strategy.optimizers, strict=True)
+        name, side = next(player for player, own in turns if own is optimizer)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        limit = float("inf") if side.clip is None else side.clip
+        self._logged.add(f"{name}/gradient_norm", nn.utils.clip_grad_norm_(parameters, limit).detach())
+
+    def _finish_iteration(self, images: int) -> None:
+        images *= self.trainer.world_size
+        self.images_seen += images
+        beta = self.averaging.beta(images, self.images_seen)
+        self.averaging.update(self.average, self.generator, beta)
+        for scheduler in self.trainer.lr_scheduler_configs:
+            scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric
+        if (self.iteration + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log({**self._logged.read(), "images_seen": torch.tensor(float(self.images_seen))})
+        self._count_iteration()
+
+    def _log(self, values: dict[str, Tensor]) -> None:
+        """To callbacks through Lightning, to the loggers directly: Lightning's step is one less, and it repeats the
+        last value of a term that was not due."""
+        self.log_dict(values, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({name: float(value) for name, value in values.items()}, step=self.iteration + 1)
+
+    def _count_iteration(self) -> None:
+        """Lightning counts optimizer steps taken through its wrapper; ours are not, so it counts this instead."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        progress.increment_ready()
+        progress.increment_completed()
+
+    # Lightning's hooks ---------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        optimizers = [side.optimizer(self.player(name).parameters()) for name, side in self.sides.items()]
+        pairs = zip(self.sides.values(), optimizers, strict=True)
+        return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
+
+    def train(self, mode: bool = True) -> GenerativeModule:
+        """The average never trains: its batch statistics are averages too."""
+        super().train(mode)
+        self.average.eval()
+        return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["ganlab"] = {
+            "recipe": self.recipe,
+            "spec": self.spec.plain(),
+            "iteration": self.iteration,
+            "images_seen": self.images_seen,
+            "logged": {"sums": dict(self._logged.sums), "counts": dict(self._logged.counts)},
+            "random": _on_every_process(random_states()),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint["ganlab"]
+        self.images_seen = saved["images_seen"]
+        self._logged = Logbook(**saved["logged"])
+        self._random = saved["random"]
+
+    def on_train_start(self) -> None:
+        """All processes start from one seed and the same weights; from here on each draws latents of its own."""
+        part_ways(self.global_rank, self.iteration)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Random states are restored last, when nothing that draws from them comes between."""
+        if self._random is not None and self.global_rank < len(self._random):
+            restore_random_states(self._random[self.global_rank])
+        self._random = None
+
+
+def _on_every_process(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """This value of every process, in rank order."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    gathered: list[dict[str, Any]] = [{}] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(gathered, value)
+    return gathered
