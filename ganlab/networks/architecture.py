@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,3 +19,7 @@ class Architecture:
 
     generator: Callable[..., nn.Module]
     discriminator: Callable[..., Any]
+
+    def trunk(self, shape: Sequence[int]) -> Any:
+        """The discriminator's trunk for pictures of this shape, with all that the recipe puts around it."""
+        return self.discriminator(shape=shape)

@@ -78,7 +78,7 @@ class ConditionalGAN(AdversarialModule):
     ) -> None:
         listener, reader = condition(), condition()
         check_kind(listener, spec)
-        trunk = network.discriminator(shape=spec.shape)
+        trunk = network.trunk(spec.shape)
         super().__init__(
             spec,
             ConditionalGenerator(listener, network.generator(shape=spec.shape, code_dim=latent_dim + listener.dim)),

@@ -31,7 +31,7 @@ class VanillaGAN(AdversarialModule):
         latent_dim: int = 100,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this generator is told nothing
-        trunk = network.discriminator(shape=spec.shape)
+        trunk = network.trunk(spec.shape)
         super().__init__(
             spec,
             network.generator(shape=spec.shape, code_dim=latent_dim),
