@@ -45,7 +45,7 @@ def errors_in_one_line() -> Iterator[None]:
 def program() -> str:
     """The module that was started, `ganlab.fit`."""
     spec = sys.modules["__main__"].__spec__
-    return spec.name if spec else "ganlab"
+    return spec.name.removesuffix(".__main__") if spec else "ganlab"
 
 
 def _last_words(error: Exception) -> tuple[str, int]:

@@ -26,7 +26,7 @@ MEASURED = ("quality/", "collapse/", "held_out/")
 
 def train(recipe: Recipe) -> Path:
     """Train as the recipe says, and return the run's folder. After Ctrl-C, everything is saved and the process ends."""
-    _quiet_lightning()
+    quiet_lightning()
     started = time.monotonic()
     checkpoint = _resumed(recipe)
     make_strategy(recipe["trainer"])  # or say why not, before anything is made
@@ -99,7 +99,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
         console.print(f"{word:<10}{what}", highlight=False, markup=False)
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
     """Lightning's advice that does not apply to a game of two players, with the reason for each."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
