@@ -130,3 +130,32 @@ class NoNorm(Normalization):
 
     def initialize(self, weight: Tensor) -> None:
         nn.init.kaiming_normal_(weight, a=SLOPE)
+
+
+class InstanceNorm(Normalization):
+    """Each channel of each image normalized by itself; scale initialized from N(1, 0.02).
+
+    What batch normalization is with one image a batch, as Isola et al. 2017 (section 3.3) train and sample. A picture
+    does not depend on its batch.
+    """
+
+    centers = True
+
+    def __call__(self, channels: int) -> nn.Module:
+        layer = nn.InstanceNorm2d(channels, affine=True)
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+        return layer
+
+
+class OwnBatchNorm(Normalization):
+    """Batch normalization by the batch's own statistics, when sampling too (Isola et al. 2017, section 3.3).
+
+    A picture then depends on which others are drawn with it; `BatchNorm` samples by running statistics instead.
+    """
+
+    centers = True
+
+    def __call__(self, channels: int) -> nn.Module:
+        layer = nn.BatchNorm2d(channels, track_running_stats=False)
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+        return layer

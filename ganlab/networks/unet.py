@@ -1,0 +1,95 @@
+"""The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1): an image in, an image of the same size out, and noise.
+
+Plain PyTorch. The paper's noise is dropout in the inner decoder blocks; here the latent *is* the mask, so that a
+picture is a function of its input and its latent, whatever the mode, the batch or the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+from ganlab.networks.blocks import SLOPE, InstanceNorm, Normalization, image_side, widths
+from ganlab.networks.dcgan import initialize
+
+NOISY = 3  # inner decoder blocks with dropout
+
+
+def dropped(x: Tensor, latent: Tensor, rate: float) -> Tensor:
+    """Dropout by a mask that is given: an element stays where its normal z exceeds the quantile Phi^-1(rate).
+
+    x: (N, ...); latent: (N, elements of one x). P(z > Phi^-1(p)) = 1 - p, so x / (1 - p) keeps the mean.
+    """
+    stays = latent.reshape(x.shape) > NormalDist().inv_cdf(rate)
+    return x * stays / (1 - rate)
+
+
+def down(inputs: int, outputs: int, norm: Normalization) -> nn.Module:
+    """Half the side."""
+    layer = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
+    return nn.Sequential(nn.LeakyReLU(SLOPE), layer, norm(outputs))
+
+
+def up(inputs: int, outputs: int, norm: Normalization) -> nn.Module:
+    """Twice the side."""
+    layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
+    return nn.Sequential(nn.ReLU(), layer, norm(outputs))
+
+
+class Generator(nn.Module):
+    """Image (N, *shape) in [-1, 1] and latent (N, latent_dim) -> image (N, *shape) in [-1, 1].
+
+    Halved down to one pixel and doubled back, each resolution seeing the one of the same size on the way down: at a
+    side of 256 with width 64 it is the paper's. `width`: channels at half the side; they double with every halving, up
+    to `limit` times. `dropout`: the share that is dropped in the three inner decoder blocks, in sampling too; 0 makes
+    the picture a function of the input alone. The first layer and the pixel in the middle are not normalized.
+    `latent_dim`: one normal for each element that may be dropped. `UserError` for a shape that is not square with a
+    power-of-two side of 16 to 256, or a dropout outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        width: int = 64,
+        limit: int = 8,
+        dropout: float = 0.5,
+        normalization: Normalization | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise UserError(f"`dropout` must be at least 0 and less than 1, got {dropout}: the paper has 0.5")
+        norm, count = normalization or InstanceNorm(), image_side(shape).bit_length() - 1
+        channels = widths(width, count, limit)
+        inner = channels[::-1]
+        self.first = nn.Conv2d(shape[0], width, 4, 2, 1)
+        self.downs = nn.ModuleList(down(*pair, norm) for pair in pairwise(channels[:-1]))
+        self.middle = nn.Sequential(
+            nn.LeakyReLU(SLOPE), nn.Conv2d(inner[1], inner[0], 4, 2, 1), up(inner[0], inner[1], norm)
+        )
+        self.ups = nn.ModuleList(up(2 * inputs, outputs, norm) for inputs, outputs in pairwise(inner[1:]))
+        self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * width, shape[0], 4, 2, 1), nn.Tanh())
+        self.dropout = dropout
+        noisy = inner[1 : 1 + NOISY] if dropout else []
+        self.masks = [prod((channels, 2**level, 2**level)) for level, channels in enumerate(noisy, start=1)]
+        self.latent_dim = sum(self.masks)
+        initialize(self, norm)
+
+    def forward(self, image: Tensor, latent: Tensor) -> Tensor:
+        skips = [self.first(image)]
+        for layer in self.downs:
+            skips.append(layer(skips[-1]))
+        masks = list(latent.split(self.masks, 1)) if self.masks else []
+        x = self._noisy(self.middle(skips[-1]), masks)
+        for layer in self.ups:
+            x = self._noisy(layer(torch.cat([x, skips.pop()], 1)), masks)
+        return self.last(torch.cat([x, skips.pop()], 1))
+
+    def _noisy(self, x: Tensor, masks: list[Tensor]) -> Tensor:
+        """Dropout by the next mask, as long as there is one."""
+        return dropped(x, masks.pop(0), self.dropout) if masks else x
