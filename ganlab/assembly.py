@@ -13,9 +13,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from ganlab.building import build, locate
-from ganlab.data.base import DataSpec, GanData
+from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.strategies import TwoPlayerStrategy
@@ -25,18 +26,37 @@ Recipe = Mapping[str, Any]
 
 def make_data(recipe: Recipe) -> GanData:
     """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
-    _check_size(recipe)
+    _check_condition(recipe)
+    _check_discriminator(recipe)
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
     return data
 
 
-def _check_size(recipe: Recipe) -> None:
-    """`UserError` for a size that the network cannot take, before any picture is decoded; the trial costs no memory."""
-    if size := recipe["data"].get("size"):
-        with torch.device("meta"):
-            build(recipe["network"]["discriminator"])(shape=(3, size, size))
+def _check_condition(recipe: Recipe) -> None:
+    """`UserError` if the data can never have what the model, or the encoder of its condition, reads."""
+    encoder = recipe.get("condition")
+    reads = locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
+    has = locate(recipe["data"]["_target_"]).kinds
+    if reads is not None and reads not in has:
+        raise wrong_kind(reads, " or ".join(map(repr, has)))
+
+
+def _check_discriminator(recipe: Recipe) -> None:
+    """`UserError` for a network that cannot play here, before any picture is decoded; the trial costs no memory."""
+    size = recipe["data"].get("size")
+    if not size:
+        return
+    with torch.device("meta"):
+        trunk = build(recipe["network"]["discriminator"])(shape=(3, size, size))
+    penalties = [name for name, node in recipe["discriminator"].get("regularizers", {}).items() if node]
+    if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
+        raise UserError(
+            f"`discriminator.regularizers.{penalties[0]}` needs each picture's own gradient, and the discriminator of "
+            "`network` normalizes over the batch: pass regularizer=[], network=resnet, or "
+            "network.discriminator.normalization._target_=ganlab.networks.blocks.LayerNorm"
+        )
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:

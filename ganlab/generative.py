@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -39,6 +39,8 @@ class GenerativeModule(pl.LightningModule, ABC):
     """
 
     generator: nn.Module
+    reads: ClassVar[str | None] = None
+    """The kind of condition that the model cannot do without; None where that is for its parts, or nobody, to say."""
     automatic_optimization = False
 
     def __init__(

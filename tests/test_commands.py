@@ -107,7 +107,7 @@ def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("recipe=cgan_text2img", "data=mnist", "data.root=nowhere"), "nowhere"),
+        (("recipe=cgan_class", "data=mnist", "data.root=nowhere"), "nowhere"),
         (("recipe=vanilla", "data=folder", "data.root=nowhere"), "nowhere"),
         (("recipe=vanilla", "data=folder", "data.root=.", "data.size=48"), "data.size=64"),
         (

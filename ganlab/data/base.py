@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -42,6 +42,19 @@ class DataSpec:
         return cls(**fixed)
 
 
+def wrong_kind(reads: str, has: str) -> UserError:
+    """What to say when a model reads one kind of condition and the data has another."""
+    words = {
+        "text": "`condition` reads captions (text)",
+        "class": "`condition` reads classes",
+        "image": "`variant` reads pictures (data=lines or data=pairs)",
+    }
+    return UserError(
+        f"{words[reads]}, and the data's condition is {has}: use condition=words for captions, condition=classes "
+        "for classes, or recipe=vanilla where there are neither"
+    )
+
+
 @dataclass(frozen=True)
 class Modes:
     """Known modes of a toy density: `centers` (K, D) and the standard deviation around each, in data units."""
@@ -57,6 +70,8 @@ class GanData(pl.LightningDataModule, ABC):
     discriminator's turns. It is set once, before training.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text", "image")
+    """The kinds of condition it may turn out to have, known before anything is loaded."""
     train: Pictures
     reference: Pictures
     spec: DataSpec

@@ -6,6 +6,7 @@ Rasterised once and kept in the cache, whatever the options; the options choose 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,6 +48,8 @@ class EmojiData(GanData):
     `held_out`: the fraction of concepts that are kept for reference; a concept is a name without its skin tone.
     `flip`: mirror pictures at random, where the mirrored one still fits its name.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class FolderData(GanData):
     `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
     reference, unless the pictures lie in `train/` and `test/`. `flip`: mirror at random.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
 
     def __init__(
         self,

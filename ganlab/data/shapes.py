@@ -6,6 +6,7 @@ Needs no files. What can be drawn is in `scenes`, how in `drawing`; `ganlab.metr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class ShapesData(GanData):
     Raises `UserError` for what cannot be drawn.
     """
 
+    kinds: ClassVar[tuple[str, ...]] = ("text",)
     unseen: Pictures
 
     def __init__(
@@ -44,14 +46,8 @@ class ShapesData(GanData):
         seed: int = 0,
     ) -> None:
         super().__init__(workers, seed)
-        if not SMALLEST <= size <= LARGEST:
-            raise UserError(
-                f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
-            )
-        if count < 1 or held_out_count < 1:
-            raise UserError(
-                f"`data.count` and `data.held_out_count` must be at least 1, got {count} and {held_out_count}"
-            )
+        check_drawable(size)
+        check_counts(count, held_out_count)
         if not 0 <= pairs <= 1:
             raise UserError(f"`data.pairs` must be a share from 0 to 1, got {pairs}")
         self.size, self.count, self.held_out_count, self.pairs = size, count, held_out_count, pairs
@@ -95,6 +91,20 @@ class ShapesData(GanData):
         assert isinstance(captions, list) and isinstance(strange, list)
         prompts = [*dict.fromkeys(captions)][:PROMPTS] + [*dict.fromkeys(strange)][:PROMPTS]
         return DataSpec(train.shape, "text", vocabulary=tuple(vocabulary(captions)), prompts=tuple(prompts))
+
+
+def check_drawable(size: int) -> None:
+    """`UserError` for a picture too small to tell shapes apart, or needlessly large."""
+    if not SMALLEST <= size <= LARGEST:
+        raise UserError(
+            f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
+        )
+
+
+def check_counts(count: int, held_out_count: int) -> None:
+    """`UserError` unless both splits have pictures."""
+    if count < 1 or held_out_count < 1:
+        raise UserError(f"`data.count` and `data.held_out_count` must be at least 1, got {count} and {held_out_count}")
 
 
 def checked(held_out: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from filelock import FileLock
@@ -80,6 +80,8 @@ class TorchvisionData(GanData):
 
     `root`: torchvision's root folder; nothing is downloaded where it holds the files. Defaults to the cache.
     """
+
+    kinds: ClassVar[tuple[str, ...]] = ("class",)
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -73,6 +74,8 @@ def two_gaussians(distance: float = 4.0, sigma: float = 0.5, share: float = 0.5)
 
 class ToyData(GanData):
     """`count` training and `held_out_count` reference points of a mixture with known density and modes."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("none",)
 
     def __init__(
         self, mixture: Mixture, count: int = 100_000, held_out_count: int = 10_000, workers: int = 0, seed: int = 0

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from ganlab.adversarial import AdversarialModule, Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
-from ganlab.data.base import DataSpec
-from ganlab.errors import UserError
+from ganlab.data.base import DataSpec, wrong_kind
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
@@ -53,10 +52,7 @@ class ConditionalDiscriminator(nn.Module):
 def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
     """`UserError` unless the encoder reads what the data has."""
     if encoder.kind != spec.kind:
-        raise UserError(
-            f"`condition` reads a {encoder.kind}, and the data's condition is {spec.kind!r}: use condition=words for "
-            "captions, condition=classes for classes, or recipe=vanilla where there are neither"
-        )
+        raise wrong_kind(encoder.kind, repr(spec.kind))
 
 
 class ConditionalGAN(AdversarialModule):

@@ -1,0 +1,46 @@
+"""Coloured shapes told by their class, 'red circle' and the like: a labelled data set that needs no files.
+
+One thing a picture, its size and place left open. `shapes` tells the same world in captions.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.cache import cached_array
+from ganlab.data.drawing import FACTS, draw, lay_out
+from ganlab.data.pictures import Pictures
+from ganlab.data.scenes import scenes, things
+from ganlab.data.shapes import check_counts, check_drawable
+
+
+class ShapeClassesData(GanData):
+    """`count` training and `held_out_count` reference pictures of 18 classes, `size` pixels a side (32 to 128)."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("class",)
+
+    def __init__(
+        self, size: int = 32, count: int = 20_000, held_out_count: int = 2_000, workers: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__(workers, seed)
+        check_drawable(size)
+        check_counts(count, held_out_count)
+        self.size, self.count, self.held_out_count = size, count, held_out_count
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        every, _ = things(())
+        classes = tuple(dict.fromkeys(thing.combination for thing in every))
+        train, reference = self._pictures(self.count, classes, 0), self._pictures(self.held_out_count, classes, 1)
+        return train, reference, DataSpec(train.shape, "class", classes, prompts=classes)
+
+    def _pictures(self, count: int, classes: tuple[str, ...], split: int) -> Pictures:
+        every, _ = things(())
+        told = scenes(count, every, every, 0.0, np.random.default_rng([self.seed, split, 2]))
+        labels = torch.tensor([classes.index(scene.things[0].combination) for scene in told])
+        facts = ["classes", self.size, self.seed, split, count, FACTS]
+        places = np.random.default_rng([self.seed, split, 3])
+        return Pictures(cached_array("shapes", facts, lambda: draw(lay_out(told, places), self.size)), labels)
