@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from ganlab.errors import UserError
 from ganlab.objectives import NonSaturating, Objective
 
 Logits = dict[str, Tensor]
@@ -72,6 +73,13 @@ class Head(nn.Module, ABC):
         """(N,): the logits that tell real from generated, summed: what gradient penalties keep smooth."""
 
     @abstractmethod
+    def density_logit(self, logits: Logits) -> Tensor:
+        """(N,): the logit that compares real pairs with generated pairs alone, and so knows p_data(x | c) / p_g(x | c).
+
+        Raises `UserError` where none does.
+        """
+
+    @abstractmethod
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         """Scalars for the curves: divergences and accuracies, which say which of the two questions is failing."""
 
@@ -115,6 +123,13 @@ class JointHead(OneLogitHead):
             "mismatched": objective.discriminator(real["pair"], mismatched["pair"]) / 2,
         }
 
+    def density_logit(self, logits: Logits) -> Tensor:
+        """At its best exp(logit) is p / ((p_g + p_mis) / 2), from which p / p_g cannot be had."""
+        raise UserError(
+            "`head=joint` compares real pairs with generated and mismatched ones in one logit, which is no density "
+            "ratio: train with head=separate or head=projection"
+        )
+
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
@@ -138,6 +153,9 @@ class ProjectionHead(OneLogitHead):
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
+
+    def density_logit(self, logits: Logits) -> Tensor:
+        return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
@@ -187,6 +205,10 @@ class SeparateHead(Head):
 
     def potential(self, logits: Logits) -> Tensor:
         return logits["realism"] + logits["pair"]
+
+    def density_logit(self, logits: Logits) -> Tensor:
+        """Of the pair: realism alone would know p_data(x) / p_g(x), whatever was asked for."""
+        return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {

@@ -7,17 +7,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Terms
+from ganlab.adversarial import Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
+from ganlab.guided.judge import Judge
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
 from ganlab.sides import Side
 
 
-class VanillaGAN(AdversarialModule):
+class VanillaGAN(Judge):
     """A generator of pictures or points from noise, against a discriminator with one logit."""
 
     def __init__(
@@ -65,6 +66,12 @@ class VanillaGAN(AdversarialModule):
             "realism_accuracy": accuracy(real, fake),
         }
 
+    def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:
+        return self.objective.log_density_ratio(self.discriminator(images))
+
+    def picture(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(latent)
+
     @torch.no_grad()
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average(latent)
+        return self.picture(latent, condition)

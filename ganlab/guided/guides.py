@@ -1,0 +1,175 @@
+"""The methods at work on a model: latents for pictures that were asked for, each from its seed alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganlab.batch import Condition, take
+from ganlab.data.progress import progress
+from ganlab.guided.calibration import Calibration
+from ganlab.guided.evidence import BATCH, Evidence
+from ganlab.guided.judge import Judge
+from ganlab.guided.langevin import langevin
+from ganlab.guided.metropolis import metropolis
+from ganlab.guided.outcome import LogRatio, Outcome
+from ganlab.guided.rejection import log_odds, rejection
+from ganlab.sampling import told
+
+
+class Stream:
+    """A picture's own random numbers. The first latent is the one that the picture has without a method."""
+
+    def __init__(self, judge: Judge, seed: int) -> None:
+        self.judge = judge
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def latent(self) -> Tensor:
+        """(1, latent_dim), standard normal."""
+        return self.judge.draw_latent(1, self.generator)
+
+    def uniform(self) -> Tensor:
+        """(1,), in [0, 1)."""
+        return torch.rand(1, generator=self.generator)
+
+    def candidates(self, count: int) -> tuple[Tensor, Tensor]:
+        """The next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
+        latents, uniforms = zip(*[(self.latent(), self.uniform()) for _ in range(count)], strict=True)
+        return torch.cat(latents)[None], torch.cat(uniforms)[None].to(self.judge.device)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The data's density over the generator's, as a judge and its calibration have it, seen from the latents."""
+
+    judge: Judge
+    calibration: Calibration
+
+    def given(self, condition: Condition) -> LogRatio:
+        """For pictures told the rows of `condition`; differentiable in the latents."""
+        condition = told(condition, self.judge.device)
+
+        def log_ratio(latent: Tensor) -> Tensor:
+            return self.calibration(self.judge.log_density_ratio(self.judge.picture(latent, condition), condition))
+
+        return log_ratio
+
+    def of_one(self, condition: Condition) -> LogRatio:
+        """For any number of pictures told the one row of `condition`, a batch at a time, without gradients."""
+
+        @torch.no_grad()
+        def log_ratio(latent: Tensor) -> Tensor:
+            parts = torch.split(latent, BATCH)
+            return torch.cat([self.given(take(condition, [0] * len(part)))(part) for part in parts])
+
+        return log_ratio
+
+
+class Guide(ABC):
+    """Chooses latents by what a judge says of their pictures."""
+
+    @abstractmethod
+    def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """A latent a seed; `condition` has a row for each."""
+
+
+@dataclass(frozen=True)
+class Rejection(Guide):
+    """At most `candidates` for each picture. `bound`, `shift`: of the chance, see `ganlab.guided.rejection`."""
+
+    target: Target
+    bound: float
+    shift: float
+    candidates: int
+
+    @classmethod
+    def of(cls, target: Target, evidence: Evidence, candidates: int, percentile: float | None) -> Rejection:
+        """The bound is the largest ratio among the evidence's generated pictures: what the generator never draws needs
+        none. `percentile` of their F, 0 to 100, becomes the shift, so that so many are accepted less than half the
+        time; None is no shift."""
+        scores = target.calibration(evidence.fake)
+        bound = float(scores.max())
+        odds = log_odds(scores, bound)
+        shift = 0.0 if percentile is None else float(odds.quantile(percentile / 100))
+        return cls(target, bound, shift, candidates)
+
+    def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        places = progress(range(len(seeds)), len(seeds), "rejection, pictures:")
+        return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
+
+    def _one(self, condition: Condition, seed: int) -> Outcome:
+        stream, log_ratio = Stream(self.target.judge, seed), self.target.of_one(condition)
+        sizes = [min(BATCH, self.candidates - start) for start in range(0, self.candidates, BATCH)]
+        rejected = 0
+        for size in sizes:
+            found = rejection(*stream.candidates(size), log_ratio, self.bound, self.shift)
+            if found.accepted.any():
+                break
+            rejected += size
+        return Outcome(
+            found.latents, found.accepted, torch.where(found.accepted > 0, found.proposed + rejected, rejected)
+        )
+
+
+@dataclass(frozen=True)
+class Metropolis(Guide):
+    """A chain of `steps` proposals a picture, from the score of a real held-out picture of the same condition."""
+
+    target: Target
+    evidence: Evidence
+    steps: int
+
+    def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        places = progress(range(len(seeds)), len(seeds), "Metropolis-Hastings, pictures:")
+        return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
+
+    def _one(self, condition: Condition, seed: int) -> Outcome:
+        stream = Stream(self.target.judge, seed)
+        candidates, uniforms = stream.candidates(self.steps)
+        start = self._start(condition, float(stream.uniform())).to(uniforms.device)
+        return metropolis(candidates, uniforms, self.target.of_one(condition), start)
+
+    def _start(self, condition: Condition, uniform: float) -> Tensor:
+        """(1,): the log ratio of a real picture that is told the same, or of any where none is."""
+        real = self.target.calibration(self.evidence.real)
+        own = _alike(self.evidence.condition, condition, len(real))
+        return real[own[int(uniform * len(own))]][None]
+
+
+def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
+    """The rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
+    if conditions is None or one is None:
+        return list(range(count))
+    said = conditions.tolist() if isinstance(conditions, Tensor) else conditions
+    (wanted,) = one.tolist() if isinstance(one, Tensor) else one
+    return [row for row, other in enumerate(said) if other == wanted] or list(range(count))
+
+
+@dataclass(frozen=True)
+class Langevin(Guide):
+    """`steps` of length `step_size` from the latent that the picture has without a method."""
+
+    target: Target
+    steps: int
+    step_size: float
+
+    def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        batches = [slice(start, start + BATCH) for start in range(0, len(seeds), BATCH)]
+        return Outcome.joined([self._batch(take(condition, rows), seeds[rows]) for rows in batches])
+
+    def _batch(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        streams = [Stream(self.target.judge, seed) for seed in seeds]
+        start = torch.cat([stream.latent() for stream in streams])
+        chains = langevin(start, self._noise(streams), self.target.given(condition), self.step_size)
+        for outcome in progress(chains, self.steps, f"Langevin, steps of pictures {seeds[0]} to {seeds[-1]}:"):
+            last = outcome
+        return last
+
+    def _noise(self, streams: Sequence[Stream]) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(self.steps):
+            normals, uniforms = zip(*[(stream.latent(), stream.uniform()) for stream in streams], strict=True)
+            yield torch.cat(normals), torch.cat(uniforms).to(self.target.judge.device)
