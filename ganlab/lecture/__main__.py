@@ -81,13 +81,13 @@ def measure(name: str, folder: Path, seed: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     experiment = import_module(f"ganlab.lecture.{name}")
     pl.seed_everything(seed, verbose=False)
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     numbers = experiment.run(folder, seed)
-    content = report(name, seed, numbers, time.monotonic() - started)
+    content = report(name, seed, numbers, time.monotonic() - started, time.process_time() - worked)
     return atomic_write(folder / f"{name}.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float, processor: float) -> dict[str, Any]:
     """The numbers with all it takes to measure them again."""
     import torch
 
@@ -98,6 +98,7 @@ def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float) -> 
         "command": f"python -m ganlab.lecture {name} seed={seed}",
         "seed": seed,
         "seconds": round(seconds, 1),
+        "processor_seconds": round(processor, 1),  # of all threads; what others do meanwhile does not count
         "threads": torch.get_num_threads(),
         "versions": {"ganlab": ganlab.__version__, "torch": torch.__version__},
         "numbers": dict(numbers),

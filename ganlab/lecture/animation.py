@@ -1,0 +1,114 @@
+"""While the two play, the model's density moves to where the discriminator says real, until D(x) is 1/2 everywhere.
+
+The picture of Goodfellow et al. 2014 (figure 1), measured: the data's density, the model's, D(x), and D*(x) =
+p(x) / (p(x) + q(x)), the best there could be, on one axis while the game is played.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganlab.data.toy import Mixture, ToyData, mixture
+from ganlab.lecture import drawing
+from ganlab.lecture.line import EDGES, WIDTH, counts, generated, masses, true_divergence
+from ganlab.lecture.play import adam, fully_connected, game, play
+from ganlab.objectives import NonSaturating
+from ganlab.run import atomic_write
+from ganlab.variants import VanillaGAN
+
+ITERATIONS, EVERY, BATCH = 1500, 25, 128
+STRIP = (0, 100, 300, ITERATIONS)  # moments of the still picture
+MILLISECONDS = 120  # a frame
+COLORS = 24  # of the animation
+X = (EDGES[1:] + EDGES[:-1]) / 2
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How things stood: the model's density and D, each (120,) over `X`, and the divergence in nats."""
+
+    iteration: int
+    density: Tensor
+    judged: Tensor
+    divergence: float
+
+
+def run(folder: Path, seed: int) -> dict[str, Any]:
+    torch.manual_seed(seed)
+    data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=1000, seed=seed)
+    moments = played(data)
+    animate(folder / "animation.gif", moments, data.mixture)
+    _strip(folder / "animation.png", [moment for moment in moments if moment.iteration in STRIP], data.mixture)
+    return {
+        "true_jsd": {str(moment.iteration): moment.divergence for moment in moments if moment.iteration in STRIP},
+        "distance_of_D_from_half": {
+            str(m.iteration): _unease(m, data.mixture) for m in moments if m.iteration in STRIP
+        },
+        "curves": {"iterations": [m.iteration for m in moments], "true_jsd": [m.divergence for m in moments]},
+    }
+
+
+def played(data: ToyData) -> list[Moment]:
+    """The game, looked at before it begins and every `EVERY` iterations."""
+    module = game(data, fully_connected(), NonSaturating(), adam(5e-4), adam(1e-3), latent_dim=4)
+    moments: list[Moment] = []
+
+    def look(module: VanillaGAN) -> None:
+        model = counts(generated(module))
+        judged = torch.sigmoid(module.discriminator(X[:, None].float()))
+        density = model[1:-1] / model.sum() / WIDTH
+        moments.append(Moment(module.iteration, density, judged, true_divergence(module, data.mixture)))
+
+    play(module, data, ITERATIONS, BATCH, look, EVERY)
+    return moments
+
+
+def _unease(moment: Moment, density: Mixture) -> float:
+    """E |D(x) - 1/2| over the data: 0 when the discriminator cannot tell."""
+    return float(((moment.judged - 0.5).abs() * masses(density)[1:-1]).sum())
+
+
+# The pictures -----------------------------------------------------------------------------------------------------
+
+
+def _show(axis: Any, moment: Moment, density: Mixture) -> None:
+    data = masses(density)[1:-1] / WIDTH
+    axis.clear()
+    axis.fill_between(X, moment.density, step="mid", color=drawing.GENERATED, alpha=0.3, linewidth=0, label="model q")
+    axis.plot(X, data, color=drawing.REAL, linewidth=2, label="data p")
+    axis.plot(X, data / (data + moment.density).clamp(min=1e-9), color="0.6", linewidth=1, label="p / (p + q)")
+    axis.plot(X, moment.judged, color=drawing.JUDGED, linewidth=2, label="D(x)")
+    axis.set(xlim=(-5, 5), ylim=(0, 1.05), xlabel="x")
+    axis.set_title(f"iteration {moment.iteration}: JSD {moment.divergence:.3f}", fontsize=10)
+
+
+def animate(file: Path, moments: Sequence[Moment], density: Mixture) -> None:
+    """A GIF of all moments, that stays on the last one for a while."""
+    figure, ((axis,),) = drawing.panels(width=5.2, height=3.4)
+    frames = []
+    for moment in moments:
+        _show(axis, moment, density)
+        axis.legend(loc="upper right", fontsize=8)
+        frames.append(drawing.picture(figure))
+    palette = frames[0].quantize(COLORS, dither=Image.Dither.NONE)
+    images = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [MILLISECONDS] * (len(images) - 1) + [20 * MILLISECONDS]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
+    atomic_write(file, buffer.getvalue())
+
+
+def _strip(file: Path, moments: Sequence[Moment], density: Mixture) -> None:
+    figure, axes = drawing.panels(len(moments), width=3.2, height=2.8)
+    for axis, moment in zip(axes[0], moments, strict=True):
+        _show(axis, moment, density)
+    axes[0, 0].legend(fontsize=8)
+    drawing.save(figure, file)

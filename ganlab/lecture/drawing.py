@@ -1,0 +1,43 @@
+"""What the lecture's figures have in common: their colors, their panels, and how they become files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ganlab.run import atomic_write
+
+REAL, GENERATED, JUDGED, TRUTH = "tab:green", "tab:red", "tab:blue", "0.35"
+"""The data; the model; what the discriminator says; what is exact."""
+
+
+def panels(
+    columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 3.3, dpi: int = 90
+) -> tuple[Figure, Any]:
+    """A figure and its axes, an array (rows, columns); `width` and `height` of each in inches."""
+    figure = Figure(figsize=(columns * width, rows * height), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.grid(color="0.92")
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def picture(figure: Figure) -> Image.Image:
+    """The figure as it looks now."""
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba()).copy()).convert("RGB")  # type: ignore[attr-defined]
+
+
+def save(figure: Figure, file: Path) -> Path:
+    """A PNG of 256 colors, which is enough for curves and a third of the size."""
+    buffer = io.BytesIO()
+    picture(figure).quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    return atomic_write(file, buffer.getvalue())
