@@ -19,11 +19,11 @@ def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
     return torch.cat(rows)
 
 
-def draw(module: GenerativeModule, condition: Condition, seeds: Sequence[int]) -> Iterator[Tensor]:
-    """Pictures for the seeds in order, a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
-    for start in range(0, len(seeds), BATCH):
+def draw(module: GenerativeModule, condition: Condition, latent: Tensor) -> Iterator[Tensor]:
+    """Pictures for latents (N, latent_dim), a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
+    for start in range(0, len(latent), BATCH):
         rows = slice(start, start + BATCH)
-        images = module.sample(latents(module, seeds[rows]), told(take(condition, rows), module.device)).cpu()
+        images = module.sample(latent[rows], told(take(condition, rows), module.device)).cpu()
         yield to_uint8(images) if images.dim() == 4 else images
 
 

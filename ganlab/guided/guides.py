@@ -104,15 +104,22 @@ class Rejection(Guide):
     def _one(self, condition: Condition, seed: int) -> Outcome:
         stream, log_ratio = Stream(self.target.judge, seed), self.target.of_one(condition)
         sizes = [min(BATCH, self.candidates - start) for start in range(0, self.candidates, BATCH)]
-        rejected = 0
+        tried: list[Outcome] = []
         for size in sizes:
-            found = rejection(*stream.candidates(size), log_ratio, self.bound, self.shift)
-            if found.accepted.any():
+            tried.append(rejection(*stream.candidates(size), log_ratio, self.bound, self.shift))
+            if tried[-1].accepted.any():
                 break
-            rejected += size
-        return Outcome(
-            found.latents, found.accepted, torch.where(found.accepted > 0, found.proposed + rejected, rejected)
-        )
+        return _over_blocks(tried, log_ratio)
+
+
+def _over_blocks(tried: Sequence[Outcome], log_ratio: LogRatio) -> Outcome:
+    """One picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
+    *_, last = tried
+    proposed = torch.stack([block.proposed for block in tried]).sum(0)
+    if last.accepted.any():
+        return Outcome(last.latents, last.accepted, proposed)
+    likeliest = torch.cat([block.latents for block in tried])
+    return Outcome(likeliest[log_ratio(likeliest).argmax()][None], last.accepted, proposed)
 
 
 @dataclass(frozen=True)
