@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.batch import Condition
 
@@ -62,26 +62,75 @@ class R2(Regularizer):
         return squared_gradient_norm(critic, fake, condition) / 2
 
 
-def _between(real: Tensor, fake: Tensor) -> Tensor:
-    """One random point on each line from a real to a generated image: one share per sample, not per pixel."""
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    return torch.lerp(real, fake.to(real.dtype), share)
+def gradient_norm(critic: Critic, images: Tensor, condition: Condition) -> Tensor:
+    """(N,): the Euclidean norm, over a whole image, of the critic's gradient at that image; 1e-6 at least."""
+    return (squared_gradient_norm(critic, images, condition) + 1e-12).sqrt()  # whose own gradient is infinite at zero
+
+
+def _between(start: Tensor, end: Tensor) -> Tensor:
+    """One random point on each line from one image to another: one share per sample, not per pixel."""
+    share = torch.rand(len(start), *[1] * (start.dim() - 1), device=start.device, dtype=start.dtype)
+    return torch.lerp(start.detach(), end.detach().to(start.dtype), share)
 
 
 class GradientPenalty(Regularizer):
     """lambda (||grad D(x)|| - 1)^2 between real and generated images. Gulrajani et al. 2017, eq. 3. 10 for images."""
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return (_norm_between(critic, real, fake, condition) - 1) ** 2
+        return (gradient_norm(critic, _between(real, fake), condition) - 1) ** 2
 
 
 class OneSidedGradientPenalty(Regularizer):
     """lambda max(0, ||grad D(x)|| - 1)^2: only slopes over 1 cost. Petzka et al. 2018 (WGAN-LP), eq. 8."""
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return (_norm_between(critic, real, fake, condition) - 1).clamp_min(0) ** 2
+        return (gradient_norm(critic, _between(real, fake), condition) - 1).clamp_min(0) ** 2
 
 
-def _norm_between(critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-    squared = squared_gradient_norm(critic, _between(real.detach(), fake.detach()), condition)
-    return (squared + 1e-12).sqrt()  # the root's own gradient is infinite at zero
+class DRAGAN(Regularizer):
+    """lambda (||grad D(x + delta)|| - k)^2 around real images: Kodali et al. 2017. lambda 10, k 1.
+
+    The paper has delta ~ N(0, c I); the authors' code, followed here, delta = a 0.5 std u, u ~ U[0, 1) a pixel and
+    a ~ U[0, 1) a sample, with the standard deviation over all of the batch. u has no negative half: the images are
+    brightened as much as they are blurred.
+    """
+
+    def __init__(self, weight: float = 10.0, every: int = 1, k: float = 1.0) -> None:
+        super().__init__(weight, every)
+        self.k = k
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        noisy = real + 0.5 * real.std(correction=0) * torch.rand_like(real)
+        return (gradient_norm(critic, _between(real, noisy), condition) - self.k) ** 2
+
+
+class LeCam(Regularizer, nn.Module):
+    """lambda ((D(x) - a_F)^2 + (D(G(z)) - a_R)^2): Tseng et al. 2021. lambda 0.3 for hinge logits.
+
+    a_R and a_F are moving averages of the mean logit of real and of generated images, the batch's own included,
+    without the bias of a start at zero, as in the authors' code. That code also counts only positive parts, D(x) - a_F
+    and a_R - D(G(z)); the formula, followed here, is the same while reals are above what generated images used to be.
+    A module, because the averages belong into a checkpoint. Each process averages its own.
+    """
+
+    anchors: Tensor
+    calls: Tensor
+
+    def __init__(self, weight: float = 0.3, every: int = 1, decay: float = 0.99) -> None:
+        nn.Module.__init__(self)
+        Regularizer.__init__(self, weight, every)
+        if not 0 <= decay < 1:
+            raise ValueError(f"LeCam needs `decay` of at least 0 and below 1, got {decay}")
+        self.decay = decay
+        self.register_buffer("anchors", torch.zeros(2))  # of real and of generated images
+        self.register_buffer("calls", torch.tensor(0))
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        judged = torch.stack([critic(real.detach(), condition).float(), critic(fake.detach(), condition).float()])
+        self._remember(judged.detach().mean(1))
+        return (judged - self.anchors.flip(0)[:, None]).square().sum(0)
+
+    def _remember(self, means: Tensor) -> None:
+        self.calls += 1
+        share = (1 - self.decay) / (1 - self.decay ** self.calls.float())  # 1 on the first call
+        self.anchors.lerp_(means, share)

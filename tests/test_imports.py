@@ -8,7 +8,17 @@ from pathlib import Path
 
 import ganlab
 
-PLAIN = ("objectives", "divergences", "regularizers", "averaging", "batch", "networks", "metrics")
+PLAIN = (
+    "objectives",
+    "divergences",
+    "regularizers",
+    "constraints",
+    "perturbations",
+    "averaging",
+    "batch",
+    "networks",
+    "metrics",
+)
 
 
 def modules() -> list[str]:

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from ganlab.batch import Condition
 from ganlab.regularizers import (
+    DRAGAN,
     R1,
     R2,
     GradientPenalty,
+    LeCam,
     OneSidedGradientPenalty,
     Regularizer,
     squared_gradient_norm,
@@ -84,7 +86,7 @@ def test_penalty_points_lie_on_lines_between_real_and_generated() -> None:
     assert shares.max() <= 1
 
 
-@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, OneSidedGradientPenalty])
+@pytest.mark.parametrize("kind", [R1, R2, GradientPenalty, OneSidedGradientPenalty, DRAGAN])
 def test_penalties_train_the_discriminator(kind: type[Regularizer]) -> None:
     """A step against the penalty alone shrinks a slope of 3: its gradient with respect to w is along w.
 
@@ -96,7 +98,7 @@ def test_penalties_train_the_discriminator(kind: type[Regularizer]) -> None:
     torch.testing.assert_close(critic.weight.grad, expected.detach(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [GradientPenalty, OneSidedGradientPenalty])
+@pytest.mark.parametrize("kind", [GradientPenalty, OneSidedGradientPenalty, DRAGAN])
 def test_a_flat_discriminator_has_a_finite_penalty(kind: type[Regularizer]) -> None:
     critic = Linear(1.0)
     critic.weight.data.zero_()
@@ -107,7 +109,7 @@ def test_a_flat_discriminator_has_a_finite_penalty(kind: type[Regularizer]) -> N
 
 def test_penalties_do_not_reach_the_images() -> None:
     real, fake = (picture.requires_grad_() for picture in pictures())
-    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty):
+    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty, DRAGAN, LeCam):
         kind(1.0)(Linear(3.0), real, fake, None).sum().backward()
     assert real.grad is None
     assert fake.grad is None
@@ -130,7 +132,7 @@ def test_a_lazy_penalty_is_rare_and_heavy(every: int) -> None:
 
 def test_half_precision_generated_pictures() -> None:
     real, fake = pictures()
-    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty):
+    for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty, DRAGAN, LeCam):
         penalty = kind(1.0)(lambda images, _: (images.float() * 2).flatten(1).sum(1), real, fake.bfloat16(), None)
         assert penalty.dtype == torch.float32
         assert penalty.shape == (6,)
@@ -140,3 +142,91 @@ def test_half_precision_generated_pictures() -> None:
 def test_impossible_settings(weight: float, every: int) -> None:
     with pytest.raises(ValueError, match="`weight`"):
         R1(weight, every)
+
+
+# DRAGAN --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1.0, 0.0])
+@pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
+def test_dragan_of_a_linear_discriminator(norm: float, k: float) -> None:
+    """Its slope is ||w|| everywhere: lambda (||w|| - k)^2."""
+    penalty = DRAGAN(10.0, k=k)(Linear(norm), *pictures(), None)
+    torch.testing.assert_close(penalty, torch.full((6,), 10 * (norm - k) ** 2), rtol=1e-4, atol=1e-5)
+
+
+def test_dragan_looks_around_reals_by_half_their_deviation() -> None:
+    """x + a std / 2 u with u in [0, 1) a pixel and a in [0, 1) a sample: E[delta] = std / 8, largest std / 2.
+
+    A sample's mean over 48 pixels is a std / 4, so its spread over samples is that of a: std / 4 / sqrt(12), plus
+    1 / 48 of a pixel's variance std^2 / 4 E[a^2] / 12.
+    """
+    seen: list[Tensor] = []
+
+    def critic(images: Tensor, condition: Condition) -> Tensor:
+        seen.append(images.detach())
+        return quadratic(images, condition)
+
+    torch.manual_seed(0)
+    real, fake = pictures(4096)
+    DRAGAN(1.0)(critic, 3 * real, fake, None)
+    delta = (seen[0] - 3 * real) / (3 * real).std()
+    assert delta.min() >= -1e-6
+    assert 0.45 < delta.max() < 0.5
+    assert delta.mean().item() == pytest.approx(1 / 8, rel=0.03)
+    expected = (1 / 16 / 12 + 1 / 4 / 3 / 12 / 48) ** 0.5
+    assert delta.flatten(1).mean(1).std().item() == pytest.approx(expected, rel=0.03)
+
+
+# LeCam ---------------------------------------------------------------------------------------------------------------
+
+
+def judge(images: Tensor, condition: Condition) -> Tensor:
+    """D(x) = the mean of x."""
+    return images.flatten(1).mean(1)
+
+
+def test_lecam_by_hand() -> None:
+    """Anchors are averages of all batch means so far, the newest weighing (1 - d) / (1 - d^t)."""
+    lecam, d = LeCam(weight=0.5, every=2, decay=0.8), 0.8
+    reals, fakes = [], []
+    for seed in range(4):
+        real, fake = pictures(seed=seed)
+        reals.append(judge(real, None).mean())
+        fakes.append(judge(fake, None).mean())
+        t = len(reals)
+        weights = torch.tensor([(1 - d) * d ** (t - 1 - i) for i in range(t)]) / (1 - d**t)
+        of_reals, of_fakes = (weights @ torch.stack(means) for means in (reals, fakes))
+        expected = (judge(real, None) - of_fakes) ** 2 + (judge(fake, None) - of_reals) ** 2
+        torch.testing.assert_close(lecam(judge, real, fake, None), 0.5 * 2 * expected)
+        torch.testing.assert_close(lecam.anchors, torch.stack([of_reals, of_fakes]))
+
+
+def test_lecam_of_a_linear_discriminator_trains_it_but_not_the_images() -> None:
+    """First call: anchors are the batch's means m_R, m_F, held fixed. d/dw (w x - m_F)^2 = 2 (w x - m_F) x."""
+    critic = Linear(2.0)
+    real, fake = (picture.requires_grad_() for picture in pictures())
+    LeCam(1.0)(critic, real, fake, None).mean().backward()
+    judged = [critic(images, None).detach() for images in (real, fake)]
+    parts = [
+        2 * (logit - other.mean())[:, None, None, None] * images.detach()
+        for logit, other, images in ((judged[0], judged[1], real), (judged[1], judged[0], fake))
+    ]
+    torch.testing.assert_close(critic.weight.grad, (parts[0] + parts[1]).mean(0))
+    assert real.grad is None and fake.grad is None
+
+
+def test_lecam_remembers_through_a_checkpoint() -> None:
+    first, second = LeCam(1.0), LeCam(1.0)
+    for seed in range(3):
+        first(judge, *pictures(seed=seed), None)
+    second.load_state_dict(first.state_dict())
+    torch.testing.assert_close(first(judge, *pictures(), None), second(judge, *pictures(), None), rtol=0, atol=0)
+    assert first.calls.item() == 4
+    assert not [*first.parameters()]
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_impossible_memories(decay: float) -> None:
+    with pytest.raises(ValueError, match="`decay`"):
+        LeCam(1.0, decay=decay)

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations
 
 from ganlab.errors import UserError
 
@@ -64,14 +63,6 @@ def conv1(inputs: int, outputs: int) -> nn.Conv2d:
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     return layer
-
-
-def spectral_norm(layer: nn.Module) -> nn.Module:
-    """The layer with its weight divided by its largest singular value, W / sigma(W) (Miyato et al. 2018).
-
-    One power iteration a forward pass in training mode, none in evaluation mode.
-    """
-    return parametrizations.spectral_norm(layer, n_power_iterations=1)
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -7,30 +7,14 @@ block's two convolutions only one works at the block's finer resolution, which i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganlab.networks.blocks import (
-    SLOPE,
-    SMALLEST,
-    conv1,
-    conv3,
-    downsample,
-    halvings,
-    image_side,
-    spectral_norm,
-    upsample,
-    widths,
-)
+from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
-
-
-def unchanged(layer: nn.Module) -> nn.Module:
-    """The layer itself."""
-    return layer
 
 
 class Start(ABC):
@@ -84,14 +68,13 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """x + what two convolutions add, at half the side; `wrap` is done to every convolution."""
+    """x + what two convolutions add, at half the side."""
 
-    def __init__(self, inputs: int, outputs: int, wrap: Callable[[nn.Module], nn.Module]) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        first, second = conv3(inputs, inputs), conv3(inputs, outputs)
-        nn.init.kaiming_normal_(second.weight, a=4.0)  # a branch of a tenth of the variance: depth then adds little
-        self.conv1, self.conv2 = wrap(first), wrap(second)
-        self.skip = wrap(conv1(inputs, outputs))
+        self.conv1, self.conv2 = conv3(inputs, inputs), conv3(inputs, outputs)
+        nn.init.kaiming_normal_(self.conv2.weight, a=4.0)  # a branch of a tenth of the variance: depth then adds little
+        self.skip = conv1(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.conv1(F.leaky_relu(x, SLOPE))
@@ -130,16 +113,15 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels; no normalization.
 
-    `width` and `limit` as in the generator. `spectral`: every convolution's largest singular value is held at 1.
+    `width` and `limit` as in the generator.
     """
 
-    def __init__(self, shape: Sequence[int], width: int = 32, limit: int = 8, spectral: bool = False) -> None:
+    def __init__(self, shape: Sequence[int], width: int = 32, limit: int = 8) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
         channels = widths(width, levels + 1, limit)
-        wrap = spectral_norm if spectral else unchanged
-        self.from_image = wrap(conv3(shape[0], width))
-        self.blocks = nn.Sequential(*(DownBlock(channels[i], channels[i + 1], wrap) for i in range(levels)))
+        self.from_image = conv3(shape[0], width)
+        self.blocks = nn.Sequential(*(DownBlock(channels[i], channels[i + 1]) for i in range(levels)))
         self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
 
     def forward(self, images: Tensor) -> Tensor:

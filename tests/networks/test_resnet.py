@@ -1,5 +1,4 @@
 import torch
-from torch.nn.utils import parametrize
 
 from ganlab.networks import resnet
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
@@ -26,23 +25,6 @@ def test_widths_double_towards_the_coarse_end():
     generator = resnet.Generator((3, 64, 64), 5, width=2, limit=4)
     assert [block.conv1.out_channels for block in generator.blocks] == [8, 8, 4, 2]
     assert resnet.Trunk((3, 64, 64), width=2, limit=4).feature_shape == (8, 4, 4)
-
-
-def test_spectral_norm_is_on_every_convolution_or_on_none():
-    for spectral in (True, False):
-        trunk = resnet.Trunk((3, 32, 32), width=4, spectral=spectral)
-        layers = [trunk.from_image] + [layer for b in trunk.blocks for layer in (b.conv1, b.conv2, b.skip)]
-        assert {parametrize.is_parametrized(layer) for layer in layers} == {spectral}
-
-
-def test_spectral_norm_bounds_every_layer():
-    torch.manual_seed(0)
-    trunk = resnet.Trunk((3, 32, 32), width=4, spectral=True)
-    for _ in range(50):
-        trunk(torch.zeros(1, 3, 32, 32))
-    layers = [layer for layer in trunk.eval().modules() if parametrize.is_parametrized(layer)]
-    largest = torch.stack([torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2) for layer in layers])
-    torch.testing.assert_close(largest, torch.ones(len(layers)), rtol=0, atol=0.03)
 
 
 def test_repeating_pixels_after_a_normalization_is_repeating_them_before():

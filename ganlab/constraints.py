@@ -1,0 +1,88 @@
+"""What keeps a player's weights in bounds, whatever its loss asks for. Plain torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganlab.errors import UserError
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+class Constraint(ABC):
+    """A set of weights that a player may have."""
+
+    @abstractmethod
+    def start(self, network: nn.Module) -> None:
+        """Once, before training, before optimizers and copies are made: may put other layers into the network."""
+
+    @abstractmethod
+    def enforce(self, network: nn.Module) -> None:
+        """After each of the player's steps: brings the weights back."""
+
+
+class Unconstrained(Constraint):
+    """Any weights."""
+
+    def start(self, network: nn.Module) -> None:
+        """Nothing to change."""
+
+    def enforce(self, network: nn.Module) -> None:
+        """Nothing to bring back."""
+
+
+class WeightClipping(Constraint):
+    """Every parameter in [-limit, limit]: Arjovsky et al. 2017, algorithm 1, line 7, from the start on.
+
+    It makes a critic Lipschitz with a constant that nobody knows, which its estimate of W1 is then multiplied by.
+    """
+
+    def __init__(self, limit: float = 0.01) -> None:
+        if not limit > 0:
+            raise UserError(f"`limit` must be greater than 0, got {limit}")
+        self.limit = limit
+
+    def start(self, network: nn.Module) -> None:
+        self.enforce(network)
+
+    @torch.no_grad()
+    def enforce(self, network: nn.Module) -> None:
+        for parameter in network.parameters():
+            parameter.clamp_(-self.limit, self.limit)
+
+
+class SpectralNormalization(Constraint):
+    """W / sigma(W) in every convolution and linear layer, sigma the largest singular value: Miyato et al. 2018, eq. 8.
+
+    One power iteration a forward pass in training mode, none in evaluation mode (section 2.1, appendix A). A
+    convolution's W is its kernel flattened to (channels out, the rest), a transposed one's too, so that the
+    layer's own norm is at most sigma times the root of the kernel's size. Embeddings and recurrent layers keep their
+    weights. `UserError` for weights that are parametrized already, or all zero.
+    """
+
+    def start(self, network: nn.Module) -> None:
+        kinds = (*CONVOLUTIONS, nn.Linear)
+        layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
+        for name, layer in layers.items():
+            _refuse(name, layer)
+        for layer in layers.values():
+            spectral_norm(layer, n_power_iterations=1, eps=1e-12)  # of dim 1 in transposed convolutions, else 0
+
+    def enforce(self, network: nn.Module) -> None:
+        """Layers divide by sigma as they are used: there is nothing left to do."""
+
+
+def _refuse(name: str, layer: nn.Module) -> None:
+    """`UserError` for a layer whose weight cannot be divided by its largest singular value."""
+    if parametrize.is_parametrized(layer, "weight"):
+        reason = "is parametrized already"
+    elif not layer.get_parameter("weight").any():
+        reason = "starts at zero, which has no largest singular value to divide by"
+    else:
+        return
+    raise UserError(f"`constraint=spectral_norm` cannot be: {name or 'the layer'} {reason}; pass constraint=none")

@@ -1,0 +1,53 @@
+"""A discriminator that sees how much the samples of a batch differ. Plain PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+
+EPSILON = 1e-8  # within the root, whose own gradient is infinite at zero (Karras et al. 2018)
+
+
+def deviation(features: Tensor, group: int) -> Tensor:
+    """(N, F, s, s) -> (N / group,): the standard deviation over a group, averaged over features and pixels.
+
+    Group i holds the samples i, i + N / group, i + 2 N / group, ..., as in the paper's code.
+    """
+    groups = features.float().unflatten(0, (group, -1))
+    return (groups.var(0, correction=0) + EPSILON).sqrt().flatten(1).mean(1)
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    """The largest divisor of `number` up to `limit`.
+
+    >>> largest_divisor(64, 4), largest_divisor(6, 4), largest_divisor(7, 4)
+    (4, 3, 1)
+    """
+    return max(divisor for divisor in range(1, limit + 1) if number % divisor == 0)
+
+
+class MinibatchDeviation(nn.Module):
+    """A trunk with one feature more: how much its features vary over a group. Karras et al. 2018, section 3.
+
+    (N, ...) -> (N, F + 1, s, s). `group`: samples compared with each other; where N does not divide, the largest
+    divisor of N below it. For a prime N over `group` that is 1, and the feature is constant.
+    """
+
+    def __init__(self, trunk: Any, group: int = 4) -> None:
+        super().__init__()
+        if group < 2:
+            raise UserError(f"`minibatch_deviation` must be a group of at least 2 samples, or 0 for none, got {group}")
+        self.trunk = trunk
+        self.group = group
+        features, height, width = trunk.feature_shape
+        self.feature_shape = (features + 1, height, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.trunk(images)
+        group = largest_divisor(len(features), self.group)
+        spread = deviation(features, group).to(features.dtype).repeat(group)
+        return torch.cat([features, spread[:, None, None, None].expand(-1, 1, *features.shape[2:])], 1)

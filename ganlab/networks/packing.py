@@ -1,0 +1,33 @@
+"""Several samples judged together. Plain PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+
+
+class Packed(nn.Module):
+    """`members` samples beside each other, real ones with real ones, are one input: PacGAN, Lin et al. 2018, section 2.
+
+    (N, C, H, W) -> (N / m, m C, H, W), points (N, D) -> (N / m, m D); features of packs (N / m, *feature_shape). The
+    trunk must be made for the packs' shape. A discriminator sees a lack of variety in a pack that no single sample
+    shows. `UserError` for samples that do not divide into packs.
+    """
+
+    def __init__(self, trunk: Any, members: int) -> None:
+        super().__init__()
+        if members < 1:
+            raise UserError(f"`pack` must be at least 1 sample, got {members}")
+        self.trunk = trunk
+        self.members = members
+        self.feature_shape: tuple[int, int, int] = trunk.feature_shape
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) % self.members:
+            raise UserError(
+                f"`pack` must divide the {len(images)} samples of a pass, got {self.members}: change pack or batch_size"
+            )
+        return self.trunk(images.unflatten(0, (-1, self.members)).flatten(1, 2))

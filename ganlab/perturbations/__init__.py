@@ -1,0 +1,6 @@
+"""What happens to images on their way into the discriminator, one way a file. Plain torch."""
+
+from ganlab.perturbations.adaptive import AdaptiveAugmentation as AdaptiveAugmentation
+from ganlab.perturbations.base import Perturbation as Perturbation
+from ganlab.perturbations.diffaugment import DiffAugment as DiffAugment
+from ganlab.perturbations.noise import InstanceNoise as InstanceNoise

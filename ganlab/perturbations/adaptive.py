@@ -1,0 +1,110 @@
+"""Adaptive discriminator augmentation. Plain torch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.perturbations import pictures
+from ganlab.perturbations.base import Perturbation, as_pictures
+from ganlab.perturbations.pictures import normal, uniform, whole
+
+
+class AdaptiveAugmentation(Perturbation):
+    """Each operation acts on each sample with probability p, which rises while the discriminator is too sure of itself.
+
+    Every `every` iterations p <- p + sign(r_t - target) images / speed, within [0, 1], with the images seen since: it
+    takes `speed` images from 0 to 1 (Karras et al. 2020, section 3: ADA, target 0.6, 500,000 images).
+
+    r_t = E[sign(D(real) - D(fake))], in pairs, which R3GAN's code looks at too: 0 when the discriminator cannot tell,
+    1 when every real picture outdoes the generated one beside it. The paper's second heuristic in eq. 1 is
+    E[sign(D(real))]: how many reals are on the right side of the threshold 0. Only the logistic and the hinge loss have
+    that threshold; differences need none and so do for critics, least squares and relativistic pairing. In a
+    balanced game, where both have |logits| alike, they are the same number. Signs are of one batch, not of all since.
+
+    The operations are the paper's pixel blitting, scale, the three plainest colors and cutout (its appendix B, its
+    strengths); those of the group `color` act independently. `UserError` for points, and for a `rotation` of pictures
+    that are not square.
+    """
+
+    p: Tensor
+    heard: Tensor
+
+    def __init__(
+        self,
+        flip: bool = True,
+        rotation: bool = True,
+        translation: bool = True,
+        scale: bool = True,
+        color: bool = True,
+        cutout: bool = True,
+        target: float = 0.6,
+        speed: int = 500_000,
+        every: int = 4,
+    ) -> None:
+        super().__init__()
+        if not -1 < target < 1:
+            raise UserError(f"`target` must be between -1 and 1, got {target}: it is a mean of signs")
+        if speed < 1 or every < 1:
+            raise UserError(f"`speed` must be at least 1 image and `every` 1 iteration, got {speed} and {every}")
+        blits = ((flip, flip_some), (rotation, turn_any), (translation, shift_any), (scale, zoom_any))
+        colors = ((color, brighten_any), (color, stretch_any), (color, saturate_any))
+        self.operations = [operation for wanted, operation in (*blits, *colors, (cutout, cut_any)) if wanted]
+        self.target, self.speed, self.listens_every = target, speed, every
+        self.register_buffer("p", torch.tensor(0.0))
+        self.register_buffer("heard", torch.tensor(0))  # images seen when the logits were last heard
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = as_pictures(images, "adaptive")
+        for operation in self.operations:
+            chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < self.p
+            images = torch.where(chosen, operation(images), images)
+        return images
+
+    @torch.no_grad()
+    def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
+        if not len(real):
+            return
+        r = (real.float() - fake.float()).sign().mean()
+        self.p.add_((r - self.target).sign() * (images_seen - self.heard) / self.speed).clamp_(0, 1)
+        self.heard.fill_(images_seen)
+
+
+def flip_some(images: Tensor) -> Tensor:
+    return pictures.mirror(images, whole(images, 0, 1) == 1)
+
+
+def turn_any(images: Tensor) -> Tensor:
+    if images.shape[2] != images.shape[3]:
+        raise UserError(f"`rotation` turns square pictures, got {tuple(images.shape[1:])}: pass rotation=false")
+    return pictures.turn(images, whole(images, 0, 3))
+
+
+def shift_any(images: Tensor) -> Tensor:
+    """By up to 1/8 of the side."""
+    down, right = ((size * uniform(images, -1 / 8, 1 / 8)).round().long() for size in images.shape[2:])
+    return pictures.shift_mirrored(images, down, right)
+
+
+def zoom_any(images: Tensor) -> Tensor:
+    return pictures.zoom(images, normal(images, 0.2).exp2())
+
+
+def brighten_any(images: Tensor) -> Tensor:
+    return pictures.brighten(images, normal(images, 0.2))
+
+
+def stretch_any(images: Tensor) -> Tensor:
+    return pictures.stretch(images, normal(images, 0.5).exp2())
+
+
+def saturate_any(images: Tensor) -> Tensor:
+    return pictures.saturate(images, normal(images, 1.0).exp2())
+
+
+def cut_any(images: Tensor) -> Tensor:
+    """A square of half the side whose middle is anywhere; pixel i is at (i + 1/2) / size."""
+    tall, wide = (size / 2 for size in images.shape[2:])
+    top, left = (size * uniform(images, 0, 1) - size / 4 - 1 / 2 for size in images.shape[2:])
+    return pictures.erase(images, top, left, tall, wide)
