@@ -17,7 +17,7 @@ def deviation(features: Tensor, group: int) -> Tensor:
 
     Group i holds the samples i, i + N / group, i + 2 N / group, ..., as in the paper's code.
     """
-    groups = features.float().unflatten(0, (group, -1))
+    groups = features.to(torch.promote_types(features.dtype, torch.float32)).unflatten(0, (group, -1))
     return (groups.var(0, correction=0) + EPSILON).sqrt().flatten(1).mean(1)
 
 
