@@ -291,7 +291,7 @@ def test_it_starts_with_nothing() -> None:
 
 
 def test_p_follows_the_signs_of_pairs() -> None:
-    """All four pairs in order: r = 1 > 0.6, p rises by images / speed. Three of four: r = (3 - 1) / 4 = 0.5, p falls."""
+    """All pairs in order: r = 1 > 0.6, p rises by images / speed. Three of four: r = (3 - 1) / 4 = 0.5, p falls."""
     ada = certain(AdaptiveAugmentation(speed=1000), 0.5)
     assert ada.listens_every == 4
     fake = torch.tensor([0.0, 5.0, -3.0, 2.0])
