@@ -17,6 +17,7 @@ from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
 from ganlab.generative import GenerativeModule, Terms
+from ganlab.perturbations import Perturbation
 from ganlab.sides import Side, frozen
 
 __all__ = ["AdversarialModule", "Terms"]
@@ -39,6 +40,7 @@ class AdversarialModule(GenerativeModule, ABC):
     ) -> None:
         players = {"discriminator": (discriminator_network, discriminator), "generator": (generator_network, generator)}
         super().__init__(spec, players, average, latent_dim)
+        self._perturbations = [part for part in discriminator_network.modules() if isinstance(part, Perturbation)]
 
     # What a variant says -------------------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class AdversarialModule(GenerativeModule, ABC):
             self._turns_sharing_a_forward(reals[0])
         else:
             self._turns_apart(reals)
+        self._advance_perturbations(reals[-1], self.images_seen + len(batch) * self.trainer.world_size)
 
     @property
     def _shares_forward(self) -> bool:
@@ -98,6 +101,21 @@ class AdversarialModule(GenerativeModule, ABC):
         for _ in range(self.sides["generator"].turns):
             with frozen(self.discriminator):
                 self._generator_turn(reals[-1].chunk(self.sides["generator"].accumulate))
+
+    def _advance_perturbations(self, batch: Batch, images_seen: int) -> None:
+        """Tell them how far the run is, and those that listen what the discriminator thinks of this batch."""
+        for perturbation in self._perturbations:
+            every = perturbation.listens_every
+            rows = slice(0, None if every and self.iteration % every == 0 else 0)
+            perturbation.advance(images_seen, *self._opinion(batch[rows]))
+
+    @torch.no_grad()
+    def _opinion(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The critic's logits of a batch and of as many generated pictures, each (N,)."""
+        if not len(batch):
+            return batch.images.new_empty(0), batch.images.new_empty(0)
+        with frozen(self.generator), frozen(self.discriminator):
+            return self.critic(batch.images, batch.condition), self.critic(self.generate(batch), batch.condition)
 
     def _discriminator_turn(self, parts: list[Batch]) -> None:
         for part in parts:

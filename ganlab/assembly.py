@@ -50,12 +50,27 @@ def _check_discriminator(recipe: Recipe) -> None:
         return
     with torch.device("meta"):
         trunk = build(recipe["network"]["discriminator"])(shape=(3, size, size))
-    penalties = [name for name, node in recipe["discriminator"].get("regularizers", {}).items() if node]
+    _check_pack(recipe)
+    nodes = recipe["discriminator"].get("regularizers", {})
+    penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
         raise UserError(
             f"`discriminator.regularizers.{penalties[0]}` needs each picture's own gradient, and the discriminator of "
             "`network` normalizes over the batch: pass regularizer=[], network=resnet, or "
             "network.discriminator.normalization._target_=ganlab.networks.blocks.LayerNorm"
+        )
+
+
+def _check_pack(recipe: Recipe) -> None:
+    """`UserError` for packs that a batch does not divide into, or that would be told several conditions."""
+    pack = recipe.get("pack", 1)
+    size = recipe["batch_size"]
+    if size % pack:
+        raise UserError(f"`pack` must divide `batch_size`, {size}, got {pack}: pass batch_size={32 * pack}")
+    if pack > 1 and recipe.get("condition"):
+        raise UserError(
+            f"`pack` must be 1 with a condition, got {pack}: the discriminator judges one picture with its "
+            "condition; pass minibatch_deviation=4 to let it see how much the pictures of a batch differ"
         )
 
 
@@ -65,7 +80,7 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     wanted = [
         name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
     ]
-    parts = {name: _component(recipe[name], spec) for name in wanted if recipe.get(name) is not None}
+    parts = {name: _component(recipe[name], spec, recipe) for name in wanted if recipe.get(name) is not None}
     for name in wanted:
         if name not in parts and inspect.signature(variant).parameters[name].default is inspect.Parameter.empty:
             raise UserError(
@@ -76,10 +91,19 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
 
 
-def _component(node: Any, spec: DataSpec) -> Any:
+def _around(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe puts around any discriminator's trunk."""
+    return {
+        "perturbations": build(recipe.get("perturbations", {})),
+        "pack": recipe.get("pack", 1),
+        "minibatch_deviation": recipe.get("minibatch_deviation", 0),
+    }
+
+
+def _component(node: Any, spec: DataSpec, recipe: Recipe) -> Any:
     if not (isinstance(node, Mapping) and "_target_" in node):
         return node
-    facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes)}
+    facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes), **_around(recipe)}
     asked = inspect.signature(locate(node["_target_"])).parameters
     return build(node, **{name: fact for name, fact in facts.items() if name in asked})
 

@@ -50,8 +50,10 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.automatic_optimization = False
         self.spec = spec
         self.sides = {name: side for name, (_, side) in players.items()}
-        for name, (network, _) in players.items():
+        for name, (network, side) in players.items():
+            side.constraint.start(network)
             setattr(self, name, network)
+        self.remembering = remembering(self.sides)
         self.averaging = average
         self.average = average.start(self.generator)
         self.latent_dim = latent_dim
@@ -118,6 +120,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         optimizer = self.trainer.strategy.optimizers[list(self.sides).index(name)]
         self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
         optimizer.zero_grad(set_to_none=True)
+        self.sides[name].constraint.enforce(network)
         average_across_processes(network.buffers())
 
     # One iteration -------------------------------------------------------------------------------------------------
@@ -196,6 +199,12 @@ class GenerativeModule(pl.LightningModule, ABC):
         if self._random is not None and self.global_rank < len(self._random):
             restore_random_states(self._random[self.global_rank])
         self._random = None
+
+
+def remembering(sides: Mapping[str, Side]) -> nn.ModuleDict:
+    """Regularizers that have a memory, which checkpoints must keep."""
+    every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
+    return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})
 
 
 def _on_every_process(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,9 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
 
 class Regularizer(ABC):
     """A penalty with a weight, due on iterations 0, `every`, 2 `every`, ..."""
+
+    differentiates: ClassVar[bool] = True
+    """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
 
     def __init__(self, weight: float, every: int = 1) -> None:
         if weight < 0 or every < 1:
@@ -115,6 +119,7 @@ class LeCam(Regularizer, nn.Module):
 
     anchors: Tensor
     calls: Tensor
+    differentiates: ClassVar[bool] = False
 
     def __init__(self, weight: float = 0.3, every: int = 1, decay: float = 0.99) -> None:
         nn.Module.__init__(self)

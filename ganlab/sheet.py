@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -102,8 +103,17 @@ def grid(images: Tensor, captions: Sequence[str] | None = None, columns: int = 8
     return sheet
 
 
+def comparison(kinds: Mapping[str, Tensor], across: int = 3) -> Image.Image:
+    """N pictures of each kind, uint8 (N, C, H, W), those that belong together side by side, `across` sets a row."""
+    together = torch.stack(list(kinds.values()), 1).flatten(0, 1)
+    return grid(together, list(kinds) * (len(together) // len(kinds)), across * len(kinds))
+
+
 def scatter(real: Tensor, generated: Tensor) -> Image.Image:
-    """Points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set."""
+    """Points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set.
+
+    Without real points the generated ones set it.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -113,7 +123,8 @@ def scatter(real: Tensor, generated: Tensor) -> Image.Image:
     axes = figure.add_subplot()
     axes.scatter(real[:, 0], real[:, 1], s=6, c="0.75", label="real", linewidths=0)
     axes.scatter(generated[:, 0], generated[:, 1], s=6, c="tab:red", alpha=0.6, label="generated", linewidths=0)
-    low, high = float(real.min()), float(real.max())
+    known = real if len(real) else generated
+    low, high = float(known.min()), float(known.max())
     room = 0.15 * (high - low)
     axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room), aspect="equal")
     axes.legend(loc="upper right", fontsize=8, markerscale=2)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from ganlab.constraints import Constraint, Unconstrained
 from ganlab.regularizers import Regularizer
 
 
@@ -20,7 +21,7 @@ class Side:
     `turns`: updates an iteration. `accumulate`: a turn's batch is passed through in so many equal parts, to save
     memory; the step is that of the whole batch. `clip`: the largest Euclidean norm of a step's gradient.
     `scheduler`: of the learning rate, stepped once an iteration. `regularizers`: penalties, by the name they are
-    logged under.
+    logged under. `constraint`: what weights it may have.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -29,6 +30,7 @@ class Side:
     accumulate: int = 1
     clip: float | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
+    constraint: Constraint = field(default_factory=Unconstrained)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ def _nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         (["recipe=cgan_text2img", "data=toy"], r"reads captions.*'none'.*recipe=vanilla"),
         (["recipe=cgan_class", "data=emoji"], r"reads classes.*'text'.*condition=words"),
         (["recipe=vanilla", "network=dcgan"], r"`discriminator.regularizers.r1`.*normalizes over the batch"),
+        (["recipe=vanilla", "pack=3"], r"`pack` must divide `batch_size`, 64, got 3: pass batch_size=96"),
+        (["recipe=cgan_text2img", "pack=2"], r"`pack` must be 1 with a condition, got 2.*minibatch_deviation"),
         (["recipe=cgan_text2img", "data.size=48"], r"side of 16, 32, 64, 128, 256.*data.size=64"),
     ],
 )
@@ -39,3 +41,8 @@ def test_refuses_in_one_line(words: list[str], says: str) -> None:
 def test_a_folder_may_have_any_condition() -> None:
     with pytest.raises(AssertionError, match="data were loaded"):
         make_data(compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere"))
+
+
+def test_a_penalty_without_gradients_may_share_a_batch() -> None:
+    with pytest.raises(AssertionError, match="data were loaded"):
+        make_data(compose("recipe=vanilla", "network=dcgan", "regularizer=[lecam]"))

@@ -13,6 +13,7 @@ from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.evaluate import EvaluateSettings
 from ganlab.evaluate import checked as checked_evaluate
+from ganlab.grammar.catalog import catalog
 from ganlab.grammar.helptext import SETTINGS, fit_help
 from ganlab.sample import SampleSettings
 from ganlab.sample import checked as checked_sample
@@ -191,9 +192,11 @@ def test_evaluate_refuses(words):
 # Help -------------------------------------------------------------------------------------------------------------
 
 
-def test_help_fits_a_screen_and_a_half():
+def test_help_fits_a_screen_and_a_half_and_a_recipe_a_line():
     lines = fit_help([]).splitlines()
-    assert len(lines) <= 60 and max(map(len, lines)) <= 110
+    assert len(lines) <= 66 and max(map(len, lines)) <= 110
+    first = lines.index("Recipes") + 1
+    assert lines.index("", first) - first == len(catalog().recipes())
 
 
 def test_help_lists_recipes_of_ones_own(tmp_path):

@@ -77,6 +77,7 @@ def test_words_after_an_option_are_still_settings():
         ([RECIPE, "ganlab.debgu=true"], ["`ganlab.debug`"]),
         ([RECIPE, "trainer=cpu3"], ["`trainer"]),
         ([RECIPE, "seed=${nothing}"], ["nothing"]),
+        ([RECIPE, "objective=fgan", "objective.divergence=revers_kl"], ["'reverse_kl', ", "mean 'reverse_kl'?"]),
         ([RECIPE, "objective=hinge,minimax"], ["several values", "-m"]),
         ([RECIPE, "data.size=[1"], ["`data.size=[1` cannot be read"]),
         (["recipe=vanilla", "head=joint"], ["`head` is not a part of recipe=vanilla"]),

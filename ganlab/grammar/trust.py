@@ -14,7 +14,14 @@ from ganlab.errors import UserError
 from ganlab.grammar.sources import Definition, find
 
 PLACES = (
-    *("ganlab.sides.", "ganlab.averaging.", "ganlab.objectives.", "ganlab.divergences.", "ganlab.regularizers."),
+    *(
+        "ganlab.sides.",
+        "ganlab.averaging.",
+        "ganlab.objectives.",
+        "ganlab.divergences.",
+        "ganlab.regularizers.",
+        "ganlab.constraints.",
+    ),
     *(
         "ganlab.perturbations.",
         "ganlab.strategies.",

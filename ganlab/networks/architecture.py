@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+
+from ganlab.networks.minibatch import MinibatchDeviation
+from ganlab.networks.packing import Packed
+from ganlab.perturbations import Perturbation
+
+
+class Perturbed(nn.Module):
+    """A trunk that sees every picture through perturbations, real or generated, whoever's turn it is."""
+
+    def __init__(self, perturbations: Mapping[str, Perturbation], trunk: Any) -> None:
+        super().__init__()
+        self.perturbations = nn.ModuleDict(copy.deepcopy(dict(perturbations)))  # each trunk has its own state
+        self.trunk = trunk
+        self.feature_shape = trunk.feature_shape
+
+    def forward(self, images: Tensor) -> Tensor:
+        for perturbation in self.perturbations.values():
+            images = perturbation(images)
+        return self.trunk(images)
 
 
 @dataclass(frozen=True)
@@ -15,11 +35,22 @@ class Architecture:
 
     `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
     `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s); it says its `feature_shape`.
+    What the recipe says of any discriminator: `perturbations` of what it sees, by name; how many pictures it judges
+    together (`pack`, Lin et al. 2018); over how many it sees the deviation (`minibatch_deviation`, Karras et al. 2018;
+    0 leaves that out).
     """
 
     generator: Callable[..., nn.Module]
     discriminator: Callable[..., Any]
+    perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
+    pack: int = 1
+    minibatch_deviation: int = 0
 
     def trunk(self, shape: Sequence[int]) -> Any:
         """The discriminator's trunk for pictures of this shape, with all that the recipe puts around it."""
-        return self.discriminator(shape=shape)
+        trunk = self.discriminator(shape=(self.pack * shape[0], *shape[1:]))
+        if self.minibatch_deviation:
+            trunk = MinibatchDeviation(trunk, self.minibatch_deviation)
+        if self.pack > 1:
+            trunk = Packed(trunk, self.pack)
+        return Perturbed(self.perturbations, trunk) if self.perturbations else trunk
