@@ -14,17 +14,36 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from ganlab.divergences import Name, named
+from ganlab.errors import UserError
+
 
 def per_sample(values: Tensor) -> Tensor:
     """(N, ...) -> (N,): the mean over everything that belongs to one sample, in float32."""
     return values.float().flatten(1).mean(1) if values.dim() > 1 else values.float()
 
 
+EPSILON = 1e-6
+"""How near to 0 and 1 a judgement is believed where it makes a density ratio."""
+
+
+def _no_ratio(objective: str, reason: str) -> UserError:
+    return UserError(f"`objective={objective}` identifies no density ratio, {reason}: use nonsaturating or fgan")
+
+
+def _checked_smoothing(smoothing: float) -> float:
+    if not 0 <= smoothing < 0.5:
+        raise UserError(f"`smoothing` must be from 0 to under 0.5, got {smoothing}: real targets are 1 - smoothing")
+    return smoothing
+
+
 class Objective(ABC):
     """Two losses, and the divergence between data and model that the discriminator measures while it plays."""
 
-    measures: ClassVar[str]
+    measures: str
     """What `divergence` estimates, with its unit."""
+    undecided: float = 0.0
+    """The logit of a discriminator that cannot tell: above it a sample is called real."""
     sees_reals: ClassVar[bool] = False
     """Whether the generator's loss compares its pictures with real ones, and so needs their logits."""
 
@@ -40,18 +59,43 @@ class Objective(ABC):
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
         """The estimate these logits give, a scalar: a lower bound in expectation, reached at the best discriminator."""
 
+    @abstractmethod
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """log p_data / p_model as logits (N, ...) claim it, elementwise, in float32.
+
+        Raises `UserError` where not even the best discriminator's logits identify it.
+        """
+
 
 class _Logistic(Objective):
-    """The discriminator's half of Goodfellow et al. 2014, eq. 1: binary cross-entropy."""
+    """The discriminator's half of Goodfellow et al. 2014, eq. 1: binary cross-entropy.
+
+    `smoothing`: the discriminator's target for real samples is 1 - smoothing, in [0, 0.5), and that for generated ones
+    stays 0 (Salimans et al. 2016, section 3.4). Neither the generator's loss nor the divergence has it.
+    """
 
     measures = "Jensen-Shannon divergence (nats)"
 
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.smoothing = _checked_smoothing(smoothing)
+        self.undecided = math.log((1 - smoothing) / (1 + smoothing))
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Smoothed by s: (1 - s) softplus(-v) + s softplus(v) = softplus(-v) + s v."""
+        return self._cross_entropy(real, fake) + self.smoothing * per_sample(real)
+
+    def _cross_entropy(self, real: Tensor, fake: Tensor) -> Tensor:
         return per_sample(softplus(-real.float())) + per_sample(softplus(fake.float()))
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
         """JSD >= log 2 - (cross-entropy) / 2, at most log 2 = 0.6931."""
-        return math.log(2) - self.discriminator(real, fake).mean() / 2
+        return math.log(2) - self._cross_entropy(real, fake).mean() / 2
+
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """The logit. Smoothed, D* = (1 - s) p / (p + q), so that p / q = e^v / (1 - s - s e^v)."""
+        v = logits.float()
+        rest = 1 - self.smoothing * (1 + v.clamp(max=80).exp())
+        return v - rest.clamp(min=EPSILON).log()
 
 
 class Minimax(_Logistic):
@@ -72,19 +116,35 @@ class NonSaturating(_Logistic):
 
 
 class LeastSquares(Objective):
-    """Mao et al. 2017 (LSGAN), eq. 9, with targets 1 for real and 0 for generated."""
+    """Mao et al. 2017 (LSGAN), eq. 9, with targets 1 for real and 0 for generated.
+
+    `smoothing` as in `NonSaturating`.
+    """
 
     measures = "Le Cam divergence (0 to 1)"
 
+    def __init__(self, smoothing: float = 0.0) -> None:
+        self.smoothing = _checked_smoothing(smoothing)
+        self.undecided = (1 - smoothing) / 2
+
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return (per_sample((real.float() - 1) ** 2) + per_sample(fake.float() ** 2)) / 2
+        return self._squares(real, fake, 1 - self.smoothing)
+
+    def _squares(self, real: Tensor, fake: Tensor, target: float) -> Tensor:
+        return (per_sample((real.float() - target) ** 2) + per_sample(fake.float() ** 2)) / 2
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return per_sample((fake.float() - 1) ** 2) / 2
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
         """At D* = p / (p + q) the loss is half the integral of pq / (p + q), and 1 - 4 loss is Le Cam's divergence."""
-        return 1 - 4 * self.discriminator(real, fake).mean()
+        return 1 - 4 * self._squares(real, fake, 1).mean()
+
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """log D / (1 - D), D kept within (0, 1) by 1e-6. Smoothed, D* = (1 - s) p / (p + q): log D / (1 - s - D)."""
+        top = 1 - self.smoothing
+        judged = logits.float().clamp(EPSILON, top - EPSILON)
+        return judged.log() - (top - judged).log()
 
 
 class Hinge(Objective):
@@ -102,6 +162,9 @@ class Hinge(Objective):
         """At D* = sign(p - q) the loss is 2 (1 - TV)."""
         return 1 - self.discriminator(real, fake).mean() / 2
 
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        raise _no_ratio("hinge", "only which density is larger")
+
 
 class Wasserstein(Objective):
     """Arjovsky et al. 2017, eq. 2 and 3. The critic must be kept 1-Lipschitz by a regularizer or by clipping."""
@@ -116,6 +179,9 @@ class Wasserstein(Objective):
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
         return -self.discriminator(real, fake).mean()
+
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        raise _no_ratio("wasserstein", "its critic is a potential")
 
 
 class RelativisticPairing(Objective):
@@ -138,3 +204,46 @@ class RelativisticPairing(Objective):
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
         """log 2 - loss: 0 when the discriminator cannot tell, at most log 2."""
         return math.log(2) - self.discriminator(real, fake).mean()
+
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        raise _no_ratio("relativistic", "only differences of its logits mean anything")
+
+
+class _FDivergence(Objective):
+    """The discriminator's half of f-GAN, Nowozin et al. 2016, eq. 6: it raises E_p g(V) - E_q f*(g(V)).
+
+    `divergence`: which row of the paper's tables. `alpha` (any number but 0 and 1) is read by `alpha` alone, and `pi`
+    (the weight of the data, in (0, 1)) by `weighted_js` alone.
+    """
+
+    def __init__(self, divergence: Name, alpha: float = 0.5, pi: float = 0.5) -> None:
+        self.f = named(divergence, alpha, pi)
+        self.measures = self.f.measures
+        self.undecided = self.f.undecided
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return per_sample(self.f.composite(fake.float())) - per_sample(self.f.activation(real.float()))
+
+    def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
+        """D_f >= -loss, with equality where g(v) = f'(p / q)."""
+        return -self.discriminator(real, fake).mean()
+
+    def log_density_ratio(self, logits: Tensor) -> Tensor:
+        return self.f.log_ratio(logits.float())
+
+
+class FGAN(_FDivergence):
+    """The saddle point of Nowozin et al. 2016, eq. 6: the generator lowers what the discriminator raises.
+
+    With `divergence=gan` it is `Minimax`.
+    """
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -per_sample(self.f.composite(fake.float()))
+
+
+class NonSaturatingFGAN(_FDivergence):
+    """Nowozin et al. 2016, section 3.2: the generator raises E_q g(V). With `divergence=gan` it is `NonSaturating`."""
+
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return -per_sample(self.f.activation(fake.float()))

@@ -122,6 +122,32 @@ def literal_values(annotation: ast.Subscript) -> list[Any]:
     return [part.value for part in inner if isinstance(part, ast.Constant)]
 
 
+def choices(parameter: Parameter) -> list[Any]:
+    """The words that an annotation lists, where it lists any: what a wrong one may have been meant to be."""
+    return _choices(parameter.module, parameter.annotation) if parameter.annotation else []
+
+
+def _choices(module: Module, annotation: ast.expr) -> list[Any]:
+    if isinstance(annotation, ast.BinOp):
+        return [*_choices(module, annotation.left), *_choices(module, annotation.right)]
+    if isinstance(annotation, ast.Subscript):
+        return _choices_of_subscript(module, annotation)
+    try:
+        found = evaluate(module, annotation)
+    except LookupError:
+        return []
+    aliased = isinstance(found, Alias) and found.expression is not annotation
+    return _choices(found.module, found.expression) if aliased else []
+
+
+def _choices_of_subscript(module: Module, annotation: ast.Subscript) -> list[Any]:
+    name = _last_word(annotation.value)
+    if name == "Literal":
+        return literal_values(annotation)
+    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+    return [word for part in inner for word in _choices(module, part)] if name in ("Optional", "Union") else []
+
+
 def describe(parameter: Parameter) -> str:
     """The annotation in words: `a whole number`, `a number or null`, `one of 'a', 'b'`."""
     return _words(parameter.module, parameter.annotation) if parameter.annotation else "anything"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganlab.errors import UserError
-from ganlab.grammar.annotations import accepts, describe
+from ganlab.grammar.annotations import accepts, choices, describe
 from ganlab.grammar.catalog import nearest
 from ganlab.grammar.signatures import Parameter, Signature, parameters
 from ganlab.grammar.sources import Definition, Missing, find
@@ -128,9 +128,15 @@ def _settings(signature: Signature) -> list[str]:
 
 def _check_value(path: str, parameter: Parameter, value: Any) -> None:
     if value != "???" and not accepts(parameter, value):
-        whole = isinstance(value, float) and value.is_integer() and accepts(parameter, int(value))
-        hint = f": write {int(value)}" if whole else ""
-        raise UserError(f"`{path}` must be {describe(parameter)}, got {show(value)}{hint}")
+        raise UserError(f"`{path}` must be {describe(parameter)}, got {show(value)}{_meant(parameter, value)}")
+
+
+def _meant(parameter: Parameter, value: Any) -> str:
+    """What a wrong value may have been meant to be: the whole number that it is, the nearest of a list of words."""
+    if isinstance(value, float) and value.is_integer() and accepts(parameter, int(value)):
+        return f": write {int(value)}"
+    right = nearest(str(value), [word for word in choices(parameter) if isinstance(word, str)])
+    return f": did you mean {right!r}?" if right else ""
 
 
 def locate(target: Any, path: str) -> Definition | None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ganlab.grammar.annotations import accepts, describe
+from ganlab.grammar.annotations import accepts, choices, describe
 from ganlab.grammar.signatures import parameters
 from ganlab.grammar.sources import Missing, Unknown, find
 
@@ -167,6 +167,14 @@ def test_values_that_fit_and_values_that_do_not(package, name, right, wrong):
 def test_aliases_of_types_are_followed_into_other_libraries():
     precision = signature("pytorch_lightning.Trainer").parameters["precision"]
     assert accepts(precision, "bf16-mixed") and accepts(precision, 32) and not accepts(precision, "bf17")
+
+
+def test_the_words_that_a_type_lists(package):
+    """Through `| None` and through aliases; a type that lists none has none."""
+    read = signature(f"{package}.Data").parameters
+    assert choices(read["mode"]) == ["a", "b"] and choices(read["size"]) == choices(read["names"]) == []
+    assert "reverse_kl" in choices(signature("ganlab.objectives.FGAN").parameters["divergence"])
+    assert "bf16-mixed" in choices(signature("pytorch_lightning.Trainer").parameters["precision"])
 
 
 def test_types_in_words(package):
