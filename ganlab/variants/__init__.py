@@ -1,4 +1,7 @@
-"""The games, one final class a file."""
+"""The games, one final class a file; and the models without a game that they are compared with."""
 
+from ganlab.variants.autoencoder import Autoencoder as Autoencoder
+from ganlab.variants.autoencoder import VariationalAutoencoder as VariationalAutoencoder
 from ganlab.variants.conditional import ConditionalGAN as ConditionalGAN
+from ganlab.variants.vaegan import VAEGAN as VAEGAN
 from ganlab.variants.vanilla import VanillaGAN as VanillaGAN

@@ -1,0 +1,89 @@
+"""From pictures to codes, and back: an encoder on a trunk, and the networks that hold one beside a decoder.
+
+Plain PyTorch. The decoder is any generator; the encoder looks through the trunk that a discriminator would have.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LEAST, MOST = -20.0, 10.0  # log variances: a posterior is kept from the widths at which exp gives 0 or infinity
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """N normal distributions with independent coordinates: `mean` and `log_variance`, each (N, K)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def draw(self) -> Tensor:
+        """(N, K): one draw of each, mean + sigma eps: the reparameterization of Kingma and Welling 2014, eq. 4."""
+        return self.mean + (self.log_variance / 2).exp() * torch.randn_like(self.mean)
+
+    def kl(self) -> Tensor:
+        """(N,): KL(q || N(0, 1)) in nats, sum (mean^2 + sigma^2 - 1 - log sigma^2) / 2 (eq. 10, appendix B)."""
+        mean, log_variance = self.mean.float(), self.log_variance.float()
+        return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+
+
+class Encoder(nn.Module):
+    """Pictures (N, *shape) -> (N, outputs): a trunk, and one linear map over its whole feature map."""
+
+    def __init__(self, trunk: Any, outputs: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.linear = nn.Linear(prod(trunk.feature_shape), outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(self.trunk(images).flatten(1))
+
+
+class EncoderDecoder(nn.Module, ABC):
+    """Two networks that one player trains; called with pictures, it gives them back as it remembers them."""
+
+    def __init__(self, encoder: Encoder, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    @abstractmethod
+    def code(self, images: Tensor) -> Tensor:
+        """(N, code_dim): the one code of each picture (N, *shape), nothing drawn."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decoder(self.code(images))
+
+
+class StandardizedCode(EncoderDecoder):
+    """Codes with mean 0 and variance 1 in each coordinate, over the batch (Ioffe and Szegedy 2015, without scale).
+
+    Nothing else keeps an autoencoder's codes near N(0, 1), so that a draw from it would not even have their scale.
+    """
+
+    def __init__(self, trunk: Any, decoder: nn.Module, code_dim: int) -> None:
+        super().__init__(Encoder(trunk, code_dim), decoder)
+        self.standardize = nn.BatchNorm1d(code_dim, affine=False)
+
+    def code(self, images: Tensor) -> Tensor:
+        return self.standardize(self.encoder(images))
+
+
+class GaussianCode(EncoderDecoder):
+    """A distribution of codes for each picture, q(z|x) = N(mean, sigma^2): Kingma and Welling 2014, eq. 9."""
+
+    def __init__(self, trunk: Any, decoder: nn.Module, code_dim: int) -> None:
+        super().__init__(Encoder(trunk, 2 * code_dim), decoder)
+
+    def posterior(self, images: Tensor) -> DiagonalGaussian:
+        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        return DiagonalGaussian(mean, log_variance.clamp(LEAST, MOST))
+
+    def code(self, images: Tensor) -> Tensor:
+        return self.posterior(images).mean

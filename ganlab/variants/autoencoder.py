@@ -1,0 +1,141 @@
+"""Models that learn by giving pictures back: the plain and the variational autoencoder. One player, no game.
+
+The decoder is what `sample` draws with; the encoder looks through the architecture's trunk, without what a recipe puts
+around a discriminator's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from math import log, pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec
+from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule, Terms
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.encoder import EncoderDecoder, GaussianCode, StandardizedCode
+from ganlab.objectives import per_sample
+from ganlab.sides import Side
+
+ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to 8 bits: no pixel is known better than that
+
+
+class PixelAutoencoder(GenerativeModule, ABC):
+    """A player that encodes and decodes, and is told pixel by pixel where it is wrong. Abstract."""
+
+    generator: EncoderDecoder
+    average: EncoderDecoder
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Architecture,
+        coding: Callable[[Any, nn.Module, int], EncoderDecoder],
+        generator: Side,
+        average: MovingAverage,
+        latent_dim: int,
+    ) -> None:
+        spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
+        if generator.regularizers:
+            name = next(iter(generator.regularizers))
+            raise UserError(f"`generator.regularizers.{name}` needs a discriminator, which an autoencoder has not")
+        decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
+        coder = coding(network.discriminator(shape=spec.shape), decoder, latent_dim)
+        super().__init__(spec, {"generator": (coder, generator)}, average, latent_dim)
+
+    @abstractmethod
+    def terms(self, images: Tensor) -> Terms:
+        """What the player minimizes, per sample, for real images in [-1, 1]."""
+
+    def take_turns(self, batch: Batch) -> None:
+        side = self.sides["generator"]
+        for _ in range(side.turns):
+            for part in batch.chunk(side.accumulate):
+                self.backward_terms("generator", self.terms(part.images), side.accumulate)
+            self.step("generator")
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        return {"reconstruction_error": reconstruction_error(self.average, batch.images)}
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average.decoder(latent)
+
+
+class Autoencoder(PixelAutoencoder):
+    """Codes that the decoder can make the picture from again (after Hinton and Salakhutdinov 2006).
+
+    Minimizes the squared error, averaged over a picture's values, range [-1, 1]. Codes are standardized, so that a z
+    drawn from N(0, 1) has their scale; nothing gives it their distribution.
+    """
+
+    def __init__(
+        self, spec: DataSpec, network: Architecture, generator: Side, average: MovingAverage, latent_dim: int = 128
+    ) -> None:
+        super().__init__(spec, network, StandardizedCode, generator, average, latent_dim)
+
+    def terms(self, images: Tensor) -> Terms:
+        return {"reconstruction": squared_error(self.generator(images), images)}
+
+
+class VariationalAutoencoder(PixelAutoencoder):
+    """Minimizes -log p(x|z) + beta KL(q(z|x) || N(0, 1)), in nats a picture. Kingma and Welling 2014, eq. 10.
+
+    p(x|z) is normal around the decoded picture with one variance for all values, which is the best there is: the
+    batch's mean squared error (Rybkin et al. 2021, section 4.2, the optimal sigma-VAE). `beta` at 1 is then the bound
+    itself; more asks for codes closer to N(0, 1), at the price of detail (Higgins et al. 2017).
+    """
+
+    generator: GaussianCode
+    average: GaussianCode
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Architecture,
+        generator: Side,
+        average: MovingAverage,
+        latent_dim: int = 128,
+        beta: float = 1.0,
+    ) -> None:
+        super().__init__(spec, network, GaussianCode, generator, average, latent_dim)
+        if beta < 0:
+            raise UserError(f"`variant.beta` must be at least 0, got {beta}: 1 is the variational bound")
+        self.beta = beta
+
+    def terms(self, images: Tensor) -> Terms:
+        posterior = self.generator.posterior(images)
+        decoded = self.generator.decoder(posterior.draw())
+        return {"reconstruction": surprise(decoded, images), "kl": self.beta * posterior.kl()}
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        return {**super().report(batch), "kl": self.average.posterior(batch.images).kl().mean()}
+
+
+def squared_error(decoded: Tensor, images: Tensor) -> Tensor:
+    """(N,): the mean over a picture's values of (decoded - image)^2, in float32."""
+    return per_sample((decoded.float() - images.float()).square())
+
+
+def reconstruction_error(network: EncoderDecoder, images: Tensor) -> Tensor:
+    """The mean squared error of pictures as the network gives them back, range [-1, 1]: a scalar."""
+    return squared_error(network(images), images).mean()
+
+
+def surprise(decoded: Tensor, images: Tensor) -> Tensor:
+    """(N,): -log N(image; decoded, sigma^2) in nats a picture, D/2 log(2 pi sigma^2) + D error / (2 sigma^2).
+
+    sigma^2 is the mean of `error` over the batch, where the sum is least. It carries no gradient, because there its own
+    is zero.
+    """
+    error, values = squared_error(decoded, images), images[0].numel()
+    variance = error.detach().mean().clamp_min(ROUNDING)
+    return values / 2 * (log(2 * pi) + variance.log() + error / variance)

@@ -1,0 +1,139 @@
+"""A variational autoencoder whose likeness is judged by a discriminator's features: Larsen et al. 2016 (VAE/GAN).
+
+Three networks, two players: encoder and decoder are the generator's. Who hears what (algorithm 1):
+
+    encoder          KL + reconstruction
+    decoder          gamma reconstruction + adversarial
+    discriminator    adversarial
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.adversarial import AdversarialModule, Terms
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec
+from ganlab.errors import UserError
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.encoder import GaussianCode
+from ganlab.networks.heads import RealismLogit, accuracy
+from ganlab.objectives import Objective
+from ganlab.sides import Side
+from ganlab.variants.autoencoder import reconstruction_error
+
+
+class VAEGAN(AdversarialModule):
+    """Pictures from codes: good ones for drawn codes, and the same ones again for a picture's own.
+
+    `layer`: the part of the discriminator's trunk whose features are compared, by its name in there ("layers.3"); the
+    whole trunk when empty. `gamma` > 0: how much the decoder heeds reconstruction beside the discriminator.
+    Reconstructions and drawn pictures share the adversarial terms half and half, as in the authors' code.
+    """
+
+    generator: GaussianCode
+    average: GaussianCode
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Architecture,
+        objective: Objective,
+        generator: Side,
+        discriminator: Side,
+        average: MovingAverage,
+        latent_dim: int = 128,
+        layer: str = "",
+        gamma: float = 1e-3,
+    ) -> None:
+        spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
+        decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
+        trunk = network.trunk(spec.shape)
+        super().__init__(
+            spec,
+            GaussianCode(network.discriminator(shape=spec.shape), decoder, latent_dim),
+            nn.Sequential(trunk, RealismLogit(trunk.feature_shape)),
+            generator,
+            discriminator,
+            average,
+            latent_dim,
+        )
+        if gamma <= 0:
+            raise UserError(f"`variant.gamma` must be more than 0, got {gamma}: recipe=vanilla reconstructs nothing")
+        self.objective, self.layer, self.gamma = objective, check_layer(trunk, layer), gamma
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.generator.decoder(self.draw_latent(len(batch)))
+
+    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        with torch.no_grad():
+            again = self.generator.decoder(self.generator.posterior(batch.images).draw())
+        real = self.discriminator(batch.images)
+        return {
+            "realism": self.objective.discriminator(real, self.discriminator(fake)) / 2,
+            "realism_again": self.objective.discriminator(real, self.discriminator(again)) / 2,
+            **self.penalties("discriminator", batch, fake),
+        }
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        posterior = self.generator.posterior(batch.images)
+        code = posterior.draw()
+        again = self.generator.decoder(code.detach())
+        real = self.discriminator(batch.images) if self.objective.sees_reals else None
+        return {
+            "kl": posterior.kl(),
+            "reconstruction": self._reconstruction(batch.images, code),
+            "realism": self.objective.generator(self.discriminator(fake), real) / 2,
+            "realism_again": self.objective.generator(self.discriminator(again), real) / 2,
+            **self.penalties("generator", batch, fake),
+        }
+
+    def _reconstruction(self, images: Tensor, code: Tensor) -> Tensor:
+        """(N,): gamma / 2 of the squared distance between features; the encoder hears it with 1 in place of gamma."""
+        decoded = self.generator.decoder(heard(code, 1 / self.gamma))
+        wanted, got = (self.features(pictures).float().flatten(1) for pictures in (images, decoded))
+        return self.gamma * (got - wanted).square().sum(1) / 2
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the chosen layer of the discriminator's trunk makes of pictures: (N, ...)."""
+        seen: list[Tensor] = []
+        trunk = self.discriminator.get_submodule("0")
+        with trunk.get_submodule(self.layer).register_forward_hook(lambda module, given, made: seen.append(made)):
+            trunk(images)
+        return seen[0]
+
+    def critic(self, images: Tensor, condition: Condition) -> Tensor:
+        return self.discriminator(images)
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        real, fake = self.discriminator(batch.images), self.discriminator(self.generate(batch))
+        return {
+            "divergence": self.objective.divergence(real, fake),
+            "realism_accuracy": accuracy(real, fake),
+            "reconstruction_error": reconstruction_error(self.average, batch.images),
+            "kl": self.average.posterior(batch.images).kl().mean(),
+        }
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average.decoder(latent)
+
+
+def check_layer(trunk: nn.Module, layer: str) -> str:
+    """`layer`; `UserError` if the trunk has no part of that name."""
+    names = [name for name, _ in trunk.named_modules()]
+    if layer not in names:
+        raise UserError(f"`variant.layer` {layer!r} is no part of the trunk: {', '.join(filter(None, names))}")
+    return layer
+
+
+def heard(x: Tensor, loudness: float) -> Tensor:
+    """x itself; gradients come back through it `loudness` times as large."""
+    x = x.view_as(x)
+    if x.requires_grad:
+        x.register_hook(lambda gradient: gradient * loudness)
+    return x

@@ -1,0 +1,248 @@
+"""VAE/GAN: who hears what. Larsen et al. 2016, algorithm 1."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, to_float
+from ganlab.data.base import DataSpec
+from ganlab.data.stream import Stream
+from ganlab.errors import UserError
+from ganlab.networks import dcgan, resnet
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.encoder import DiagonalGaussian
+from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing
+from ganlab.regularizers import R1
+from ganlab.sides import Side, frozen
+from ganlab.variants import VAEGAN
+from ganlab.variants.vaegan import heard
+
+Make = Callable[..., Any]
+SHAPE = (1, 16, 16)
+GAMMA = 0.25
+
+
+@pytest.fixture
+def make(plain: Architecture, sgd: Side) -> Make:
+    """make(...): a VAE/GAN of 16 x 16 pictures whose networks look at each picture alone."""
+
+    def build(**kwargs: Any) -> VAEGAN:
+        torch.manual_seed(0)
+        defaults: dict[str, Any] = {
+            "network": plain,
+            "objective": NonSaturating(),
+            "generator": sgd,
+            "discriminator": sgd,
+            "average": MovingAverage(half_life=50, ramp=1.0),
+            "latent_dim": 4,
+            "gamma": GAMMA,
+        }
+        return VAEGAN(DataSpec(SHAPE, "text"), **{**defaults, **kwargs})
+
+    return build
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The standard normal numbers that codes are drawn with from now on, in order."""
+    taken: list[Tensor] = []
+
+    def draw(self: DiagonalGaussian) -> Tensor:
+        taken.append(torch.randn_like(self.mean))
+        return self.mean + (self.log_variance / 2).exp() * taken[-1]
+
+    monkeypatch.setattr(DiagonalGaussian, "draw", draw)
+    return taken
+
+
+@pytest.fixture
+def batch() -> Batch:
+    return Batch(torch.rand(8, *SHAPE, generator=torch.Generator().manual_seed(3)) * 2 - 1)
+
+
+# Who hears what ------------------------------------------------------------------------------------------------------
+
+
+def listeners(module: VAEGAN, term: Tensor) -> set[str]:
+    """The networks in which this term's gradient is not zero."""
+    parts = {
+        "encoder": module.generator.encoder,
+        "decoder": module.generator.decoder,
+        "discriminator": module.discriminator,
+    }
+    module.zero_grad(set_to_none=True)
+    term.mean().backward(retain_graph=True)
+    return {
+        name
+        for name, part in parts.items()
+        if any(p.grad is not None and p.grad.abs().max() > 0 for p in part.parameters())
+    }
+
+
+def test_who_hears_which_of_the_generators_terms(make: Make, batch: Batch) -> None:
+    module = make()
+    with frozen(module.discriminator):
+        terms = module.generator_terms(batch, module.generate(batch))
+        heard_by = {name: listeners(module, term) for name, term in terms.items()}
+    assert heard_by == {
+        "kl": {"encoder"},
+        "reconstruction": {"encoder", "decoder"},
+        "realism": {"decoder"},
+        "realism_again": {"decoder"},
+    }
+
+
+def test_the_discriminator_hears_the_game_alone(make: Make, batch: Batch, sgd: Side) -> None:
+    """On its turn nothing reaches encoder and decoder, frozen or not; reconstruction is none of its terms."""
+    module = make()
+    terms = module.discriminator_terms(batch, module.generate(batch).detach())
+    assert {name: listeners(module, term) for name, term in terms.items()} == {
+        "realism": {"discriminator"},
+        "realism_again": {"discriminator"},
+    }
+
+
+def gradients(loss: Tensor, network: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(loss, list(network.parameters()), retain_graph=True))
+
+
+def test_reconstruction_counts_fully_for_the_encoder_and_gamma_times_for_the_decoder(
+    make: Make, batch: Batch, drawn: list[Tensor]
+) -> None:
+    """Against L = |f(x) - f(decoded)|^2 / 2 in one graph: the encoder's gradient of L, gamma times the decoder's."""
+    module = make()
+    with frozen(module.discriminator):
+        ours = module.generator_terms(batch, module.generate(batch))["reconstruction"].mean()
+    coder, trunk = module.generator, module.discriminator[0]
+    mean, log_variance = coder.encoder(batch.images).chunk(2, 1)
+    decoded = coder.decoder(mean + (log_variance / 2).exp() * drawn[-1])
+    loss = (trunk(batch.images) - trunk(decoded)).flatten(1).square().sum(1).mean() / 2
+    torch.testing.assert_close(ours, GAMMA * loss)
+    torch.testing.assert_close(gradients(ours, coder.encoder), gradients(loss, coder.encoder), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(
+        gradients(ours, coder.decoder), [GAMMA * g for g in gradients(loss, coder.decoder)], rtol=1e-4, atol=1e-7
+    )
+
+
+def test_heard_changes_gradients_only() -> None:
+    x = torch.randn(5, requires_grad=True)
+    louder = heard(x, 3.0)
+    assert torch.equal(louder, x)
+    assert torch.equal(torch.autograd.grad(louder.sum(), x)[0], torch.full((5,), 3.0))
+    assert torch.equal(torch.autograd.grad((2 * x).sum(), x)[0], torch.full((5,), 2.0))
+    assert not heard(x.detach(), 3.0).requires_grad
+
+
+# The algorithm -------------------------------------------------------------------------------------------------------
+
+
+def algorithm_1(twin: VAEGAN, images: Tensor, latent: Tensor, noise: list[Tensor], rate: float) -> None:
+    """One iteration by hand: the discriminator's step, then encoder and decoder's, each with gradients of its own."""
+    coder, judge, trunk = twin.generator, twin.discriminator, twin.discriminator[0]
+
+    def again(eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, log_variance = coder.encoder(images).chunk(2, 1)
+        return mean, log_variance, coder.decoder(mean + (log_variance / 2).exp() * eps)
+
+    def descend(network: nn.Module, found: list[Tensor]) -> None:
+        for parameter, gradient in zip(network.parameters(), found, strict=True):
+            parameter.data.sub_(rate * gradient)
+
+    fakes = torch.cat([coder.decoder(latent), again(noise[0])[2]]).detach()
+    l_gan = softplus(-judge(images)).mean() + softplus(judge(fakes)).mean()  # the fakes' halves, averaged
+    descend(judge, gradients(l_gan, judge))
+
+    mean, log_variance, decoded = again(noise[1])
+    l_prior = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / 2 / len(images)
+    l_llike = (trunk(images) - trunk(decoded)).square().sum() / 2 / len(images)
+    l_adversarial = softplus(-judge(torch.cat([coder.decoder(latent), decoded]))).mean()
+    encoders = gradients(l_prior + l_llike, coder.encoder)
+    decoders = gradients(twin.gamma * l_llike + l_adversarial, coder.decoder)
+    descend(coder.encoder, encoders)
+    descend(coder.decoder, decoders)
+
+
+def test_equals_algorithm_1(
+    make: Make, trainer: Make, noise: Make, record: Make, drawn: list[Tensor], plain: Architecture
+) -> None:
+    """Five iterations of gradient descent, against a loop with three networks and three separate gradients."""
+    side = Side(partial(torch.optim.SGD, lr=1e-2))
+    module = make(generator=side, discriminator=side)
+    twin, latents = copy.deepcopy(module), record(module)
+    trainer(5).fit(module, noise())
+    assert len(latents) == 5 and len(drawn) == 10
+    for i in range(5):
+        images = to_float(Stream(noise().train, 8).at(i).images)
+        algorithm_1(twin, images, latents[i], drawn[2 * i : 2 * i + 2], 1e-2)
+    for ours, theirs in ((module.generator, twin.generator), (module.discriminator, twin.discriminator)):
+        torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [Hinge(), RelativisticPairing()])
+def test_other_objectives_play_with_penalties_and_batch_statistics(
+    make: Make, trainer: Make, noise: Make, adam: Side, objective: Any
+) -> None:
+    network = Architecture(partial(resnet.Generator, width=2), partial(resnet.Trunk, width=2))
+    penalized = Side(adam.optimizer, regularizers={"r1": R1(0.1, every=2)}, turns=2)
+    module = make(network=network, objective=objective, generator=adam, discriminator=penalized)
+    data = noise()
+    data.reals_per_iteration = 16
+    trainer(3).fit(module, data)
+    assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
+
+
+# Features ------------------------------------------------------------------------------------------------------------
+
+
+def test_features_are_of_the_layer_that_is_named(make: Make, batch: Batch) -> None:
+    """DCGAN's trunk is a chain, so that running its first layers by hand gives the same; empty is all of it."""
+    network = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
+    for layer, parts in (("layers.1", 2), ("layers.4", 5), ("", 5)):
+        module = make(network=network, layer=layer).eval()
+        expected = module.discriminator[0].layers[:parts](batch.images)
+        torch.testing.assert_close(module.features(batch.images), expected)
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_a_layer_must_exist(make: Make) -> None:
+    with pytest.raises(UserError, match=r"`variant.layer` 'layers' is no part of the trunk: hidden, hidden.0"):
+        make(layer="layers")
+
+
+def test_gamma_is_positive(make: Make) -> None:
+    with pytest.raises(UserError, match=r"`variant.gamma` must be more than 0, got 0"):
+        make(gamma=0)
+
+
+# What is shown -------------------------------------------------------------------------------------------------------
+
+
+def test_samples_and_reconstructions_are_the_averages(make: Make, trainer: Make, noise: Make) -> None:
+    module = make()
+    trainer(3).fit(module, noise())
+    latent = module.draw_latent(3)
+    images = to_float(next(iter(noise().train_dataloader())).images)
+    assert torch.equal(module.sample(latent), module.average.decoder(latent))
+    assert module.sample(latent).shape == (3, *SHAPE) and not module.sample(latent).requires_grad
+    report = module.standing(Batch(images))
+    with torch.no_grad():
+        expected = nn.functional.mse_loss(module.average(images), images)
+    torch.testing.assert_close(report["reconstruction_error"], expected)
+    assert report.keys() == {"divergence", "realism_accuracy", "reconstruction_error", "kl"}
+
+
+def test_standing_leaves_no_trace(make: Make, batch: Batch, snapshot: Make, same: Make) -> None:
+    module = make(network=Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4)))
+    before, random = snapshot(module), torch.get_rng_state()
+    assert same(module.standing(batch), module.standing(batch))
+    assert same(before, snapshot(module)) and torch.equal(random, torch.get_rng_state())
+    assert module.spec.kind == "none"
