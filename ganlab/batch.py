@@ -17,7 +17,7 @@ Condition = Union[Tensor, "list[str]", None]
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images in 0..255 -> float32 in [-1, 1]; anything already floating (points) passes unchanged."""
+    """uint8 images in 0..255 -> float32 in [-1, 1]; anything else (points, classes) passes unchanged."""
     return images.float().mul_(2 / 255).sub_(1) if images.dtype == torch.uint8 else images
 
 
@@ -41,11 +41,16 @@ def take(condition: Condition, rows: Sequence[int] | slice | Tensor) -> Conditio
     return [condition[int(row)] for row in rows]
 
 
+def _ready(condition: Condition) -> Condition:
+    return to_float(condition) if isinstance(condition, Tensor) else condition
+
+
 @dataclass(frozen=True)
 class Batch:
     """Real images with what they show.
 
     `images`: uint8 (N, C, H, W) until `ready`, then float32 in [-1, 1]; points are float32 (N, D) throughout.
+    `condition` that is images is uint8 until `ready` as well.
     `mismatched`: of the same kind as `condition`, and fitting none of its images.
     """
 
@@ -63,8 +68,9 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def ready(self) -> Batch:
-        """The same batch with its images in the range that networks work in, [-1, 1]."""
-        return replace(self, images=to_float(self.images))
+        """The same batch with its images, and conditions that are images, in the networks' range, [-1, 1]."""
+        told = {"condition": _ready(self.condition), "mismatched": _ready(self.mismatched)}
+        return replace(self, images=to_float(self.images), **told)
 
     def chunk(self, parts: int) -> list[Batch]:
         """`parts` equal, consecutive batches; raises when the images do not divide."""

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ganlab.batch import Condition, take
+from ganlab.batch import Condition, take, to_uint8
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
@@ -22,7 +22,7 @@ from ganlab.loggers import show
 from ganlab.rulers.evidence import many_rows, some_rows
 from ganlab.run import RunFolder, atomic_write
 from ganlab.sampling import told
-from ganlab.sheet import Exhibit, grid, picture, png, scatter
+from ganlab.sheet import Exhibit, comparison, grid, picture, png, scatter
 
 POINTS = 2_000  # in a scatter plot
 
@@ -35,17 +35,15 @@ class Prompts(NamedTuple):
 
 
 def prompts(spec: DataSpec, pictures: Pictures, count: int, seed: int) -> Prompts:
-    """The spec's prompts and then captions of `pictures`; every class in turn; conditions of `pictures`; or nothing."""
+    """The spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
     if spec.kind == "none":
         return Prompts(None, None)
     if spec.kind == "class":
         numbers = torch.arange(count) % max(1, len(spec.classes))
         return Prompts(numbers, [spec.classes[number] for number in numbers])
     rows = torch.from_numpy(many_rows(len(pictures), count, seed))
-    if spec.kind == "text":
-        captions = [*spec.prompts, *_captions(pictures, rows)][:count]
-        return Prompts(captions, captions)
-    return Prompts(take(pictures.condition, rows), None)
+    captions = [*spec.prompts, *_captions(pictures, rows)][:count]
+    return Prompts(captions, captions)
 
 
 def _captions(pictures: Pictures, rows: Tensor) -> list[str]:
@@ -75,6 +73,22 @@ class PictureScene(Scene):
         )
 
 
+class PairScene(Scene):
+    """Input pictures, what is made of them, and what is in the data, side by side."""
+
+    def __init__(self, pictures: Pictures, count: int, columns: int, seed: int) -> None:
+        rows = many_rows(len(pictures), count, seed)
+        self.inputs, self.truth = take(pictures.condition, torch.from_numpy(rows)), pictures.get(rows)
+        self.across, self.seed = max(1, columns // 3), seed
+
+    def exhibit(self, module: GenerativeModule) -> Exhibit:
+        assert isinstance(self.inputs, Tensor)
+        latent = module.draw_latent(len(self.inputs), torch.Generator().manual_seed(self.seed))
+        images = to_uint8(module.sample(latent, told(self.inputs, module.device)).cpu())
+        kinds = {"input": self.inputs, "generated": images, "truth": self.truth}
+        return Exhibit(comparison(kinds, self.across), [picture(image) for image in images], None)
+
+
 class PointScene(Scene):
     """Generated points over real ones."""
 
@@ -90,7 +104,8 @@ class PointScene(Scene):
 class SampleGrid(Measurement):
     """Saves and logs a grid of samples at the start, every `every` images seen, and at the end.
 
-    `count` pictures in `columns`, always for the same latents and conditions. No numbers.
+    `count` pictures in `columns`, always for the same latents and conditions; where a condition is a picture, held-out
+    ones with the truth beside. No numbers.
     """
 
     what = "samples"
@@ -115,6 +130,8 @@ class SampleGrid(Measurement):
         return {}
 
     def _fitting_scene(self, data: GanData, spec: DataSpec) -> Scene:
+        if spec.kind == "image":
+            return PairScene(data.reference, self.count, self.columns, self.seed)
         if len(spec.shape) == 3:
             wanted = prompts(spec, data.reference, self.count, self.seed)
             return PictureScene(wanted, self.count, self.columns, self.seed)

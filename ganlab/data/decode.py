@@ -49,9 +49,14 @@ def read_picture(path: Path, least: int | None = None) -> Image:
 
 def decode(path: Path, form: Form) -> np.ndarray:
     """The picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
+    return in_form(read_picture(path, DRAFT * form.size), form)
+
+
+def in_form(picture: Image, form: Form) -> np.ndarray:
+    """A picture, however large, as uint8 (C, size, size)."""
     from PIL import Image
 
-    picture = read_picture(path, DRAFT * form.size).convert("L" if form.channels == 1 else "RGB")
+    picture = picture.convert("L" if form.channels == 1 else "RGB")
     box = _middle_square(*picture.size) if form.crop else None
     pixels = np.asarray(picture.resize((form.size, form.size), Image.Resampling.LANCZOS, box=box))
     return pixels.reshape(form.size, form.size, form.channels).transpose(2, 0, 1)

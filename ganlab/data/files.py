@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from ganlab.errors import UserError
 
 TRAINING = frozenset({"train", "training"})
 REFERENCE = frozenset({"test", "val", "valid", "validation"})
+
+Reader = Callable[[Path, Form], np.ndarray]
+"""A file and a form -> uint8 of the form's shape; raises whatever it likes."""
 
 
 def find_pictures(root: Path) -> list[str]:
@@ -74,31 +77,38 @@ def _folders(file: str) -> list[str]:
     return file.split("/")[:-1]
 
 
-def decode_all(root: Path, files: Sequence[str], form: Form) -> tuple[np.ndarray, list[str]]:
+def decode_all(
+    root: Path, files: Sequence[str], form: Form, read: Reader = decode, partners: Sequence[str] = ()
+) -> tuple[np.ndarray, list[str]]:
     """All pictures that can be decoded, memory mapped, (N, C, size, size) uint8, and their names, in order.
 
-    From the cache where the same files have been decoded alike. Warns once of all that are broken.
+    From the cache where the same files have been decoded alike. Warns once of all that are broken. `read`: makes a
+    file's picture; a `UserError` that it raises ends it all. `partners`: what it opens beside `files`.
     """
-    stats = [(root / file).stat() for file in files]
-    facts = [form.facts(), [(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(files, stats, strict=True)]]
+    opened = [*files, *partners]
+    stats = [(root / file).stat() for file in opened]
+    facts = [form.facts(), [(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(opened, stats, strict=True)]]
     name = f"folder-{form.size}-{digest(str(root.resolve()), facts)}"
-    folder = cached_path(name, lambda part: _decode_into(part, root, files, form))
+    folder = cached_path(name, lambda part: _decode_into(part, root, files, form, read))
     broken = json.loads((folder / "broken.json").read_text(encoding="utf-8"))
     if broken:
         reasons = [f"{file} ({reason})" for file, reason in broken.items()]
         rank_zero_warn(f"{len(broken)} of {len(files)} files in {root} are broken and left out: {some(reasons)}")
     good = [file for file in files if file not in broken]
-    return np.load(folder / "images.npy", mmap_mode="r")[: len(good)], good
+    images = np.load(folder / "images.npy", mmap_mode="c")  # what is written stays here: tensors may share it
+    return images[: len(good)], good
 
 
-def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form) -> None:
+def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, read: Reader) -> None:
     """Straight into a memory map: a folder larger than the memory is no trouble."""
     folder.mkdir()
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(files), *form.shape))
 
     def one(row: int) -> str | None:
         try:
-            images[row] = decode(root / files[row], form)
+            images[row] = read(root / files[row], form)
+        except UserError:
+            raise
         except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
             return " ".join(str(error).split()) or type(error).__name__
         return None

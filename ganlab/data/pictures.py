@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -23,10 +24,11 @@ class Pictures:
     """N pictures.
 
     `images`: uint8 (N, C, H, W), an array, a memory map or a tensor; points are float32 (N, D).
-    `condition`: N captions, classes (N,) int64, or nothing.
+    `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or nothing.
     `keys`: what each picture shows; two pictures with the same key fit each other's condition, so neither is a
-    mismatch for the other. Defaults to the condition itself.
-    `flip`: mirror every second picture, drawn at random, left to right; or (N,) bool, which ones may be mirrored.
+    mismatch for the other. Defaults to the condition itself. Where the condition is an image there are no mismatches.
+    `flip`: mirror every second picture, drawn at random, left to right, together with an image that is its condition;
+    or (N,) bool, which ones may be mirrored.
     `wordings`: all captions of each picture where there are several; a batch says one of them, drawn at random.
     `misfit`: makes a mismatched caption from a picture's own and another's; the other's as it is when left out.
     """
@@ -42,7 +44,7 @@ class Pictures:
     def __post_init__(self) -> None:
         if self.condition is not None and len(self.condition) != len(self.images):
             raise ValueError(f"{len(self.images)} images but {len(self.condition)} conditions")
-        if self.condition is not None:
+        if self.condition is not None and not are_images(self.condition):
             keys = self.keys if self.keys is not None else _plain(self.condition)
             numbers: dict[Hashable, int] = {}
             self._codes = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
@@ -56,12 +58,11 @@ class Pictures:
 
     def batch(self, rows: np.ndarray, random: np.random.Generator) -> Batch:
         """The pictures in `rows`, flipped and paired with mismatched conditions as `random` decides."""
-        images = self.get(rows)
         mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
-        if mirrored.any():
-            images[mirrored] = images[mirrored].flip(-1)
+        images = _mirror(self.get(rows), mirrored)
         if self._codes is None:
-            return Batch(images)
+            told = take(self.condition, torch.from_numpy(rows))
+            return Batch(images, _mirror(told, mirrored) if isinstance(told, Tensor) else told)
         return Batch(images, self._say(rows, random), self._misfits(rows, random))
 
     def part(self, rows: slice, flip: bool = False) -> Pictures:
@@ -124,6 +125,18 @@ class Pictures:
             different = np.flatnonzero(codes != codes[rows[i]])
             others[i] = random.choice(different) if len(different) else others[i]
         return others
+
+
+def are_images(condition: Condition) -> TypeGuard[Tensor]:
+    """Whether what the generator is told is an image (N, C, H, W)."""
+    return isinstance(condition, Tensor) and condition.dim() == 4
+
+
+def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
+    """The images (N, ..., W), those that are `mirrored` (N,) turned left to right, in place."""
+    if mirrored.any():
+        images[mirrored] = images[mirrored].flip(-1)
+    return images
 
 
 def _captions(condition: Condition) -> list[str]:

@@ -86,7 +86,7 @@ class Patches(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """Images (N, *shape) -> logits (N, 1, h, w) of each scale, the finest first.
+    """Images (N, *shape) -> logits (N, 1, h, w) of each scale, the finest first; `feature_shape` is the finest's.
 
     `patch`: the side of what one logit sees, in pixels: 1, 16, 34, 70, 142 or 286; it may be more than the picture.
     `scales`: that many discriminators, each for pictures of half the side of those before (Wang et al. 2018, section
@@ -105,7 +105,9 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         norm = normalization or InstanceNorm()
-        plan = checked_plan(patch, image_side(shape), scales)
+        side = image_side(shape)
+        plan = checked_plan(patch, side, scales)
+        self.feature_shape = (1, outputs(side, plan), outputs(side, plan))
         self.scales = nn.ModuleList(Patches(shape[0], plan, width, limit, norm) for _ in range(scales))
         initialize(self, norm)
 

@@ -1,0 +1,52 @@
+"""Outlines and what they outline: OpenMoji's line layer, to be colored in (CC BY-SA 4.0).
+
+Every drawing has its black lines in a layer of their own, so that the two pictures fit to the pixel.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.emoji import EmojiData
+from ganlab.data.openmoji import emoji_list, line_rasters
+from ganlab.data.pictures import Pictures
+
+
+class LinesData(GanData):
+    """The pictures of `data=emoji` with the same options and the same split, and their outlines as the condition.
+
+    Both (3, size, size), cut alike and mirrored together: any may be, as there is no name that would not fit then.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+
+    def __init__(
+        self,
+        size: int = 64,
+        skin_tones: bool = False,
+        flags: bool = False,
+        signs: bool = False,
+        held_out: float = 0.1,
+        flip: bool = True,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(workers, seed)
+        self.emoji = EmojiData(size, skin_tones, flags, signs, held_out)
+        self.flip = flip
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        train, reference, _ = self.emoji.load()
+        return self._outlined(train, self.flip), self._outlined(reference, False), DataSpec(train.shape, "image")
+
+    def _outlined(self, pictures: Pictures, flip: bool) -> Pictures:
+        """The same pictures, told by their outlines in place of their names, which become their keys."""
+        everything = emoji_list()
+        names = pictures.condition
+        assert isinstance(names, list)
+        row = {one.caption: number for number, one in enumerate(everything)}
+        lines = line_rasters(everything, self.emoji.size)[[row[name] for name in names]]
+        return Pictures(pictures.images, torch.from_numpy(lines), names, flip)

@@ -1,0 +1,159 @@
+"""A folder of pairs, one picture to be turned into the other: side by side in one file, or in folders A and B.
+
+Both ways are those of pix2pix (Isola et al. 2017). Two pictures of a pair must fit pixel by pixel, so they must be of
+one size; where they are not, or one is missing, training would learn nonsense: it ends in an error that names the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.captions import some
+from ganlab.data.checks import check_channels, check_fraction, check_size
+from ganlab.data.decode import Form, in_form, read_picture
+from ganlab.data.files import Reader, Split, decode_all, find_pictures
+from ganlab.data.pictures import Pictures
+from ganlab.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDES = ("A", "B")
+DIRECTIONS = ("AtoB", "BtoA")
+
+
+class PairsData(GanData):
+    """Pairs under `root`, each picture at `size` x `size`: the condition is A and the picture B, or `direction=BtoA`.
+
+    `root` holds files with A on the left and B on the right, or folders A and B with the same names in them; either
+    may lie in, or hold, `train/` and `test/`. `crop`: cut the middle square out of both, else squeeze. `channels`: 3,
+    or 1 for grey. `held_out`: the fraction kept for reference, unless there are `train/` and `test/`. `flip`: mirror
+    both at random. `UserError` for a picture without partner, or partners of different sizes.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("image",)
+
+    def __init__(
+        self,
+        root: str | Path,
+        direction: str = "AtoB",
+        size: int = 64,
+        crop: bool = True,
+        channels: int = 3,
+        held_out: float = 0.1,
+        flip: bool = False,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(workers, seed)
+        check_size(size)
+        check_channels(channels)
+        check_fraction(held_out)
+        if direction not in DIRECTIONS:
+            raise UserError(f"`direction` must be AtoB or BtoA, got {direction!r}")
+        self.root, self.direction, self.form = Path(root).expanduser(), direction, Form(size, crop, channels)
+        self.held_out, self.flip = held_out, flip
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        partners = find_partners(find_pictures(self.root))
+        split = Split(list(partners), self.held_out)
+        names = split.order(list(partners))
+        pairs, names = self._decoded({name: partners[name] for name in names})
+        border = split.border(names)
+        pictures = self._pictures(pairs, names)
+        train = pictures.part(slice(border, None), self.flip)
+        reference = pictures.part(slice(border)) if border else train
+        return train, reference, DataSpec(self.form.shape, "image")
+
+    def _decoded(self, partners: Mapping[str, tuple[str, ...]]) -> tuple[np.ndarray, list[str]]:
+        """Both pictures of each pair, one after the other along the channels: (N, 2 C, size, size); and their names."""
+        names = {files[0]: name for name, files in partners.items()}
+        seconds = {self.root / first: self.root / second for first, *rest in partners.values() for second in rest}
+        both = replace(self.form, channels=2 * self.form.channels)
+        read = in_two_files(seconds) if seconds else side_by_side
+        others = [str(path.relative_to(self.root)) for path in seconds.values()]
+        pairs, files = decode_all(self.root, list(names), both, read, others)
+        return pairs, [names[file] for file in files]
+
+    def _pictures(self, pairs: np.ndarray, names: Sequence[str]) -> Pictures:
+        given, wanted = pairs[:, : self.form.channels], pairs[:, self.form.channels :]
+        if self.direction == "BtoA":
+            given, wanted = wanted, given
+        return Pictures(wanted, torch.from_numpy(given), names)
+
+
+# Who belongs to whom ----------------------------------------------------------------------------------------------
+
+
+def find_partners(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """A pair's name -> its files: one with both pictures, or A's and B's. `UserError` for a picture without partner."""
+    if not any(map(_side, files)):
+        return {file: (file,) for file in files}
+    sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
+    for file in files:
+        side = _side(file)
+        if not side:
+            raise UserError(
+                f"`root` has folders A and B, and {file} lies in neither: move it, or pass another data.root"
+            )
+        sides[side][_name(file, side)] = file
+    _check_partners(*sides.values())
+    return {name: (file, sides["B"][name]) for name, file in sides["A"].items()}
+
+
+def _side(file: str) -> str:
+    """The folder A or B that a file lies in, "" where it lies in neither."""
+    return next((part for part in file.split("/")[:-1] if part in SIDES), "")
+
+
+def _name(file: str, side: str) -> str:
+    """What a file and its partner have in common: the path without the side and the suffix."""
+    parts = file.split("/")
+    parts.remove(side)
+    return Path(*parts).with_suffix("").as_posix()
+
+
+def _check_partners(a: Mapping[str, str], b: Mapping[str, str]) -> None:
+    alone = sorted([a[name] for name in a.keys() - b.keys()] + [b[name] for name in b.keys() - a.keys()])
+    if alone:
+        raise UserError(f"`root` has pictures without a partner of the same name in A and B: {some(alone)}")
+
+
+# Files -> pairs ---------------------------------------------------------------------------------------------------
+
+
+def side_by_side(path: Path, form: Form) -> np.ndarray:
+    """The left and the right half of a file, (2 C, size, size). `UserError` unless it can be cut into two."""
+    picture = read_picture(path)
+    width, height = picture.size
+    if width % 2 or width <= height:
+        raise UserError(
+            f"{path} is {width} x {height}: two pictures side by side have an even width, more than their height; or "
+            "put them in folders A and B"
+        )
+    return _beside(picture.crop((0, 0, width // 2, height)), picture.crop((width // 2, 0, width, height)), form)
+
+
+def in_two_files(partners: Mapping[Path, Path]) -> Reader:
+    """A reader of a file and its partner, (2 C, size, size). It raises `UserError` unless they are of one size."""
+
+    def read(path: Path, form: Form) -> np.ndarray:
+        first, second = read_picture(path), read_picture(partners[path])
+        if first.size != second.size:
+            sizes = [f"{width} x {height}" for width, height in (first.size, second.size)]
+            raise UserError(f"{path} is {sizes[0]} and {partners[path]} is {sizes[1]}: a pair must be of one size")
+        return _beside(first, second, form)
+
+    return read
+
+
+def _beside(first: Image, second: Image, form: Form) -> np.ndarray:
+    one = replace(form, channels=form.channels // 2)
+    return np.concatenate([in_form(first, one), in_form(second, one)])

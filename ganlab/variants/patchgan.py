@@ -1,0 +1,104 @@
+"""Picture to picture: a U-Net that is told a picture, a discriminator that judges every patch. Isola et al. 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ganlab.adversarial import AdversarialModule, Terms
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition
+from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.errors import UserError
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.heads import accuracy
+from ganlab.objectives import Objective, per_sample
+from ganlab.sides import Side
+
+SLOWER = 0.5  # of the discriminator's loss, "which slows down the rate at which D learns relative to G" (section 3.3)
+
+
+def together(scales: Sequence[Tensor]) -> Tensor:
+    """Each scale's value (N,) summed: Wang et al. 2018, eq. 3."""
+    return torch.stack(list(scales)).sum(0)
+
+
+def check_alone(network: Architecture) -> None:
+    """`UserError` for a discriminator that should judge several pictures together."""
+    if network.pack > 1 or network.minibatch_deviation:
+        raise UserError(
+            f"`pack` must be 1 and `minibatch_deviation` 0 with patches, got {network.pack} and "
+            f"{network.minibatch_deviation}: each patch is judged with its own input"
+        )
+
+
+class PatchGAN(AdversarialModule):
+    """min_G max_D of the conditional game, summed over scales, averaged over patches, + `l1_weight` E|y - G(x, z)|.
+
+    Both look at the input picture x: the discriminator sees it beside y, or beside G(x, z), channel by channel. The
+    noise z is dropout, in sampling too, and the latent says what is dropped (`networks.unet`). `realism_weight` scales
+    the generator's adversarial term: with 0 only the L1 distance is left.
+    """
+
+    reads: ClassVar[str | None] = "image"
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Architecture,
+        objective: Objective,
+        generator: Side,
+        discriminator: Side,
+        average: MovingAverage,
+        l1_weight: float = 100.0,
+        realism_weight: float = 1.0,
+    ) -> None:
+        if spec.kind != "image":
+            raise wrong_kind("image", repr(spec.kind))
+        check_alone(network)
+        channels, *sides = spec.shape
+        painter = network.generator(shape=spec.shape)
+        trunk = network.trunk((2 * channels, *sides))
+        super().__init__(spec, painter, trunk, generator, discriminator, average, painter.latent_dim)
+        self.objective, self.l1_weight, self.realism_weight = objective, l1_weight, realism_weight
+
+    def generate(self, batch: Batch) -> Tensor:
+        return self.generator(batch.condition, self.draw_latent(len(batch)))
+
+    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        judged = zip(self._judged(batch.images, batch.condition), self._judged(fake, batch.condition), strict=True)
+        loss = together([self.objective.discriminator(real, generated) for real, generated in judged])
+        return {"realism": SLOWER * loss, **self.penalties("discriminator", batch, fake)}
+
+    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+        generated = self._judged(fake, batch.condition)
+        real = self._judged(batch.images, batch.condition) if self.objective.sees_reals else [None] * len(generated)
+        loss = together([self.objective.generator(*pair) for pair in zip(generated, real, strict=True)])
+        distance = self.l1_weight * per_sample((batch.images - fake).abs())
+        return {"realism": self.realism_weight * loss, "l1": distance, **self.penalties("generator", batch, fake)}
+
+    def critic(self, images: Tensor, condition: Condition) -> Tensor:
+        """(N,): the mean over patches, as in the loss, summed over scales."""
+        return together([per_sample(logits) for logits in self._judged(images, condition)])
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Of a patch: the divergence and how many are told apart, the mean over scales; the L1 distance in [0, 2]."""
+        fake = self.generate(batch)
+        pairs = list(zip(self._judged(batch.images, batch.condition), self._judged(fake, batch.condition), strict=True))
+        return {
+            "divergence": torch.stack([self.objective.divergence(*pair) for pair in pairs]).mean(),
+            "realism_accuracy": torch.stack([accuracy(*pair) for pair in pairs]).mean(),
+            "l1": (batch.images - fake).abs().mean(),
+        }
+
+    def _judged(self, images: Tensor, condition: Condition) -> list[Tensor]:
+        """Logits (N, 1, h, w) of each scale for pictures beside what they were made from."""
+        assert isinstance(condition, Tensor)
+        return self.discriminator(torch.cat([condition, images], 1))
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(condition, latent)
