@@ -91,10 +91,10 @@ def test_weights_stay_clipped_after_every_step(vanilla: Make, plain: Architectur
 
 
 def test_spectral_norms_of_any_player_are_one(vanilla: Make, plain: Architecture, adam: Side, fit: Make) -> None:
-    """After enough power iterations; the average of a constrained generator is constrained too."""
+    """After enough power iterations."""
     side = replace(adam, constraint=SpectralNormalization())
     module = fit(vanilla(network=plain, discriminator=side, generator=side), 30)
-    for network in (module.discriminator, module.average):
+    for network in (module.discriminator, module.generator):
         network.eval()
         norms = [torch.linalg.matrix_norm(part.weight, 2) for part in network.modules() if isinstance(part, nn.Linear)]
         assert [norm.item() for norm in norms] == pytest.approx([1.0] * 3, rel=0.05)
