@@ -11,16 +11,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganlab.batch import Condition, to_float
+from ganlab.batch import Condition, take
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
+from ganlab.data.pictures import Pictures, are_images
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import as_colour
+from ganlab.rulers.evidence import many_rows
 from ganlab.run import atomic_write
 from ganlab.sampling import draw
-from ganlab.sheet import grid, png, scatter
+from ganlab.sheet import comparison, grid, png, scatter
 
 COLUMNS = 8
 WORDS = {"text": "text", "class": "label", "image": "input"}
@@ -29,11 +31,15 @@ WORDS = {"text": "text", "class": "label", "image": "input"}
 
 @dataclass(frozen=True)
 class Request:
-    """One picture a row: what it is to show, in words and as the model takes it, and the seed it is drawn from."""
+    """One picture a row: what it is to show, in words and as the data have it, and the seed it is drawn from.
+
+    `truth`: the real pictures (N, *shape) where they are known.
+    """
 
     titles: list[str]
     condition: Condition
     seeds: list[int]
+    truth: Tensor | None = None
 
     @classmethod
     def of(cls, spec: DataSpec, said: Mapping[str, Sequence[str]], count: int, seed: int) -> Request:
@@ -54,6 +60,15 @@ class Request:
         titles = [one for one in asked for _ in seeds]
         return cls(titles, _condition(spec, titles), seeds * len(asked))
 
+    @classmethod
+    def of_pairs(cls, pictures: Pictures, count: int, seed: int) -> Request:
+        """`count` different inputs of a set of pairs (again from the start where it has fewer), with the truth."""
+        rows = many_rows(len(pictures), count, 0)
+        names = pictures.keys or range(len(pictures))
+        titles = [str(names[row]) for row in rows]
+        condition = take(pictures.condition, torch.from_numpy(rows))
+        return cls(titles, condition, [seed + i for i in range(count)], pictures.get(rows))
+
 
 def _instead(spec: DataSpec) -> str:
     return {"text": ': say text="..."', "class": ": say label=0", "image": ": say input=PICTURE"}.get(
@@ -66,8 +81,16 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
         return torch.tensor([class_number(spec, title) for title in titles])
     if spec.kind == "image":
         form = Form(spec.shape[-1], channels=spec.shape[0])
-        return to_float(torch.stack([torch.from_numpy(decode(Path(title), form)) for title in titles]))
+        return torch.stack([_input(title, form) for title in titles])
     return titles
+
+
+def _input(title: str, form: Form) -> Tensor:
+    """A picture file as the data would have it: uint8 (C, size, size). `UserError` where it cannot be opened."""
+    try:
+        return torch.from_numpy(decode(Path(title).expanduser(), form))
+    except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
+        raise UserError(f"`input` {title} is no picture that can be opened: {error}") from error
 
 
 def class_number(spec: DataSpec, label: str) -> int:
@@ -82,15 +105,25 @@ def class_number(spec: DataSpec, label: str) -> int:
     )
 
 
-def draw_gallery(module: GenerativeModule, request: Request, folder: Path) -> Path:
-    """Draws what was asked for into `folder`, a PNG each and all on `grid.png`; returns the grid's path."""
-    images = torch.cat(list(draw(module, request.condition, request.seeds)))
+def draw_gallery(module: GenerativeModule, request: Request, latent: Tensor, folder: Path) -> Path:
+    """Draws what was asked for, from latents (N, latent_dim), into `folder`, a PNG each and all on `grid.png`.
+
+    Returns the grid's path.
+    """
+    images = torch.cat(list(draw(module, request.condition, latent)))
     if images.dim() != 4:
         return atomic_write(folder / "grid.png", png(scatter(images[:0], images)))
     for image, title, seed in zip(images, request.titles, request.seeds, strict=True):
         atomic_write(folder / f"{slug(title)}{seed:05d}.png", png(_native(image)))
-    titles = request.titles if any(request.titles) else None
-    return atomic_write(folder / "grid.png", png(grid(images, titles, COLUMNS)))
+    return atomic_write(folder / "grid.png", png(_sheet(request, images)))
+
+
+def _sheet(request: Request, images: Tensor) -> Image.Image:
+    """Pictures (N, C, H, W) uint8 with their captions; beside their inputs and the truth where there are any."""
+    if are_images(request.condition):
+        truth = {} if request.truth is None else {"truth": request.truth}
+        return comparison({"input": request.condition, "generated": images, **truth})
+    return grid(images, request.titles if any(request.titles) else None, COLUMNS)
 
 
 def _native(image: Tensor) -> Image.Image:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganlab import cli
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
 from ganlab.run import RunFolder, find_checkpoint
+
+METHODS = ("none", "rejection", "mh", "langevin")
+CALIBRATIONS = ("platt", "isotonic", "none")
 
 
 @dataclass(frozen=True)
@@ -18,10 +23,23 @@ class SampleSettings:
     checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
     label: list[str] = cli.setting([], "a class by number or name, or several: label=3, label=[3,5]")
-    input: list[str] = cli.setting([], "a picture, or several, for models that turn one picture into another")
-    count: int = cli.setting(16, "pictures of each caption or class")
+    input: list[str] = cli.setting([], "a picture to be turned into another, or several [held-out ones of its data]")
+    count: int = cli.setting(16, "pictures of each caption or class; held-out inputs")
     seed: int = cli.setting(0, "picture i is drawn from seed and i alone, whatever the batch")
     out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/drawn]")
+    method: str = cli.setting(
+        "none",
+        "let the discriminator choose: rejection, mh (Metropolis-Hastings) or langevin (in latent space); needs the "
+        "run's data, whose held-out pictures say how far the discriminator is to be believed",
+    )
+    calibration: str = cli.setting("platt", "of the discriminator, by held-out pictures: platt, isotonic or none")
+    held_out: int = cli.setting(1000, "at most so many held-out pictures, and as many generated ones, for that")
+    candidates: int = cli.setting(1000, "rejection: at most so many for one picture")
+    percentile: float | None = cli.setting(
+        None, "rejection: accept the best 100 - percentile % of candidates more often than not [unbiased instead]"
+    )
+    steps: int = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
+    step_size: float = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
     allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
 
 
@@ -34,7 +52,8 @@ Settings
 Examples
   python -m ganlab.sample checkpoint=runs/cgan_text2img/0 text="a red apple" count=16
   python -m ganlab.sample checkpoint=runs/cgan_text2img/0 text="[a red apple, 'a dog, sitting']" seed=7 out=pictures
-  python -m ganlab.sample checkpoint=runs/vanilla/0/checkpoints/last.ckpt count=64"""
+  python -m ganlab.sample checkpoint=runs/vanilla/0/checkpoints/last.ckpt count=64
+  python -m ganlab.sample checkpoint=runs/vanilla/0 count=64 method=mh steps=200"""
 
 
 def main() -> None:
@@ -48,23 +67,54 @@ def checked(settings: SampleSettings) -> SampleSettings:
     """The settings, if they can be right. Raises `UserError`."""
     if not settings.checkpoint:
         raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
-    if settings.count < 1:
-        raise UserError(f"`count` must be at least 1, got {settings.count}")
+    for name, least in {"count": 1, "candidates": 1, "steps": 1, "held_out": 4}.items():
+        if getattr(settings, name) < least:
+            raise UserError(f"`{name}` must be at least {least}, got {getattr(settings, name)}")
+    _check_method(settings)
     return settings
+
+
+def _check_method(settings: SampleSettings) -> None:
+    for name, known in {"method": METHODS, "calibration": CALIBRATIONS}.items():
+        word = getattr(settings, name)
+        if word not in known:
+            raise UserError(f"`{name}` {word!r} is unknown: {suggestion(word, known, f'{name}=')}")
+    if settings.percentile is not None and not 0 <= settings.percentile <= 100:
+        raise UserError(f"`percentile` must be from 0 to 100, got {settings.percentile}")
+    if not settings.step_size > 0:
+        raise UserError(f"`step_size` must be more than 0, got {settings.step_size}")
+    if (settings.method, settings.calibration) == ("langevin", "isotonic"):
+        raise UserError("`calibration=isotonic` is a staircase without slopes for method=langevin: use platt or none")
 
 
 def sample(settings: SampleSettings) -> None:
     """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
+    from ganlab.assembly import make_data
     from ganlab.checkpoints import load_module
     from ganlab.gallery import Request, draw_gallery
+    from ganlab.sampling import latents
 
     file = find_checkpoint(settings.checkpoint)
     module = load_module(file, settings.allow)
     said = {"text": settings.text, "label": settings.label, "input": settings.input}
-    request = Request.of(module.spec, said, settings.count, settings.seed)
+    if module.spec.kind == "image" and not any(said.values()):
+        request = Request.of_pairs(make_data(module.recipe).reference, settings.count, settings.seed)
+    else:
+        request = Request.of(module.spec, said, settings.count, settings.seed)
     folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).samples / "drawn"
-    grid = draw_gallery(module, request, folder)
+    plain = settings.method == "none"
+    latent = latents(module, request.seeds) if plain else guided(module, request, settings)
+    grid = draw_gallery(module, request, latent, folder)
     print(f"{len(request.seeds)} pictures in {folder}, all of them on {grid}")
+
+
+def guided(module: Any, request: Any, settings: SampleSettings) -> Any:
+    """Latents (N, latent_dim) that the discriminator chose."""
+    from ganlab.guided.choosing import Wish, choose
+
+    s = settings
+    wish = Wish(s.method, s.calibration, s.held_out, s.candidates, s.percentile, s.steps, s.step_size)
+    return choose(module, request.condition, request.seeds, wish)
 
 
 if __name__ == "__main__":
