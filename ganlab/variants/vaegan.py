@@ -19,7 +19,7 @@ from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
-from ganlab.networks.architecture import Architecture
+from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.encoder import GaussianCode
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
@@ -31,8 +31,9 @@ class VAEGAN(AdversarialModule):
     """Pictures from codes: good ones for drawn codes, and the same ones again for a picture's own.
 
     `layer`: the part of the discriminator's trunk whose features are compared, by its name in there ("layers.3"); the
-    whole trunk when empty. `gamma` > 0: how much the decoder heeds reconstruction beside the discriminator.
-    Reconstructions and drawn pictures share the adversarial terms half and half, as in the authors' code.
+    whole trunk when empty. Perturbations of what the discriminator sees stay out of it. `reconstruction_weight`: the
+    paper's gamma, more than 0: how much the decoder heeds reconstruction beside the discriminator. Reconstructions and
+    drawn pictures share the adversarial terms half and half, as in the authors' code.
     """
 
     generator: GaussianCode
@@ -48,7 +49,7 @@ class VAEGAN(AdversarialModule):
         average: MovingAverage,
         latent_dim: int = 128,
         layer: str = "",
-        gamma: float = 1e-3,
+        reconstruction_weight: float = 1e-3,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
@@ -62,9 +63,13 @@ class VAEGAN(AdversarialModule):
             average,
             latent_dim,
         )
-        if gamma <= 0:
-            raise UserError(f"`variant.gamma` must be more than 0, got {gamma}: recipe=vanilla reconstructs nothing")
-        self.objective, self.layer, self.gamma = objective, check_layer(trunk, layer), gamma
+        if reconstruction_weight <= 0:
+            raise UserError(
+                f"`variant.reconstruction_weight` must be more than 0, got {reconstruction_weight}: recipe=vanilla "
+                "reconstructs nothing"
+            )
+        self.objective, self.gamma = objective, reconstruction_weight
+        self.layer = check_layer(unperturbed(trunk), layer)
 
     def generate(self, batch: Batch) -> Tensor:
         return self.generator.decoder(self.draw_latent(len(batch)))
@@ -101,7 +106,7 @@ class VAEGAN(AdversarialModule):
     def features(self, images: Tensor) -> Tensor:
         """What the chosen layer of the discriminator's trunk makes of pictures: (N, ...)."""
         seen: list[Tensor] = []
-        trunk = self.discriminator.get_submodule("0")
+        trunk = unperturbed(self.discriminator.get_submodule("0"))
         with trunk.get_submodule(self.layer).register_forward_hook(lambda module, given, made: seen.append(made)):
             trunk(images)
         return seen[0]
@@ -121,6 +126,11 @@ class VAEGAN(AdversarialModule):
     @torch.no_grad()
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
         return self.average.decoder(latent)
+
+
+def unperturbed(trunk: nn.Module) -> nn.Module:
+    """The trunk without what a recipe lets the discriminator see pictures through."""
+    return trunk.trunk if isinstance(trunk, Perturbed) else trunk
 
 
 def check_layer(trunk: nn.Module, layer: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from ganlab.networks import dcgan, resnet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.encoder import DiagonalGaussian
 from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing
+from ganlab.perturbations.noise import InstanceNoise
 from ganlab.regularizers import R1
 from ganlab.sides import Side, frozen
 from ganlab.variants import VAEGAN
@@ -44,7 +46,7 @@ def make(plain: Architecture, sgd: Side) -> Make:
             "discriminator": sgd,
             "average": MovingAverage(half_life=50, ramp=1.0),
             "latent_dim": 4,
-            "gamma": GAMMA,
+            "reconstruction_weight": GAMMA,
         }
         return VAEGAN(DataSpec(SHAPE, "text"), **{**defaults, **kwargs})
 
@@ -218,9 +220,18 @@ def test_a_layer_must_exist(make: Make) -> None:
         make(layer="layers")
 
 
-def test_gamma_is_positive(make: Make) -> None:
-    with pytest.raises(UserError, match=r"`variant.gamma` must be more than 0, got 0"):
-        make(gamma=0)
+def test_features_are_those_of_the_pictures_themselves(make: Make, plain: Architecture, batch: Batch) -> None:
+    """However blurred what the discriminator judges: its logits change, what is compared does not."""
+    noisy = make(network=replace(plain, perturbations={"noise": InstanceNoise(sigma=0.5)}))
+    clear = make(network=plain)
+    assert torch.equal(noisy.features(batch.images), clear.features(batch.images))
+    assert torch.equal(clear.discriminator(batch.images), clear.discriminator(batch.images))
+    assert not torch.equal(noisy.discriminator(batch.images), noisy.discriminator(batch.images))
+
+
+def test_the_weight_is_positive(make: Make) -> None:
+    with pytest.raises(UserError, match=r"`variant.reconstruction_weight` must be more than 0, got 0"):
+        make(reconstruction_weight=0)
 
 
 # What is shown -------------------------------------------------------------------------------------------------------
