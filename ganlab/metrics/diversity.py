@@ -6,7 +6,7 @@ between two halves of the real data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -150,3 +150,18 @@ def vendi(features: Tensor) -> float:
     values = torch.linalg.eigvalsh(x.T @ x if x.shape[1] < len(x) else x @ x.T).clamp(min=0)
     values = values / values.sum()
     return float(torch.exp(-torch.xlogy(values, values).sum()))
+
+
+def within_conditions(features: Tensor, conditions: Sequence[Hashable]) -> float:
+    """The mean distance between two samples of one condition, averaged over the conditions that have two samples.
+
+    features: (N, d). Against the same number of real samples it says how much of the variety is left once the
+    condition is given, which unconditional numbers cannot see. ValueError where no condition has two samples.
+    """
+    rows: dict[Hashable, list[int]] = {}
+    for row, condition in enumerate(conditions):
+        rows.setdefault(condition, []).append(row)
+    distances = [torch.pdist(features[group].double()).mean() for group in rows.values() if len(group) > 1]
+    if not distances:
+        raise ValueError("diversity within conditions needs a condition with two samples")
+    return float(torch.stack(distances).mean())

@@ -165,6 +165,33 @@ class ProjectionHead(OneLogitHead):
         }
 
 
+class BlindHead(OneLogitHead):
+    """One logit for x alone: the condition is not looked at. What the others are there to put right.
+
+    The generator learns p(x): pictures that look real, of anything, whatever it is told.
+    """
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+        super().__init__()
+        self.realism = RealismLogit(feature_shape)
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        return {"pair": self.realism(features)}
+
+    def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        return {"pair": objective.discriminator(real["pair"], fake["pair"])}
+
+    def density_logit(self, logits: Logits) -> Tensor:
+        """At its best it knows p_data(x) / p_g(x), which says nothing of a picture for its condition."""
+        raise UserError("`head=blind` does not look at the condition: train with head=separate or head=projection")
+
+    def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        return {
+            "divergence": objective.divergence(real["pair"], fake["pair"]),
+            "realism_accuracy": accuracy(real["pair"], fake["pair"]),
+        }
+
+
 class SeparateHead(Head):
     """Realism of x, and match of x and c, judged apart; unbiased, and the default.
 

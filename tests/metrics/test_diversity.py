@@ -15,6 +15,7 @@ from ganlab.metrics.diversity import (
     recall,
     split_half,
     vendi,
+    within_conditions,
 )
 
 
@@ -124,3 +125,12 @@ def test_modes_of_samples_that_hit_nothing():
 )
 def test_vendi_counts_different_samples(features: torch.Tensor, expected: float):
     assert vendi(features) == pytest.approx(expected, rel=1e-9)
+
+
+def test_variety_within_conditions_is_blind_to_variety_between_them() -> None:
+    """Pairs 1 apart under "a" and 3 apart under "b", far from each other: (1 + 3) / 2. "c" has one sample only."""
+    features = torch.tensor([[0.0], [100.0], [1.0], [103.0], [50.0]])
+    assert within_conditions(features, ["a", "b", "a", "b", "c"]) == pytest.approx(2.0)
+    assert within_conditions(torch.zeros(4, 2), [0, 0, 1, 1]) == 0.0
+    with pytest.raises(ValueError, match="two samples"):
+        within_conditions(features, range(5))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.networks.heads import Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
+from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
 from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing, Wasserstein
 
 SHAPE = (6, 4, 4)
-KINDS = [JointHead, ProjectionHead, SeparateHead]
+KINDS = [BlindHead, JointHead, ProjectionHead, SeparateHead]
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -156,3 +156,13 @@ def test_report_tells_which_question_fails() -> None:
         "match_accuracy": 1.0,
         "generated_match": 0.5,
     }
+
+
+def test_a_blind_head_does_not_see_the_condition() -> None:
+    torch.manual_seed(0)
+    features, conditions = torch.randn(3, *SHAPE), torch.randn(2, 3, 3)
+    seen, unseen = (
+        [head(features, condition)["pair"] for condition in conditions]
+        for head in (JointHead(SHAPE, 3), BlindHead(SHAPE, 3))
+    )
+    assert torch.equal(*unseen) and not torch.equal(*seen)

@@ -1,0 +1,83 @@
+"""A discriminator blind to the caption gives realistic pictures of anything: a conditional one must judge the match.
+
+The same network, pictures (one coloured shape each), captions, rates and number of iterations for every head; three
+seeds. Obedience is read off the pictures by the data's own oracle; variety is the mean distance, in the small network's
+features, between pictures of one caption, as a share of that between real pictures of one caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab.assembly import make_data
+from ganlab.batch import take
+from ganlab.checkpoints import load_module
+from ganlab.generative import GenerativeModule
+from ganlab.lecture.runs import measured, trained
+from ganlab.metrics.diversity import within_conditions
+from ganlab.rulers.evidence import extractor_named, generated, many_rows
+from ganlab.run import RunFolder, atomic_write
+from ganlab.sampling import draw, latents
+from ganlab.sheet import grid, png
+
+ITERATIONS, SEEDS, COUNT, ACROSS = 1_500, 3, 2_000, 8
+HEADS: dict[str, tuple[str, ...]] = {
+    "blind": ("head=blind",),
+    "joint": ("head=joint",),
+    "projection": ("head=projection",),
+    "separate": ("head=separate", "match_weight=0.0"),
+    "separate, match 1": ("head=separate", "match_weight=1.0"),
+}
+
+
+def run(folder: Path, seed: int) -> dict[str, Any]:
+    jobs = {f"{name} {seed + i}": _words(name, seed + i) for i in range(SEEDS) for name in HEADS}
+    runs = trained(folder / "runs" / "heads", jobs)
+    _draw(folder / "heads.png", {name: runs[f"{name} {seed}"] for name in HEADS})
+    return {name: _row([runs[f"{name} {seed + i}"] for i in range(SEEDS)]) for name in HEADS}
+
+
+def _words(head: str, seed: int) -> list[str]:
+    words = ["recipe=cgan_text2img", "data=shapes", "data.pairs=0", f"seed={seed}", f"trainer.max_steps={ITERATIONS}"]
+    return [*words, *HEADS[head]]
+
+
+def _row(runs: list[RunFolder]) -> dict[str, list[float]]:
+    """Each seed's numbers."""
+    found = [measured(run) for run in runs]
+    return {
+        "caption_accuracy": [round(one["quality/caption_accuracy"], 4) for one in found],
+        "caption_accuracy_unseen": [round(one["quality/caption_accuracy_unseen"], 4) for one in found],
+        "variety": [round(variety(run), 4) for run in runs],
+        "fid_small": [round(one["quality/fid_small"], 3) for one in found],
+    }
+
+
+def variety(run: RunFolder) -> float:
+    """Mean distance between pictures of one caption over that between real pictures of one caption."""
+    module = load_module(run.last())
+    data, features = make_data(module.recipe), extractor_named("small")
+    rows = many_rows(len(data.reference), COUNT, 0)  # those that `generated` draws for
+    captions = take(data.reference.condition, torch.from_numpy(rows))
+    assert isinstance(captions, list)
+    drawn = torch.cat([features(part) for part in generated(module, data.reference, COUNT, 0)])
+    return within_conditions(drawn, captions) / within_conditions(features(data.reference.get(rows)), captions)
+
+
+def _draw(file: Path, runs: dict[str, RunFolder]) -> None:
+    """A picture of each of the same captions, a row a head."""
+    modules = {name: load_module(run.last()) for name, run in runs.items()}
+    prompts = next(iter(modules.values())).spec.prompts[:ACROSS]
+    rows = [_drawn(module, prompts) for module in modules.values()]
+    titles = [f"{name}: {prompt}" for name in modules for prompt in prompts]
+    atomic_write(file, png(grid(torch.cat(rows), titles, ACROSS)))
+
+
+def _drawn(module: GenerativeModule, prompts: Sequence[str]) -> Tensor:
+    """One picture of each prompt."""
+    return torch.cat(list(draw(module, list(prompts), latents(module, range(len(prompts))))))

@@ -1,0 +1,65 @@
+"""Whole training runs as parts of an experiment: made once, found again, and shared out among several processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ganlab.errors import UserError
+from ganlab.recipe import compose
+from ganlab.run import RunFolder
+from ganlab.training import train
+
+AT_ONCE, AS_LONG_AS_IT_TAKES = 0, -1  # how long FileLock waits
+
+
+def trained(folder: Path, jobs: Mapping[str, Sequence[str]]) -> dict[str, RunFolder]:
+    """The finished run of every job: a recipe's words, by the name that its folder has in `folder`.
+
+    A run that is there is not made again, one that was interrupted goes on. The same command started several times
+    shares the work: what another process is training is left to it until nothing else is to do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for patience in (AT_ONCE, AS_LONG_AS_IT_TAKES):
+        for name, words in jobs.items():
+            _finish(folder / name, words, patience)
+    return {name: RunFolder(folder / name) for name in jobs}
+
+
+def measured(run: RunFolder) -> dict[str, float]:
+    """What the run's summary says was measured last."""
+    numbers: dict[str, float] = summary(run)["metrics"]
+    return numbers
+
+
+def summary(run: RunFolder) -> dict[str, Any]:
+    """The run's summary."""
+    content: dict[str, Any] = json.loads(run.summary_file.read_text(encoding="utf-8"))
+    return content
+
+
+def _finish(folder: Path, words: Sequence[str], patience: float) -> None:
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=patience):
+            if not RunFolder(folder).summary_file.exists():
+                _train(folder, words)
+    except Timeout:
+        return  # it is in good hands
+
+
+def _train(folder: Path, words: Sequence[str]) -> None:
+    """From where it was left, or from the beginning where nothing was kept."""
+    recipe = compose(*words, f"run_dir={folder}")
+    if RunFolder(folder).last_file.exists():
+        try:
+            train(compose(f"resume={folder}", f"trainer.max_steps={recipe['trainer']['max_steps']}"))
+            return
+        except UserError:  # all its iterations are done, only the summary is missing
+            pass
+    shutil.rmtree(folder, ignore_errors=True)
+    train(recipe)
