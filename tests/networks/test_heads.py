@@ -47,7 +47,7 @@ def test_generator_terms_do_without_reals(kind: Callable[..., Head]) -> None:
     assert head.generator_terms(NonSaturating(), fake, None)
 
 
-@kinds
+@pytest.mark.parametrize("kind", [JointHead, ProjectionHead, SeparateHead])
 def test_a_sample_is_judged_by_itself(kind: Callable[..., Head]) -> None:
     """The pair logit answers about its own image and its own condition, and depends on both."""
     head = kind(SHAPE, 3)
