@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from ganlab.data.base import DataSpec, GanData
@@ -44,9 +45,8 @@ class LinesData(GanData):
 
     def _outlined(self, pictures: Pictures, flip: bool) -> Pictures:
         """The same pictures, told by their outlines in place of their names, which become their keys."""
-        everything = emoji_list()
         names = pictures.condition
         assert isinstance(names, list)
-        row = {one.caption: number for number, one in enumerate(everything)}
-        lines = line_rasters(everything, self.emoji.size)[[row[name] for name in names]]
-        return Pictures(pictures.images, torch.from_numpy(lines), names, flip)
+        named = {one.caption: one for one in emoji_list()}
+        lines = line_rasters([named[name] for name in names], self.emoji.size)
+        return Pictures(pictures.images, torch.from_numpy(np.array(lines)), names, flip)

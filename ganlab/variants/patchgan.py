@@ -86,12 +86,13 @@ class PatchGAN(AdversarialModule):
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Of a patch: the divergence and how many are told apart, the mean over scales; the L1 distance in [0, 2]."""
-        fake = self.generate(batch)
-        pairs = list(zip(self._judged(batch.images, batch.condition), self._judged(fake, batch.condition), strict=True))
+        drawn, edge = self.generate(batch), self.objective.undecided
+        judged = [self._judged(images, batch.condition) for images in (batch.images, drawn)]
+        pairs = list(zip(*judged, strict=True))
         return {
             "divergence": torch.stack([self.objective.divergence(*pair) for pair in pairs]).mean(),
-            "realism_accuracy": torch.stack([accuracy(*pair) for pair in pairs]).mean(),
-            "l1": (batch.images - fake).abs().mean(),
+            "realism_accuracy": torch.stack([accuracy(real - edge, fake - edge) for real, fake in pairs]).mean(),
+            "l1": (batch.images - drawn).abs().mean(),
         }
 
     def _judged(self, images: Tensor, condition: Condition) -> list[Tensor]:
