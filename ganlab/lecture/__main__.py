@@ -127,7 +127,8 @@ def _flat(numbers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _brief(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_brief, value)) if len(value) <= LONGEST else f"{len(value)} values"
+        plain = len(value) <= LONGEST and not any(isinstance(item, list | dict) for item in value)
+        return ", ".join(map(_brief, value)) if plain else f"{len(value)} values"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

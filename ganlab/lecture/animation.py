@@ -1,4 +1,4 @@
-"""While the two play, the model's density moves to where the discriminator says real, until D(x) is 1/2 everywhere.
+"""While the two play, the model's density moves to where the discriminator says real, until D(x) is about 1/2 there.
 
 The picture of Goodfellow et al. 2014 (figure 1), measured: the data's density, the model's, D(x), and D*(x) =
 p(x) / (p(x) + q(x)), the best there could be, on one axis while the game is played.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from ganlab.lecture.line import EDGES, WIDTH, counts, generated, masses, true_di
 from ganlab.lecture.play import adam, fully_connected, game, play
 from ganlab.objectives import NonSaturating
 from ganlab.run import atomic_write
+from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN
 
-ITERATIONS, EVERY, BATCH = 1500, 25, 128
-STRIP = (0, 100, 300, ITERATIONS)  # moments of the still picture
+ITERATIONS, EVERY, BATCH = 3000, 50, 128
+STRIP = (0, 100, 500, ITERATIONS)  # moments of the still picture
 MILLISECONDS = 120  # a frame
 COLORS = 24  # of the animation
+RARE = 0.01  # a density of so little, 20 samples in a bin, is mostly chance
 X = (EDGES[1:] + EDGES[:-1]) / 2
 
 
@@ -58,7 +61,9 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 def played(data: ToyData) -> list[Moment]:
     """The game, looked at before it begins and every `EVERY` iterations."""
-    module = game(data, fully_connected(), NonSaturating(), adam(5e-4), adam(1e-3), latent_dim=4)
+    calming = partial(ConstantThenLinear, end=ITERATIONS)
+    sides = adam(5e-4, scheduler=calming), adam(1e-3, scheduler=calming)
+    module = game(data, fully_connected(), NonSaturating(), *sides, latent_dim=4)
     moments: list[Moment] = []
 
     def look(module: VanillaGAN) -> None:
@@ -84,10 +89,15 @@ def _show(axis: Any, moment: Moment, density: Mixture) -> None:
     axis.clear()
     axis.fill_between(X, moment.density, step="mid", color=drawing.GENERATED, alpha=0.3, linewidth=0, label="model q")
     axis.plot(X, data, color=drawing.REAL, linewidth=2, label="data p")
-    axis.plot(X, data / (data + moment.density).clamp(min=1e-9), color="0.6", linewidth=1, label="p / (p + q)")
+    axis.plot(X, _best(data, moment.density), color="0.6", linewidth=1, label="p / (p + q)")
     axis.plot(X, moment.judged, color=drawing.JUDGED, linewidth=2, label="D(x)")
     axis.set(xlim=(-5, 5), ylim=(0, 1.05), xlabel="x")
     axis.set_title(f"iteration {moment.iteration}: JSD {moment.divergence:.3f}", fontsize=10)
+
+
+def _best(p: Tensor, q: Tensor) -> Tensor:
+    """D*(x) where there are enough samples to know it."""
+    return torch.where(p + q > RARE, p / (p + q).clamp(min=RARE), torch.nan)
 
 
 def animate(file: Path, moments: Sequence[Moment], density: Mixture) -> None:

@@ -27,7 +27,7 @@ from ganlab.regularizers import R1
 from ganlab.variants import VanillaGAN
 
 STARTS = {"kl": (1.0,), "reverse_kl": (1.0, -1.0, 0.0)}  # means that the Gaussian starts from; deviation 1
-ITERATIONS, EVERY, BATCH = 1500, 25, 512
+ITERATIONS, EVERY, BATCH = 1800, 20, 256
 RING_ITERATIONS, RING_BATCH = 6000, 64
 X = torch.linspace(-9, 9, 6001, dtype=torch.float64)
 
@@ -108,7 +108,7 @@ def adversarial(name: str, start: float, seed: int) -> dict[str, list[float]]:
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=100_000, held_out_count=1000, seed=seed)
     network = Architecture(partial(GaussianGenerator, start=start), partial(mlp.Trunk, width=64, depth=2))
-    sides = adam(3e-3), adam(1e-3, turns=5)
+    sides = adam(2e-3), adam(5e-3, turns=3)
     module = game(data, network, FGAN(name), *sides, latent_dim=1, average=50 * BATCH)  # type: ignore[arg-type]
     curve: dict[str, list[float]] = {"iterations": [], "mean": [], "deviation": []}
 

@@ -24,7 +24,7 @@ from ganlab.variants import VanillaGAN
 
 TURNS = ((1, 1), (5, 1), (1, 5), (1, 20))  # of the discriminator, of the generator
 REPEATS = 3
-ITERATIONS, EVERY, BATCH = 800, 20, 64
+ITERATIONS, EVERY, BATCH = 400, 10, 64
 
 Curve = dict[str, list[float]]
 
@@ -34,7 +34,10 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     _draw(folder / "turns.png", curves)
     return {
         "last_quarter": {_name(turns): _summary(several) for turns, several in curves.items()},
-        "curves": {_name(turns): several for turns, several in curves.items()},
+        "curves": {
+            _name(turns): {f"seed {seed + n}": curve for n, curve in enumerate(several)}
+            for turns, several in curves.items()
+        },
     }
 
 
@@ -49,7 +52,7 @@ def played(discriminator_turns: int, generator_turns: int, seed: int) -> Curve:
     """The true divergence and the discriminator's held-out reading after each `EVERY` iterations."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=20_000, seed=seed)
-    generator, discriminator = adam(1e-3, turns=generator_turns), adam(1e-3, turns=discriminator_turns)
+    generator, discriminator = adam(2e-3, turns=generator_turns), adam(2e-3, turns=discriminator_turns)
     module = game(data, fully_connected(), NonSaturating(), generator, discriminator, latent_dim=4)
     curve: Curve = {"iterations": [], "true": [], "read": []}
 

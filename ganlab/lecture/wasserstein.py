@@ -57,7 +57,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 def penalized(penalty: type[GradientPenalty] | type[OneSidedGradientPenalty], weight: float = 10.0) -> Side:
     """WGAN-GP's critic with its weight for pictures (Gulrajani et al. 2017)."""
-    return falling(2e-3, STEPS, regularizers={"gradient_penalty": penalty(weight)})
+    return falling(1e-2, STEPS, regularizers={"gradient_penalty": penalty(weight)})
 
 
 def clipped(limit: float) -> Side:
@@ -89,7 +89,7 @@ def lipschitz(network: nn.Module, real: Tensor, fake: Tensor) -> float:
         return network(points)
 
     between = torch.lerp(real, fake, torch.rand(len(real), 1))
-    return float(squared_gradient_norm(critic, torch.cat([real, fake, between]), None).max().sqrt())
+    return float(squared_gradient_norm(critic, torch.cat([real, fake, between]), None).detach().max().sqrt())
 
 
 def predicted(shift: float, weight: float) -> float:
@@ -156,6 +156,13 @@ def _draw(file: Path, lines: dict[float, dict[str, Any]], gaussians: dict[float,
             values = [row[name][key] for row in gaussians.values()]
             axis.plot(SHIFTS, values, marker, markersize=5, fillstyle="none", label=name.replace("_", " "))
         axis.set(xlabel="m", title=f"N(0, 1) and N(m, 1), {title}")
+    second.plot(
+        grid[::4],
+        [predicted(m, 10.0) for m in grid[::4]],
+        color=drawing.TRUTH,
+        linestyle=":",
+        label="predicted, weight 10",
+    )
     for axis in (first, second, third):
         axis.legend(fontsize=8)
     drawing.save(figure, file)
