@@ -88,7 +88,7 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
 def _input(title: str, form: Form) -> Tensor:
     """A picture file as the data would have it: uint8 (C, size, size). `UserError` where it cannot be opened."""
     try:
-        return torch.from_numpy(decode(Path(title).expanduser(), form))
+        return torch.tensor(decode(Path(title).expanduser(), form))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
         raise UserError(f"`input` {title} is no picture that can be opened: {error}") from error
 

@@ -40,6 +40,14 @@ def test_ready_leaves_the_batch_as_it_was() -> None:
     assert (ready.condition, ready.mismatched) == (["a", "b"], ["c", "d"])
 
 
+def test_conditions_that_are_images_become_floats_and_classes_stay() -> None:
+    images = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None]
+    ready = Batch(images, 255 - images, images).ready()
+    torch.testing.assert_close(ready.condition, torch.tensor([1.0, -1.0])[:, None, None, None])
+    torch.testing.assert_close(ready.mismatched, ready.images)
+    assert torch.equal(Batch(images, torch.tensor([3, 4])).ready().condition, torch.tensor([3, 4]))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("condition", [None, list("abcdef"), torch.arange(6), torch.randn(6, 1, 2, 2)])
 def test_chunks_are_consecutive_and_complete(condition: Condition) -> None:
     images = torch.arange(6).float()[:, None]

@@ -18,11 +18,12 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.loggers import TensorBoard
-from ganlab.networks import mlp
+from ganlab.networks import mlp, patch, unet
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
+from ganlab.variants.patchgan import PatchGAN
 
 Make = Callable[..., Any]
 
@@ -61,6 +62,33 @@ def test_every_class_in_turn() -> None:
     assert wanted.captions == ["cat", "dog", "cat"]
     assert isinstance(wanted.condition, torch.Tensor)
     assert wanted.condition.tolist() == [0, 1, 0]
+
+
+class Negatives(GanData):
+    """Grey pictures of levels 0, 10, 20, ..., told by their negatives."""
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        images = np.arange(0, 200, 10, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 1, 16, 16), np.uint8)
+        pairs = Pictures(images, torch.from_numpy(255 - images))
+        return pairs, pairs, DataSpec((1, 16, 16), "image")
+
+
+def test_input_generated_and_truth_side_by_side(adam: Side, run: Make, tmp_path: Path) -> None:
+    """Seven columns hold two triples: held-out inputs, each a negative of the truth two cells to its right."""
+    networks = Architecture(partial(unet.Generator, width=2), partial(patch.Discriminator, patch=16, width=2))
+    module = PatchGAN(DataSpec((1, 16, 16), "image"), networks, NonSaturating(), adam, adam, MovingAverage())
+    data = Negatives()
+    data.setup()
+    data.reals_per_iteration = 8
+    run(module, data, 1, SampleGrid(count=4, columns=7))
+    with Image.open(tmp_path / "run/samples/0000000008.png") as image:
+        sheet = np.asarray(image)[..., 0].astype(int)
+    step = 96 + 6
+    assert sheet.shape[1] == 6 * step + 6
+    for left in (0, 3):
+        given, truth = (int(sheet[6 + 48, 6 + 48 + column * step]) for column in (left, left + 2))
+        assert truth % 10 == 0
+        assert given + truth == 255
 
 
 class Ring(GanData):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.sheet import FONT_SIZE, LEGIBLE, LINES, MARGIN, font, grid, scatter, wrap
+from ganlab.sheet import FONT_SIZE, LEGIBLE, LINES, MARGIN, comparison, font, grid, scatter, wrap
 
 
 @pytest.mark.parametrize("caption", ["a red apple", "a very small red circle above a large blue square", "x" * 200, ""])
@@ -54,6 +54,18 @@ def test_any_number_of_channels_and_both_ranges(channels: int) -> None:
 def test_a_caption_for_each_picture() -> None:
     with pytest.raises(ValueError, match="got 2 and 1"):
         grid(torch.zeros(2, 1, 8, 8), ["one"])
+
+
+def test_what_belongs_together_is_side_by_side() -> None:
+    """Pictures 0, 1, 2 of levels 10 i as input and 10 i + 100 as truth, two pairs a row."""
+    given = torch.arange(0, 30, 10, dtype=torch.uint8)[:, None, None, None].expand(3, 1, 96, 96)
+    sheet = np.asarray(comparison({"input": given, "truth": given + 100}, across=2))
+    step = LEGIBLE + MARGIN
+    first = [int(sheet[MARGIN + 48, MARGIN + 48 + column * step, 0]) for column in range(4)]
+    assert first == [0, 100, 10, 110]
+    assert sheet.shape[1] == 4 * step + MARGIN
+    below = sheet.shape[0] // 2 + MARGIN + 48
+    assert [int(sheet[below, MARGIN + 48 + column * step, 0]) for column in range(3)] == [20, 120, 255]
 
 
 def test_scatter_draws_both_kinds() -> None:
