@@ -28,13 +28,15 @@ from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import MatchRuler, OracleRuler
 from ganlab.rulers.evidence import extractor_named, split_of
+from ganlab.rulers.pairs import MEASURES as OF_PAIRS
+from ganlab.rulers.pairs import PairRuler
 from ganlab.rulers.pictures import MEASURES, Evidence, PictureRuler
 from ganlab.rulers.points import ModeRuler
 from ganlab.run import atomic_write
 
 OF_CAPTIONS = ("r_precision", "caption_accuracy")
 OF_POINTS = ("modes",)
-ALL = (*MEASURES, *OF_CAPTIONS, *OF_POINTS)
+ALL = (*MEASURES, *OF_CAPTIONS, *OF_PAIRS, *OF_POINTS)
 
 
 def of_checkpoint(
@@ -65,7 +67,7 @@ def fitting(data: GanData, every: bool = False) -> list[str]:
     if len(data.spec.shape) != 3:
         return list(OF_POINTS)
     names = list(MEASURES) if every else ["fid", "kid", "precision", "recall"]
-    names += ["r_precision"] if data.spec.kind == "text" else []
+    names += {"text": ["r_precision"], "image": list(OF_PAIRS)}.get(data.spec.kind, [])
     return names + (["caption_accuracy"] if data.checkable else [])
 
 
@@ -74,6 +76,8 @@ def rulers(data: GanData, metrics: Sequence[str], split: str, count: int, seed: 
     pictures = split_of(data, split)
     if names := [name for name in metrics if name in MEASURES]:
         yield PictureRuler(names, extractor, pictures, split, count, seed)
+    if names := [name for name in metrics if name in OF_PAIRS]:
+        yield PairRuler(names, pictures, split, count, seed)
     if "r_precision" in metrics:
         yield MatchRuler(data.train, pictures, split, count, seed)
     if "caption_accuracy" in metrics:

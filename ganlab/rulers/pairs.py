@@ -1,0 +1,31 @@
+"""Generated pictures against the very pictures that they should be, where the condition is a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ganlab.data.pictures import Pictures
+from ganlab.generative import GenerativeModule
+from ganlab.metrics.pairs import l1_distance, psnr
+from ganlab.metrics.result import Result, stamped
+from ganlab.rulers.base import Ruler
+from ganlab.rulers.evidence import generated, many_rows
+
+MEASURES = {"l1": l1_distance, "psnr": psnr}
+
+
+class PairRuler(Ruler):
+    """Distances between `count` generated pictures and the truth, inputs in turn as for the other measures."""
+
+    leading, better = "l1", -1
+
+    def __init__(self, names: Sequence[str], pictures: Pictures, split: str, count: int, seed: int) -> None:
+        self.names, self.pictures, self.count, self.seed = names, pictures, count, seed
+        self.protocol = {"split": split, "fakes": count, "seed": seed}
+
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
+        fake = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
+        truth = self.pictures.get(many_rows(len(self.pictures), self.count, self.seed))
+        return stamped({name: MEASURES[name](fake, truth) for name in self.names}, self.protocol)
