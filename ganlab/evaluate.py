@@ -21,7 +21,9 @@ class EvaluateSettings:
     generated: str | None = cli.setting(None, "instead: a folder of generated pictures")
     reference: str | None = cli.setting(None, "with generated: a folder of real pictures")
     metrics: list[str] = cli.setting(
-        [], "of fid, kid, is, precision, recall, density, coverage, r_precision, caption_accuracy, modes [what fits]"
+        [],
+        "of fid, kid, is, precision, recall, density, coverage, r_precision, caption_accuracy, l1, psnr, modes "
+        "[what fits]",
     )
     split: str = cli.setting("reference", "the checkpoint's data: reference (held out) or train")
     extractor: str = cli.setting("auto", "auto (inception where its weights can be had), inception or small")
