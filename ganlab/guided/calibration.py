@@ -126,7 +126,7 @@ def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         while len(blocks) > 1 and blocks[-2][1] * blocks[-1][2] >= blocks[-1][1] * blocks[-2][2]:
             (_, more, others), (edge, some, members) = blocks.pop(), blocks.pop()
             blocks.append((edge, some + more, members + others))
-    edges, totals, members = torch.tensor(blocks, dtype=torch.float64).unbind(1)
+    edges, totals, members = torch.tensor(list(zip(*blocks, strict=True)), dtype=torch.float64)
     return edges, totals / members
 
 

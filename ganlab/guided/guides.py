@@ -58,13 +58,14 @@ class Target:
 
         return log_ratio
 
-    def of_one(self, condition: Condition) -> LogRatio:
-        """For any number of pictures told the one row of `condition`, a batch at a time, without gradients."""
+    def of_candidates(self, condition: Condition) -> LogRatio:
+        """For equally many pictures, one after the other, of each row of `condition`; without gradients, by batches."""
 
         @torch.no_grad()
         def log_ratio(latent: Tensor) -> Tensor:
-            parts = torch.split(latent, BATCH)
-            return torch.cat([self.given(take(condition, [0] * len(part)))(part) for part in parts])
+            each = 1 if condition is None else len(latent) // len(condition)
+            parts = torch.arange(len(latent)).split(BATCH)
+            return torch.cat([self.given(take(condition, part // each))(latent[part]) for part in parts])
 
         return log_ratio
 
@@ -102,7 +103,7 @@ class Rejection(Guide):
         return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
 
     def _one(self, condition: Condition, seed: int) -> Outcome:
-        stream, log_ratio = Stream(self.target.judge, seed), self.target.of_one(condition)
+        stream, log_ratio = Stream(self.target.judge, seed), self.target.of_candidates(condition)
         sizes = [min(BATCH, self.candidates - start) for start in range(0, self.candidates, BATCH)]
         tried: list[Outcome] = []
         for size in sizes:
@@ -131,20 +132,27 @@ class Metropolis(Guide):
     steps: int
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        places = progress(range(len(seeds)), len(seeds), "Metropolis-Hastings, pictures:")
-        return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
+        groups = [slice(start, start + self._group) for start in range(0, len(seeds), self._group)]
+        shown = progress(groups, len(groups), f"Metropolis-Hastings, {self._group} pictures at a time:")
+        return Outcome.joined([self._some(take(condition, rows), seeds[rows]) for rows in shown])
 
-    def _one(self, condition: Condition, seed: int) -> Outcome:
-        stream = Stream(self.target.judge, seed)
-        candidates, uniforms = stream.candidates(self.steps)
-        start = self._start(condition, float(stream.uniform())).to(uniforms.device)
-        return metropolis(candidates, uniforms, self.target.of_one(condition), start)
+    @property
+    def _group(self) -> int:
+        """Pictures whose chains walk side by side: as many as make a few batches of candidates."""
+        return max(1, 16 * BATCH // self.steps)
 
-    def _start(self, condition: Condition, uniform: float) -> Tensor:
-        """(1,): the log ratio of a real picture that is told the same, or of any where none is."""
-        real = self.target.calibration(self.evidence.real)
-        own = _alike(self.evidence.condition, condition, len(real))
-        return real[own[int(uniform * len(own))]][None]
+    def _some(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        streams = [Stream(self.target.judge, seed) for seed in seeds]
+        latents, uniforms = map(torch.cat, zip(*[stream.candidates(self.steps) for stream in streams], strict=True))
+        starts = [self._start(take(condition, [i]), float(stream.uniform())) for i, stream in enumerate(streams)]
+        log_ratio = self.target.of_candidates(condition)
+        return metropolis(latents, uniforms, log_ratio, torch.tensor(starts, device=uniforms.device))
+
+    def _start(self, condition: Condition, uniform: float) -> float:
+        """The log ratio of a real picture that is told the same, or of any where none is."""
+        own = _alike(self.evidence.condition, condition, len(self.evidence.real))
+        score = self.evidence.real[own[int(uniform * len(own))]]
+        return float(self.target.calibration(score[None]))
 
 
 def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
