@@ -73,5 +73,6 @@ def test_a_checkpoint_alone_gives_the_same_pictures(run: Path) -> None:
     """Weights load without running code, and the same latent gives the same picture."""
     first, second = (load_module(RunFolder(run).last()) for _ in range(2))
     latent = torch.randn(2, first.latent_dim)
-    condition = {"text": ["a", "b"], "class": torch.tensor([0, 1])}.get(first.spec.kind)
+    image = torch.rand(2, *first.spec.shape)
+    condition = {"text": ["a", "b"], "class": torch.tensor([0, 1]), "image": image}.get(first.spec.kind)
     assert torch.equal(first.sample(latent, condition), second.sample(latent, condition))
