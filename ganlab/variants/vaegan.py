@@ -9,7 +9,11 @@ Three networks, two players: encoder and decoder are the generator's. Who hears 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,10 +34,10 @@ from ganlab.variants.autoencoder import reconstruction_error
 class VAEGAN(AdversarialModule):
     """Pictures from codes: good ones for drawn codes, and the same ones again for a picture's own.
 
-    `layer`: the part of the discriminator's trunk whose features are compared, by its name in there ("layers.3"); the
-    whole trunk when empty. Perturbations of what the discriminator sees stay out of it. `reconstruction_weight`: the
-    paper's gamma, more than 0: how much the decoder heeds reconstruction beside the discriminator. Reconstructions and
-    drawn pictures share the adversarial terms half and half, as in the authors' code.
+    Features are compared where the trunk's map is `detail` times as wide as its last; 1 takes what the trunk gives.
+    Perturbations of what the discriminator sees stay out of it. `reconstruction_weight` is the paper's gamma, more
+    than 0: how much the decoder heeds reconstruction beside the discriminator. Reconstructions and drawn pictures
+    share the adversarial terms half and half, as in the authors' code.
     """
 
     generator: GaussianCode
@@ -48,7 +52,7 @@ class VAEGAN(AdversarialModule):
         discriminator: Side,
         average: MovingAverage,
         latent_dim: int = 128,
-        layer: str = "",
+        detail: int = 2,
         reconstruction_weight: float = 1e-3,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
@@ -69,7 +73,7 @@ class VAEGAN(AdversarialModule):
                 "reconstructs nothing"
             )
         self.objective, self.gamma = objective, reconstruction_weight
-        self.layer = check_layer(unperturbed(trunk), layer)
+        self.layer = layer_of(unperturbed(trunk), (2 * network.pack, *spec.shape), detail)
 
     def generate(self, batch: Batch) -> Tensor:
         return self.generator.decoder(self.draw_latent(len(batch)))
@@ -104,7 +108,7 @@ class VAEGAN(AdversarialModule):
         return self.gamma * (got - wanted).square().sum(1) / 2
 
     def features(self, images: Tensor) -> Tensor:
-        """What the chosen layer of the discriminator's trunk makes of pictures: (N, ...)."""
+        """What the discriminator's trunk makes of pictures by the chosen layer: (N, F, s, s)."""
         seen: list[Tensor] = []
         trunk = unperturbed(self.discriminator.get_submodule("0"))
         with trunk.get_submodule(self.layer).register_forward_hook(lambda module, given, made: seen.append(made)):
@@ -133,12 +137,27 @@ def unperturbed(trunk: nn.Module) -> nn.Module:
     return trunk.trunk if isinstance(trunk, Perturbed) else trunk
 
 
-def check_layer(trunk: nn.Module, layer: str) -> str:
-    """`layer`; `UserError` if the trunk has no part of that name."""
-    names = [name for name, _ in trunk.named_modules()]
-    if layer not in names:
-        raise UserError(f"`variant.layer` {layer!r} is no part of the trunk: {', '.join(filter(None, names))}")
-    return layer
+def layer_of(trunk: nn.Module, shape: Sequence[int], detail: int) -> str:
+    """The name of the trunk's last block whose map is `detail` times as wide as the trunk's own; empty for the trunk.
+
+    shape: of a batch, (N, C, H, W) or (N, D), which a copy without memory is shown. `UserError` if there is none.
+    """
+    maps: dict[str, int] = {}
+    twin = copy.deepcopy(trunk).to("meta").eval()
+    for name, part in twin.named_modules():
+        part.register_forward_hook(partial(_note, maps, name))
+    twin(torch.empty(*shape, device="meta"))
+    wanted = [name for name, side in maps.items() if side == detail * maps[""]]
+    if not wanted:
+        there = sorted({side // maps[""] for side in maps.values() if side % maps[""] == 0})
+        raise UserError(f"`variant.detail` must be one of {', '.join(map(str, there))} with this network, got {detail}")
+    return min(reversed(wanted), key=lambda name: name.count("."))  # a whole block before a part of the next
+
+
+def _note(maps: dict[str, int], name: str, part: nn.Module, given: Any, made: Any) -> None:
+    """The side of a map that a part makes, in the order in which they are done."""
+    if isinstance(made, Tensor) and made.dim() == 4:
+        maps[name] = made.shape[-1]
 
 
 def heard(x: Tensor, loudness: float) -> Tensor:

@@ -18,15 +18,16 @@ from ganlab.batch import Batch, to_float
 from ganlab.data.base import DataSpec
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
-from ganlab.networks import dcgan, resnet
+from ganlab.networks import dcgan, mlp, resnet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.encoder import DiagonalGaussian
+from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing
 from ganlab.perturbations.noise import InstanceNoise
 from ganlab.regularizers import R1
 from ganlab.sides import Side, frozen
 from ganlab.variants import VAEGAN
-from ganlab.variants.vaegan import heard
+from ganlab.variants.vaegan import heard, layer_of
 
 Make = Callable[..., Any]
 SHAPE = (1, 16, 16)
@@ -47,6 +48,7 @@ def make(plain: Architecture, sgd: Side) -> Make:
             "average": MovingAverage(half_life=50, ramp=1.0),
             "latent_dim": 4,
             "reconstruction_weight": GAMMA,
+            "detail": 1,
         }
         return VAEGAN(DataSpec(SHAPE, "text"), **{**defaults, **kwargs})
 
@@ -195,7 +197,7 @@ def test_other_objectives_play_with_penalties_and_batch_statistics(
 ) -> None:
     network = Architecture(partial(resnet.Generator, width=2), partial(resnet.Trunk, width=2))
     penalized = Side(adam.optimizer, regularizers={"r1": R1(0.1, every=2)}, turns=2)
-    module = make(network=network, objective=objective, generator=adam, discriminator=penalized)
+    module = make(network=network, objective=objective, generator=adam, discriminator=penalized, detail=2)
     data = noise()
     data.reals_per_iteration = 16
     trainer(3).fit(module, data)
@@ -205,19 +207,35 @@ def test_other_objectives_play_with_penalties_and_batch_statistics(
 # Features ------------------------------------------------------------------------------------------------------------
 
 
-def test_features_are_of_the_layer_that_is_named(make: Make, batch: Batch) -> None:
-    """DCGAN's trunk is a chain, so that running its first layers by hand gives the same; empty is all of it."""
+def test_features_are_of_the_last_layer_with_that_detail(make: Make, batch: Batch) -> None:
+    """DCGAN's trunk is a chain, 8 x 8 and then 4 x 4: running its first layers by hand gives the same."""
     network = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
-    for layer, parts in (("layers.1", 2), ("layers.4", 5), ("", 5)):
-        module = make(network=network, layer=layer).eval()
+    for detail, layer, parts in ((2, "layers.1", 2), (1, "", 5)):
+        module = make(network=network, detail=detail).eval()
         expected = module.discriminator[0].layers[:parts](batch.images)
+        assert module.layer == layer
         torch.testing.assert_close(module.features(batch.images), expected)
     assert not any(part._forward_hooks for part in module.modules())
 
 
-def test_a_layer_must_exist(make: Make) -> None:
-    with pytest.raises(UserError, match=r"`variant.layer` 'layers' is no part of the trunk: hidden, hidden.0"):
-        make(layer="layers")
+@pytest.mark.parametrize(
+    ("trunk", "layers"),
+    [
+        (resnet.Trunk((3, 32, 32), width=2), {1: "", 2: "blocks.1", 4: "blocks.0", 8: "from_image"}),
+        (MinibatchDeviation(resnet.Trunk((3, 32, 32), width=2)), {1: "", 2: "trunk.blocks.1"}),
+        (mlp.Trunk((3, 32, 32), width=2), {1: ""}),
+    ],
+)
+def test_every_trunk_has_a_layer_for_each_of_its_resolutions(trunk: nn.Module, layers: dict[int, str]) -> None:
+    found = {detail: layer_of(trunk, (4, 3, 32, 32), detail) for detail in layers}
+    assert found == layers
+    assert not any(part._forward_hooks for part in trunk.modules())
+    assert all(parameter.device.type == "cpu" for parameter in trunk.parameters())
+
+
+def test_a_detail_that_no_layer_has(make: Make) -> None:
+    with pytest.raises(UserError, match=r"`variant.detail` must be one of 1 with this network, got 2"):
+        make(detail=2)
 
 
 def test_features_are_those_of_the_pictures_themselves(make: Make, plain: Architecture, batch: Batch) -> None:
