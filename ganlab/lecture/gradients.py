@@ -19,7 +19,7 @@ from ganlab.batch import to_float
 from ganlab.data.base import GanData
 from ganlab.data.shapes import ShapesData
 from ganlab.lecture import drawing
-from ganlab.lecture.play import adam, game, learning, play, shuffled
+from ganlab.lecture.play import adam, falling, game, learning, play, shuffled
 from ganlab.networks import dcgan, resnet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.blocks import NoNorm
@@ -91,7 +91,7 @@ def fading(generator: nn.Module, data: GanData, seed: int) -> dict[str, list[flo
     with torch.no_grad():
         drawn = torch.cat([generator(torch.randn(PICTURES // 10, LATENT)) for _ in range(10)])
     real, fake = shuffled(to_float(torch.tensor(data.train.images))), shuffled(drawn)
-    for turn in learning(judge, NonSaturating(), adam(2e-4), real, fake, TURNS, BATCH):
+    for turn in learning(judge, NonSaturating(), falling(5e-4, TURNS), real, fake, TURNS, BATCH):
         if turn == 1 or turn % EVERY == 0:
             _note(curve, turn, generator, judge, latent)
     return curve
