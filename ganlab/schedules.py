@@ -1,9 +1,25 @@
-"""Learning-rate schedules that the field uses and torch does not name. Counted in iterations, like everything else."""
+"""Learning-rate schedules that the field uses and torch does not name. Counted in iterations, like everything else.
+
+The rate is a function of the iteration alone, so that a resumed run may be given other lengths.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from ganlab.errors import UserError
+
+
+def constant_then_linear(iteration: int, end: int, hold: float) -> float:
+    """The share of the full rate at this iteration: 1 until hold * end, then straight down to 0 at `end`.
+
+    >>> [constant_then_linear(iteration, 4, 0.5) for iteration in range(6)]
+    [1.0, 1.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    return min(1.0, max(0.0, (end - iteration) / (end - hold * end)))
 
 
 class ConstantThenLinear(LambdaLR):
@@ -12,4 +28,29 @@ class ConstantThenLinear(LambdaLR):
     def __init__(self, optimizer: Optimizer, end: int, hold: float = 0.5) -> None:
         if end < 1 or not 0 <= hold < 1:
             raise ValueError(f"a schedule needs `end` >= 1 and 0 <= `hold` < 1, got {end} and {hold}")
-        super().__init__(optimizer, lambda iteration: min(1.0, max(0.0, (end - iteration) / (end - hold * end))))
+        super().__init__(optimizer, lambda iteration: constant_then_linear(iteration, end, hold))
+
+
+class PerStage(LambdaLR):
+    """`ConstantThenLinear` anew for each stage: `lengths` are the stages' iterations, 0 for one that is not played."""
+
+    def __init__(self, optimizer: Optimizer, lengths: Sequence[int], hold: float = 0.5) -> None:
+        if min(lengths, default=0) < 0 or max(lengths, default=0) < 1 or not 0 <= hold < 1:
+            raise UserError(
+                f"`lengths` must be the iterations of each stage, one of them at least 1, and 0 <= `hold` < 1, "
+                f"got {list(lengths)} and {hold}"
+            )
+        super().__init__(optimizer, lambda iteration: per_stage(iteration, lengths, hold))
+
+
+def per_stage(iteration: int, lengths: Sequence[int], hold: float) -> float:
+    """The share of the full rate at this iteration of a run of several stages; 0 after the last.
+
+    >>> [per_stage(iteration, [0, 2, 3], 0.0) for iteration in range(6)]
+    [1.0, 0.5, 1.0, 0.6666666666666666, 0.3333333333333333, 0.0]
+    """
+    for length in lengths:
+        if iteration < length:
+            return constant_then_linear(iteration, length, hold)
+        iteration -= length
+    return 0.0

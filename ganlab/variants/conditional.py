@@ -7,14 +7,16 @@ own. What the discriminator is asked, and the game that follows, is the `head`'s
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Terms
+from ganlab.adversarial import Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.guided.judge import Judge
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
@@ -37,16 +39,42 @@ class ConditionalGenerator(nn.Module):
 class ConditionalDiscriminator(nn.Module):
     """Features of the image, an embedding of the condition, and a head that questions the two."""
 
-    def __init__(self, trunk: nn.Module, encoder: nn.Module, head: Head) -> None:
+    def __init__(self, trunk: Any, encoder: ConditionEncoder, head: Callable[..., Head]) -> None:
         super().__init__()
         self.trunk = trunk
         self.encoder = encoder
-        self.head = head
+        self.head = head(feature_shape=trunk.feature_shape, condition_dim=encoder.dim)
 
     def forward(self, images: Tensor, *embeddings: Tensor) -> list[Logits]:
         """The head's logits for the images with each of the embedded conditions; the images are looked at once."""
         features = self.trunk(images)
         return [self.head(features, embedding) for embedding in embeddings]
+
+    def own_terms(self, objective: Objective, batch: Batch, fake: Tensor) -> Terms:
+        """What it minimizes itself: real pairs against generated ones and, where the head asks, mismatched ones."""
+        return self.head.discriminator_terms(objective, *self._judged(batch, fake))
+
+    def generator_terms(self, objective: Objective, batch: Batch, fake: Tensor) -> Terms:
+        """What a generator minimizes that this one judges."""
+        own = self.encoder(batch.condition)
+        (generated,) = self(fake, own)
+        real = self(batch.images, own)[0] if objective.sees_reals else None
+        return self.head.generator_terms(objective, generated, real)
+
+    def potential(self, images: Tensor, condition: Condition) -> Tensor:
+        """(N,): the logits that tell real from generated, summed."""
+        return self.head.potential(self(images, self.encoder(condition))[0])
+
+    def report(self, objective: Objective, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+        """Divergences and accuracies."""
+        return self.head.report(objective, *self._judged(batch, fake))
+
+    def _judged(self, batch: Batch, fake: Tensor) -> tuple[Logits, Logits, Logits]:
+        """Logits of real pairs, generated pairs and mismatched pairs; each condition is read once."""
+        own, other = map(self.encoder, (batch.condition, batch.mismatched))
+        real, mismatched = self(batch.images, own, other)
+        (generated,) = self(fake, own)
+        return real, generated, mismatched
 
 
 def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
@@ -55,7 +83,7 @@ def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
         raise wrong_kind(encoder.kind, repr(spec.kind))
 
 
-class ConditionalGAN(AdversarialModule):
+class ConditionalGAN(Judge):
     """Class or caption to image."""
 
     discriminator: ConditionalDiscriminator
@@ -78,7 +106,7 @@ class ConditionalGAN(AdversarialModule):
         super().__init__(
             spec,
             ConditionalGenerator(listener, network.generator(shape=spec.shape, code_dim=latent_dim + listener.dim)),
-            ConditionalDiscriminator(trunk, reader, head(feature_shape=trunk.feature_shape, condition_dim=reader.dim)),
+            ConditionalDiscriminator(trunk, reader, head),
             generator,
             discriminator,
             average,
@@ -86,37 +114,30 @@ class ConditionalGAN(AdversarialModule):
         )
         self.objective = objective
 
-    @property
-    def head(self) -> Head:
-        return self.discriminator.head
-
     def generate(self, batch: Batch) -> Tensor:
         return self.generator(self.draw_latent(len(batch)), batch.condition)
 
     def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        terms = self.head.discriminator_terms(self.objective, *self._judged(batch, fake))
+        terms = self.discriminator.own_terms(self.objective, batch, fake)
         return {**terms, **self.penalties("discriminator", batch, fake)}
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        own = self.discriminator.encoder(batch.condition)
-        (generated,) = self.discriminator(fake, own)
-        real = self.discriminator(batch.images, own)[0] if self.objective.sees_reals else None
-        terms = self.head.generator_terms(self.objective, generated, real)
+        terms = self.discriminator.generator_terms(self.objective, batch, fake)
         return {**terms, **self.penalties("generator", batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        return self.head.potential(self.discriminator(images, self.discriminator.encoder(condition))[0])
+        return self.discriminator.potential(images, condition)
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        return self.head.report(self.objective, *self._judged(batch, self.generate(batch)))
+        return self.discriminator.report(self.objective, batch, self.generate(batch))
 
-    def _judged(self, batch: Batch, fake: Tensor) -> tuple[Logits, Logits, Logits]:
-        """Logits of real pairs, generated pairs and mismatched pairs; each condition is read once."""
-        own, other = map(self.discriminator.encoder, (batch.condition, batch.mismatched))
-        real, mismatched = self.discriminator(batch.images, own, other)
-        (generated,) = self.discriminator(fake, own)
-        return real, generated, mismatched
+    def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:
+        (logits,) = self.discriminator(images, self.discriminator.encoder(condition))
+        return self.objective.log_density_ratio(self.discriminator.head.density_logit(logits))
+
+    def picture(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(latent, condition)
 
     @torch.no_grad()
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average(latent, condition)
+        return self.picture(latent, condition)

@@ -1,0 +1,94 @@
+"""The second of two stages: a small picture and a code in, a picture of four times the side out (Zhang et al. 2017).
+
+Plain PyTorch. Built of the residual generator's blocks, so that the code steers every resolution here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganlab.errors import UserError
+from ganlab.networks.blocks import SIDES, SLOPE, BatchNorm, conv3, image_side, widths
+from ganlab.networks.conditioning import ConditionalBatchNorm2d
+from ganlab.networks.resnet import UpBlock
+
+FACTOR = 4  # between the stages' sides
+
+
+def small_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """The shape of Stage I's pictures: a quarter of the side. `UserError` if the networks have none that small.
+
+    >>> small_shape((3, 64, 64))
+    (3, 16, 16)
+    """
+    side = image_side(shape)
+    if side // FACTOR not in SIDES:
+        allowed = ", ".join(str(side) for side in SIDES if side // FACTOR in SIDES)
+        raise UserError(f"`data.size` must be {allowed} for two stages, got {side}: the first draws a quarter of it")
+    return shape[0], side // FACTOR, side // FACTOR
+
+
+def shrink(images: Tensor, side: int) -> Tensor:
+    """Pictures at that side, every pixel the mean of those it stands for; unchanged where they have it already."""
+    return images if images.shape[-1] == side else F.adaptive_avg_pool2d(images, side)
+
+
+def enlarge(images: Tensor) -> Tensor:
+    """Four times the side, straight lines between the pixels (bilinear), within the range of the values there are."""
+    return F.interpolate(images, scale_factor=FACTOR, mode="bilinear", align_corners=False)
+
+
+def halve(inputs: int, outputs: int) -> nn.Sequential:
+    """Half the side by a strided convolution."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), BatchNorm()(outputs), nn.LeakyReLU(SLOPE))
+
+
+class ResidualBlock(nn.Module):
+    """x + what two convolutions add, at the same side; rectified before each."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        first = [nn.BatchNorm2d(channels), nn.ReLU(), conv3(channels, channels, bias=False)]
+        second = [nn.BatchNorm2d(channels), nn.ReLU(), conv3(channels, channels, bias=False)]
+        self.branch = nn.Sequential(*first, *second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class Refiner(nn.Module):
+    """Small pictures (N, C, s, s) in [-1, 1] and codes (N, code_dim) -> pictures (N, *shape), s a quarter of the side.
+
+    Halved twice, the code beside them at every place, `blocks` residual blocks, doubled four times (Zhang et al. 2017,
+    section 3.4).
+
+    `width`: channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a
+    shape that is not square with a side of 64, 128 or 256.
+    """
+
+    def __init__(self, shape: Sequence[int], code_dim: int, width: int = 16, limit: int = 8, blocks: int = 2) -> None:
+        super().__init__()
+        small_shape(shape)
+        full, half, quarter, eighth, sixteenth = widths(width, 5, limit)
+        self.encode = nn.Sequential(
+            conv3(shape[0], quarter), nn.LeakyReLU(SLOPE), halve(quarter, eighth), halve(eighth, sixteenth)
+        )
+        self.join = conv3(sixteenth + code_dim, sixteenth, bias=False)
+        self.residual = nn.Sequential(*(ResidualBlock(sixteenth) for _ in range(blocks)))
+        pairs = [(sixteenth, eighth), (eighth, quarter), (quarter, half), (half, full)]
+        self.blocks = nn.ModuleList(UpBlock(inputs, outputs, code_dim) for inputs, outputs in pairs)
+        self.norm = ConditionalBatchNorm2d(full, code_dim)
+        self.to_image = conv3(full, shape[0])
+        nn.init.xavier_normal_(self.to_image.weight)
+
+    def forward(self, small: Tensor, code: Tensor) -> Tensor:
+        x = self.encode(small)
+        places = code[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        x = self.residual(self.join(torch.cat([x, places], 1)))
+        for block in self.blocks:
+            x = block(x, code)
+        return self.to_image(F.relu(self.norm(x, code))).tanh()
