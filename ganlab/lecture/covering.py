@@ -38,7 +38,8 @@ Fit = dict[str, float]
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
     density = mixture([[-2.0], [2.0]], sigma=0.5)
-    fits, curves = {}, {}
+    fits: dict[str, dict[str, Fit]] = {}
+    curves: dict[tuple[str, float], dict[str, list[float]]] = {}
     for name, start in [(name, start) for name, starts in STARTS.items() for start in starts]:
         curves[name, start] = curve = adversarial(name, start, seed)
         played = described(curve["mean"][-1], curve["deviation"][-1], density)

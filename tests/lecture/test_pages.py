@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_a_page_shows_pictures_and_links_pages_that_there_are(page):
 @pages
 def test_a_page_names_experiments_that_there_are(page):
     lines = re.findall(r"python -m ganlab\.lecture([^`\n|]*)", page.read_text())
-    named = {word for line in lines for word in line.partition("#")[0].split() if word.islower() and "=" not in word}
+    named = {word for line in lines for word in line.partition("#")[0].split() if re.fullmatch("[a-z_]+", word)}
     assert named <= set(experiments())
 
 
@@ -68,3 +69,37 @@ def test_gradients():
 def test_meter_is_exact_to_five_percent(distance):
     row = measured("meter")["gaussians"][distance]
     assert abs(row["held_out"] / row["exact"] - 1) < 0.05
+
+
+def test_jsd_stays_and_w1_grows():
+    """Lines at distance theta: log 2 at any but zero, and theta, which a critic reads to 3 %."""
+    for theta, row in measured("wasserstein")["lines"].items():
+        assert row["jsd_read"] == pytest.approx(math.log(2) if float(theta) else 0, abs=1e-3)
+        assert row["w1_read"]["normalized"] == pytest.approx(float(theta), rel=0.03, abs=0.01)
+
+
+def test_a_penalized_critic_reads_what_is_predicted_of_it():
+    for row in measured("wasserstein")["penalty_weight_at_shift_2"].values():
+        assert row["read"] == pytest.approx(row["predicted"], rel=0.04)
+
+
+def test_too_many_generator_turns():
+    """Each seed of 1:20 ends at twice the divergence of any seed of 1:1 or 5:1."""
+    seeds = {name: row["true_by_seed"] for name, row in measured("turns")["last_quarter"].items()}
+    best = max(seeds["discriminator 1, generator 1"] + seeds["discriminator 5, generator 1"])
+    assert min(seeds["discriminator 1, generator 20"]) > 2 * best
+
+
+@pytest.mark.parametrize(
+    ("fit", "mean", "deviation"),
+    [("kl, from 1", 0, 4.25**0.5), ("reverse_kl, from 1", 2, 0.5), ("reverse_kl, from -1", -2, 0.5)],
+)
+@pytest.mark.parametrize("way", ["direct", "game"])
+def test_one_gaussian_covers_or_chooses(fit, mean, deviation, way):
+    found = measured("covering")["one_gaussian"][fit][way]
+    assert found["mean"] == pytest.approx(mean, abs=0.1) and found["deviation"] == pytest.approx(deviation, rel=0.05)
+
+
+def test_the_animated_game_gets_there():
+    divergence = list(measured("animation")["true_jsd"].values())
+    assert divergence == sorted(divergence, reverse=True) and divergence[-1] < 0.03
