@@ -247,6 +247,13 @@ def test_features_are_those_of_the_pictures_themselves(make: Make, plain: Archit
     assert not torch.equal(noisy.discriminator(batch.images), noisy.discriminator(batch.images))
 
 
+def test_the_encoder_sees_the_pictures_themselves(make: Make, plain: Architecture, batch: Batch) -> None:
+    """Whatever is put around the discriminator's trunk: a posterior is the same each time it is asked for."""
+    module = make(network=replace(plain, perturbations={"noise": InstanceNoise(sigma=0.5)}, pack=2))
+    first, again = (module.generator.posterior(batch.images) for _ in range(2))
+    assert torch.equal(first.mean, again.mean) and first.mean.shape == (8, 4)
+
+
 def test_the_weight_is_positive(make: Make) -> None:
     with pytest.raises(UserError, match=r"`variant.reconstruction_weight` must be more than 0, got 0"):
         make(reconstruction_weight=0)
