@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from ganlab.divergences import Name
+from ganlab.errors import UserError
 from ganlab.objectives import (
+    FGAN,
     Hinge,
     LeastSquares,
     Minimax,
     NonSaturating,
+    NonSaturatingFGAN,
     Objective,
     RelativisticPairing,
     Wasserstein,
 )
 
 LOGISTIC = [Minimax(), NonSaturating()]
-ALL = [*LOGISTIC, LeastSquares(), Hinge(), Wasserstein(), RelativisticPairing()]
-names = pytest.mark.parametrize("objective", ALL, ids=lambda objective: type(objective).__name__)
+F_DIVERGENCES: list[FGAN | NonSaturatingFGAN] = [
+    *(kind(name, pi=0.3) for kind in (FGAN, NonSaturatingFGAN) for name in get_args(Name)),
+    FGAN("alpha", alpha=1.5),
+]
+SMOOTHED = [kind(smoothing=0.1) for kind in (Minimax, NonSaturating, LeastSquares)]
+ALL = [*LOGISTIC, LeastSquares(), Hinge(), Wasserstein(), RelativisticPairing(), *F_DIVERGENCES, *SMOOTHED]
+
+
+def label(objective: Objective) -> str:
+    return f"{type(objective).__name__} {objective.measures.partition(' (')[0]} {getattr(objective, 'smoothing', '')}"
+
+
+names = pytest.mark.parametrize("objective", ALL, ids=label)
 
 
 def slope(objective: Objective, logit: float) -> float:
@@ -101,11 +118,17 @@ def test_half_precision_logits_give_single_precision_losses(objective: Objective
 
 @names
 def test_divergence_is_a_scalar_without_evidence_zero(objective: Objective) -> None:
-    """What a discriminator that cannot tell says. Least squares says so with 1/2, the others with 0."""
-    undecided = torch.full((7,), 0.5 if isinstance(objective, LeastSquares) else 0.0)
+    """What a discriminator that cannot tell says: f(1), which is zero but for f-GAN's GAN (-log 4).
+
+    One that learned smoothed targets says less: it takes all for a little likelier to be generated.
+    """
+    undecided = torch.full((7,), objective.undecided)
     estimate = objective.divergence(undecided, undecided)
     assert estimate.shape == ()
-    assert estimate.item() == pytest.approx(0.0, abs=1e-6)
+    if getattr(objective, "smoothing", 0):
+        assert -0.02 < estimate.item() < 0
+    else:
+        assert estimate.item() == pytest.approx(-math.log(4) if "log 4 (" in objective.measures else 0.0, abs=1e-6)
 
 
 # The divergence at the best discriminator -----------------------------------------------------------------------------
@@ -154,7 +177,7 @@ def test_wasserstein_divergence_is_the_earth_movers_distance() -> None:
     assert Wasserstein().divergence(-x, -(x + 1.7)).item() == pytest.approx(1.7, abs=1e-5)
 
 
-@pytest.mark.parametrize("objective", [Minimax(), NonSaturating(), LeastSquares(), Hinge()])
+@pytest.mark.parametrize("objective", [Minimax(), NonSaturating(), LeastSquares(), Hinge()], ids=label)
 def test_a_worse_discriminator_measures_less(objective: Objective) -> None:
     """The estimate is a lower bound: moving the best logits in any direction lowers it."""
     p, q = Cells.p, Cells.q
@@ -220,3 +243,147 @@ def test_only_relativistic_pairing_sees_reals() -> None:
 @names
 def test_says_what_it_measures(objective: Objective) -> None:
     assert objective.measures
+
+
+# f-GAN ------------------------------------------------------------------------------------------------------------
+
+
+def learned(objective: Objective) -> Tensor:
+    """The logits, one a cell, at which the discriminator's expected loss is least."""
+    free = torch.full((3,), objective.undecided, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [free], max_iter=500, tolerance_grad=1e-9, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+    p, q = Cells.p, Cells.q
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        each = objective.discriminator(free.repeat(3), free.repeat_interleave(3)).reshape(3, 3)  # (fake, real)
+        value = (q[:, None] * p * each).sum()
+        value.backward()
+        return value
+
+    solver.step(loss)  # type: ignore[arg-type]
+    return free.detach()
+
+
+def exact(f: Callable[[Tensor], Tensor]) -> float:
+    return float((Cells.q * f(Cells.p / Cells.q)).sum())
+
+
+@pytest.mark.parametrize("objective", F_DIVERGENCES, ids=label)
+def test_the_best_discriminator_reads_the_divergence_and_the_ratio(objective: FGAN) -> None:
+    """sum q f(p / q), reached by following the loss's own slopes; total variation's best logits are infinite."""
+    logits = learned(objective)
+    p, q = Cells.p, Cells.q
+    estimate = objective.divergence(*Cells.logits(logits)).item()
+    assert estimate == pytest.approx(exact(objective.f.f), abs=1e-3 if "total" in objective.measures else 2e-5)
+    if "total" not in objective.measures:
+        torch.testing.assert_close(objective.log_density_ratio(logits), (p / q).log(), rtol=0.02, atol=0.02)
+    assert (logits > objective.undecided).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("objective", F_DIVERGENCES, ids=label)
+def test_a_large_logit_says_real(objective: FGAN) -> None:
+    """Each half falls as its own logit moves the right way: real up, generated down; the generator's rises to real."""
+    v = torch.linspace(-5, 5, 101)
+    still = torch.full_like(v, objective.undecided)
+    assert (objective.discriminator(v, still).diff() <= 0).all()
+    assert (objective.discriminator(still, v).diff() >= 0).all()
+    assert (objective.generator(v).diff() <= 0).all()
+
+
+def test_gan_is_the_minimax_game() -> None:
+    """-(E log D + E log(1 - D)), D = sigmoid(V): Nowozin et al. 2016, section 2.2. The divergence is 2 JSD - log 4."""
+    real, fake = torch.randn(2, 50).unbind()
+    for ours, other in ((FGAN("gan"), Minimax()), (NonSaturatingFGAN("gan"), NonSaturating())):
+        torch.testing.assert_close(ours.discriminator(real, fake), other.discriminator(real, fake))
+        torch.testing.assert_close(ours.generator(fake), other.generator(fake))
+        torch.testing.assert_close(ours.divergence(real, fake), 2 * other.divergence(real, fake) - math.log(4))
+    torch.testing.assert_close(FGAN("js").divergence(real, fake), 2 * Minimax().divergence(real, fake))
+
+
+@pytest.mark.parametrize("name", get_args(Name))
+def test_generators_by_hand(name: Name) -> None:
+    """Minimax: -f*(g(v)), what the discriminator subtracts. Section 3.2: -g(v), what it adds on reals."""
+    v = torch.randn(9)
+    zero = torch.zeros(9)
+    saturating, other = FGAN(name), NonSaturatingFGAN(name)
+    as_fake = saturating.discriminator(zero, v) - saturating.discriminator(zero, zero)
+    as_real = other.discriminator(v, zero) - other.discriminator(zero, zero)
+    torch.testing.assert_close(saturating.generator(v) - saturating.generator(zero), -as_fake)
+    torch.testing.assert_close(other.generator(v) - other.generator(zero), as_real)
+
+
+def test_reverse_kl_slopes_of_both_generators() -> None:
+    """d/dv of -(v - 1) is -1 everywhere; of exp(-v) it is -exp(-v), loud where the discriminator is sure."""
+    assert slope(FGAN("reverse_kl"), -5.0) == pytest.approx(-1)
+    assert slope(NonSaturatingFGAN("reverse_kl"), -5.0) == pytest.approx(-math.exp(5), rel=1e-5)
+
+
+# Density ratios ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", [*LOGISTIC, LeastSquares(), *SMOOTHED], ids=label)
+def test_the_best_logits_identify_the_density_ratio(objective: Objective) -> None:
+    """Smoothed targets shift the best logits, D* = (1 - s) p / (p + q), and the ratio is read accordingly."""
+    claimed = objective.log_density_ratio(learned(objective))
+    torch.testing.assert_close(claimed, (Cells.p / Cells.q).log(), rtol=0.01, atol=0.01)
+
+
+@names
+def test_density_ratios_are_finite_and_keep_their_shape_or_are_refused(objective: Objective) -> None:
+    v = torch.tensor([[-1e4, -3.0, 0.0], [0.5, 3.0, 1e4]], dtype=torch.bfloat16).requires_grad_(True)
+    if isinstance(objective, Hinge | Wasserstein | RelativisticPairing) or "total" in objective.measures:
+        with pytest.raises(UserError, match="identifies no density ratio"):
+            objective.log_density_ratio(v)
+        return
+    ratio = objective.log_density_ratio(v)
+    (gradient,) = torch.autograd.grad(ratio.sum(), v)
+    assert ratio.shape == v.shape and ratio.dtype == torch.float32
+    assert ratio.isfinite().all() and gradient.isfinite().all()
+    assert (ratio.flatten().diff() >= 0).all()
+
+
+@pytest.mark.parametrize("objective", LOGISTIC, ids=label)
+def test_a_logistic_logit_is_the_log_ratio(objective: Objective) -> None:
+    v = torch.tensor([-1e4, -2.5, 0.0, 30.0, 1e4])
+    assert torch.equal(objective.log_density_ratio(v), v)
+
+
+def test_least_squares_ratio_by_hand() -> None:
+    """log D / (1 - D): log 3 at 3/4; D is believed up to 1e-6 from its ends."""
+    ratio = LeastSquares().log_density_ratio(torch.tensor([0.75, -2.0]))
+    assert ratio[0].item() == pytest.approx(math.log(3), rel=1e-6)
+    assert ratio[1].item() == pytest.approx(math.log(1e-6), rel=1e-5)
+
+
+# One-sided label smoothing ----------------------------------------------------------------------------------------
+
+
+def test_smoothed_losses_by_hand() -> None:
+    """Logit 2: 0.9 softplus(-2) + 0.1 softplus(2) = 0.9 x 0.126928 + 0.1 x 2.126928; squares: (2 - 0.9)^2 / 2."""
+    real, fake = torch.tensor([2.0]), torch.tensor([-1.0])
+    for kind in (Minimax, NonSaturating):
+        said = kind(smoothing=0.1).discriminator(real, fake).item()
+        assert said == pytest.approx(0.9 * 0.126928 + 0.1 * 2.126928 + 0.313262, abs=1e-6)
+    assert LeastSquares(smoothing=0.1).discriminator(real, fake).item() == pytest.approx((1.1**2 + 1) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
+def test_smoothing_reaches_neither_generator_nor_divergence(kind: type[Minimax | NonSaturating | LeastSquares]) -> None:
+    """One port of a well-known GAN reuses the smoothed target for its generator."""
+    real, fake = torch.randn(2, 20).unbind()
+    plain, smoothed = kind(), kind(smoothing=0.3)
+    assert torch.equal(smoothed.generator(fake), plain.generator(fake))
+    assert torch.equal(smoothed.divergence(real, fake), plain.divergence(real, fake))
+    assert not torch.equal(smoothed.discriminator(real, fake), plain.discriminator(real, fake))
+
+
+@pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares])
+@pytest.mark.parametrize("smoothing", [-0.1, 0.5, 1.0, math.nan])
+def test_smoothing_outside_its_range_is_refused(
+    kind: type[Minimax | NonSaturating | LeastSquares], smoothing: float
+) -> None:
+    with pytest.raises(UserError, match="`smoothing`"):
+        kind(smoothing=smoothing)
