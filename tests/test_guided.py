@@ -25,10 +25,10 @@ from ganlab.errors import UserError
 from ganlab.guided.calibration import Calibration, Isotonic, Platt, Unchanged, brier, fit_line, pooled, z_statistic
 from ganlab.guided.evidence import CALIBRATIONS, Evidence, Verdict
 from ganlab.guided.guides import Guide, Langevin, Metropolis, Rejection, Target
-from ganlab.guided.judge import Judge, as_judge
 from ganlab.guided.langevin import Place, langevin
 from ganlab.guided.metropolis import chain, metropolis
 from ganlab.guided.outcome import LogRatio, Outcome
+from ganlab.guided.ratio import RatioGame, as_ratio_game
 from ganlab.guided.rejection import acceptance, rejection
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
@@ -367,7 +367,7 @@ def test_what_is_drawn_for_a_condition_is_judged_by_the_pair(head: type[Head]) -
     module = classes(head)
     images, told = torch.randn(3, 2), torch.arange(3)
     (logits,) = module.discriminator(images, module.discriminator.encoder(told))
-    torch.testing.assert_close(as_judge(module, told).log_density_ratio(images, told), logits["pair"])
+    torch.testing.assert_close(as_ratio_game(module, told).log_density_ratio(images, told), logits["pair"])
 
 
 def test_least_squares_is_asked_for_its_odds() -> None:
@@ -380,12 +380,12 @@ def test_least_squares_is_asked_for_its_odds() -> None:
 @pytest.mark.parametrize("objective", [Hinge(), Wasserstein(), RelativisticPairing()])
 def test_critics_are_not_asked(objective: Objective) -> None:
     with pytest.raises(UserError, match="`objective="):
-        as_judge(points(objective), None)
+        as_ratio_game(points(objective), None)
 
 
 def test_a_joint_head_is_not_asked() -> None:
     with pytest.raises(UserError, match=r"head=joint.*head=separate"):
-        as_judge(classes(JointHead), torch.arange(3))
+        as_ratio_game(classes(JointHead), torch.arange(3))
 
 
 @pytest.mark.parametrize(
@@ -393,11 +393,11 @@ def test_a_joint_head_is_not_asked() -> None:
 )
 def test_a_logit_that_depends_on_more_than_its_picture_is_not_asked(network) -> None:
     with pytest.raises(UserError, match="picture alone"):
-        as_judge(points(**network), None)
+        as_ratio_game(points(**network), None)
 
 
 def test_faded_noise_is_no_obstacle() -> None:
-    assert as_judge(points(perturbations={"noise": InstanceNoise(0.0)}), None)
+    assert as_ratio_game(points(perturbations={"noise": InstanceNoise(0.0)}), None)
 
 
 def test_pictures_have_the_gradients_that_samples_have_not() -> None:
@@ -409,7 +409,7 @@ def test_pictures_have_the_gradients_that_samples_have_not() -> None:
 # Guides -------------------------------------------------------------------------------------------------------------
 
 
-def guides(judge: Judge, condition: Condition = None, calibration: Calibration | None = None) -> list[Guide]:
+def guides(judge: RatioGame, condition: Condition = None, calibration: Calibration | None = None) -> list[Guide]:
     """One of each method, with evidence from noise."""
     target = Target(judge, calibration or Platt(5.0, 0.3))
     evidence = Evidence(torch.randn(12), torch.randn(12) / 10, condition)
@@ -482,6 +482,8 @@ def test_evidence_is_the_same_again(noise, vanilla) -> None:
     first, second = (Evidence.gather(judge, data.reference, 20) for _ in range(2))
     assert torch.equal(first.real, second.real) and torch.equal(first.fake, second.fake)
     assert first.real.shape == first.fake.shape == (20,)
+    halves = [first.half(i)[0] for i in (0, 1)]
+    assert torch.equal(torch.cat(halves).sort().values, torch.cat([first.real, first.fake]).sort().values)
 
 
 # The command --------------------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from ganlab.console import say
 from ganlab.generative import GenerativeModule
 from ganlab.guided.evidence import CALIBRATIONS, Evidence, Verdict
 from ganlab.guided.guides import Guide, Langevin, Metropolis, Rejection, Target
-from ganlab.guided.judge import as_judge
 from ganlab.guided.outcome import Outcome
+from ganlab.guided.ratio import as_ratio_game
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ def choose(module: GenerativeModule, condition: Condition, seeds: Sequence[int],
 
     `UserError` if the model's discriminator cannot guide, before its data are loaded.
     """
-    judge = as_judge(module, condition)
+    game = as_ratio_game(module, condition)
     data = make_data(module.recipe)
-    judge.to("cuda" if torch.cuda.is_available() else "cpu")
-    evidence = Evidence.gather(judge, data.reference, wish.held_out)
+    game.to("cuda" if torch.cuda.is_available() else "cpu")
+    evidence = Evidence.gather(game, data.reference, wish.held_out)
     calibration = CALIBRATIONS[wish.calibration](*evidence.half(0))
     _say_verdict(Verdict.on(evidence, calibration), wish.calibration, len(evidence.real))
-    guide = GUIDES[wish.method](Target(judge, calibration), evidence, wish)
+    guide = GUIDES[wish.method](Target(game, calibration), evidence, wish)
     outcome = guide.choose(condition, seeds)
     _say_outcome(outcome, wish.method)
     return outcome.latents

@@ -1,4 +1,4 @@
-"""What a judge says of held-out real pictures and of fresh generated ones, and whether it can be believed."""
+"""What a discriminator says of held-out real pictures and of fresh generated ones, and whether it can be believed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganlab.batch import Condition, take, to_float
 from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.guided.calibration import Calibration, Isotonic, Platt, Unchanged, brier, fit_line, z_statistic
-from ganlab.guided.judge import Judge
+from ganlab.guided.ratio import RatioGame
 from ganlab.rulers.evidence import some_rows
 from ganlab.sampling import told
 
@@ -39,18 +39,18 @@ class Evidence:
 
     @classmethod
     @torch.no_grad()
-    def gather(cls, judge: Judge, pictures: Pictures, count: int) -> Evidence:
+    def gather(cls, game: RatioGame, pictures: Pictures, count: int) -> Evidence:
         """At most `count` real pictures, always the same ones, and as many of the averaged generator."""
         rows = torch.from_numpy(some_rows(len(pictures), count, SEED))
         noise = torch.Generator().manual_seed(SEED)
         real, fake = [], []
         parts = torch.split(rows, BATCH)
         for part in progress(parts, len(parts), "judging held-out pictures, by batches:"):
-            condition = told(take(pictures.condition, part), judge.device)
-            images = to_float(pictures.get(part.numpy())).to(judge.device)
-            real.append(judge.log_density_ratio(images, condition).cpu())
-            drawn = judge.picture(judge.draw_latent(len(part), noise), condition)
-            fake.append(judge.log_density_ratio(drawn, condition).cpu())
+            condition = told(take(pictures.condition, part), game.device)
+            images = to_float(pictures.get(part.numpy())).to(game.device)
+            real.append(game.log_density_ratio(images, condition).cpu())
+            drawn = game.picture(game.draw_latent(len(part), noise), condition)
+            fake.append(game.log_density_ratio(drawn, condition).cpu())
         return cls(torch.cat(real), torch.cat(fake), take(pictures.condition, rows))
 
     def half(self, first: int) -> tuple[Tensor, Tensor]:
@@ -61,10 +61,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far the judge can be believed: a calibration fitted on one half of the evidence, measured on the other.
+    """How far a discriminator can be believed: a calibration fitted on one half of the evidence, measured on the other.
 
-    `slope`, `intercept`: of the line that would put its log ratios right, 1 and 0 for a judge that needs none; `error`:
-    the slope's standard error. Brier scores and Z statistics before and after the calibration.
+    `slope`, `intercept`: of the line that would put its log ratios right, 1 and 0 where nothing is wrong; `error`: the
+    slope's standard error. Brier scores and Z statistics before and after the calibration.
     """
 
     slope: float

@@ -13,10 +13,10 @@ from ganlab.batch import Condition, take
 from ganlab.data.progress import progress
 from ganlab.guided.calibration import Calibration
 from ganlab.guided.evidence import BATCH, Evidence
-from ganlab.guided.judge import Judge
 from ganlab.guided.langevin import langevin
 from ganlab.guided.metropolis import metropolis
 from ganlab.guided.outcome import LogRatio, Outcome
+from ganlab.guided.ratio import RatioGame
 from ganlab.guided.rejection import log_odds, rejection
 from ganlab.sampling import told
 
@@ -24,13 +24,13 @@ from ganlab.sampling import told
 class Stream:
     """A picture's own random numbers. The first latent is the one that the picture has without a method."""
 
-    def __init__(self, judge: Judge, seed: int) -> None:
-        self.judge = judge
+    def __init__(self, game: RatioGame, seed: int) -> None:
+        self.game = game
         self.generator = torch.Generator().manual_seed(seed)
 
     def latent(self) -> Tensor:
         """(1, latent_dim), standard normal."""
-        return self.judge.draw_latent(1, self.generator)
+        return self.game.draw_latent(1, self.generator)
 
     def uniform(self) -> Tensor:
         """(1,), in [0, 1)."""
@@ -39,22 +39,22 @@ class Stream:
     def candidates(self, count: int) -> tuple[Tensor, Tensor]:
         """The next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
         latents, uniforms = zip(*[(self.latent(), self.uniform()) for _ in range(count)], strict=True)
-        return torch.cat(latents)[None], torch.cat(uniforms)[None].to(self.judge.device)
+        return torch.cat(latents)[None], torch.cat(uniforms)[None].to(self.game.device)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The data's density over the generator's, as a judge and its calibration have it, seen from the latents."""
+    """The data's density over the generator's, by a discriminator and its calibration, seen from the latents."""
 
-    judge: Judge
+    game: RatioGame
     calibration: Calibration
 
     def given(self, condition: Condition) -> LogRatio:
         """For pictures told the rows of `condition`; differentiable in the latents."""
-        condition = told(condition, self.judge.device)
+        condition = told(condition, self.game.device)
 
         def log_ratio(latent: Tensor) -> Tensor:
-            return self.calibration(self.judge.log_density_ratio(self.judge.picture(latent, condition), condition))
+            return self.calibration(self.game.log_density_ratio(self.game.picture(latent, condition), condition))
 
         return log_ratio
 
@@ -71,7 +71,7 @@ class Target:
 
 
 class Guide(ABC):
-    """Chooses latents by what a judge says of their pictures."""
+    """Chooses latents by what a discriminator says of their pictures."""
 
     @abstractmethod
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
@@ -103,7 +103,7 @@ class Rejection(Guide):
         return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
 
     def _one(self, condition: Condition, seed: int) -> Outcome:
-        stream, log_ratio = Stream(self.target.judge, seed), self.target.of_candidates(condition)
+        stream, log_ratio = Stream(self.target.game, seed), self.target.of_candidates(condition)
         sizes = [min(BATCH, self.candidates - start) for start in range(0, self.candidates, BATCH)]
         tried: list[Outcome] = []
         for size in sizes:
@@ -142,7 +142,7 @@ class Metropolis(Guide):
         return max(1, 16 * BATCH // self.steps)
 
     def _some(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        streams = [Stream(self.target.judge, seed) for seed in seeds]
+        streams = [Stream(self.target.game, seed) for seed in seeds]
         latents, uniforms = map(torch.cat, zip(*[stream.candidates(self.steps) for stream in streams], strict=True))
         starts = [self._start(take(condition, [i]), float(stream.uniform())) for i, stream in enumerate(streams)]
         log_ratio = self.target.of_candidates(condition)
@@ -177,7 +177,7 @@ class Langevin(Guide):
         return Outcome.joined([self._batch(take(condition, rows), seeds[rows]) for rows in batches])
 
     def _batch(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        streams = [Stream(self.target.judge, seed) for seed in seeds]
+        streams = [Stream(self.target.game, seed) for seed in seeds]
         start = torch.cat([stream.latent() for stream in streams])
         chains = langevin(start, self._noise(streams), self.target.given(condition), self.step_size)
         for outcome in progress(chains, self.steps, f"Langevin, steps of pictures {seeds[0]} to {seeds[-1]}:"):
@@ -187,4 +187,4 @@ class Langevin(Guide):
     def _noise(self, streams: Sequence[Stream]) -> Iterator[tuple[Tensor, Tensor]]:
         for _ in range(self.steps):
             normals, uniforms = zip(*[(stream.latent(), stream.uniform()) for stream in streams], strict=True)
-            yield torch.cat(normals), torch.cat(uniforms).to(self.target.judge.device)
+            yield torch.cat(normals), torch.cat(uniforms).to(self.target.game.device)

@@ -16,7 +16,7 @@ from ganlab.adversarial import Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec, wrong_kind
-from ganlab.guided.judge import Judge
+from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
@@ -83,7 +83,7 @@ def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
         raise wrong_kind(encoder.kind, repr(spec.kind))
 
 
-class ConditionalGAN(Judge):
+class ConditionalGAN(RatioGame):
     """Class or caption to image."""
 
     discriminator: ConditionalDiscriminator

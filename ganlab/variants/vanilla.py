@@ -11,14 +11,14 @@ from ganlab.adversarial import Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
-from ganlab.guided.judge import Judge
+from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
 from ganlab.sides import Side
 
 
-class VanillaGAN(Judge):
+class VanillaGAN(RatioGame):
     """A generator of pictures or points from noise, against a discriminator with one logit."""
 
     def __init__(

@@ -15,7 +15,7 @@ from ganlab.generative import GenerativeModule
 TOGETHER = 60  # pictures of the trial, which packs of any size up to 6 divide
 
 
-class Judge(AdversarialModule, ABC):
+class RatioGame(AdversarialModule, ABC):
     """A game whose discriminator says how much likelier a picture is under the data than under the generator."""
 
     @abstractmethod
@@ -30,12 +30,12 @@ class Judge(AdversarialModule, ABC):
         """What `sample` gives, with gradients: (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
 
 
-def as_judge(module: GenerativeModule, condition: Condition) -> Judge:
+def as_ratio_game(module: GenerativeModule, condition: Condition) -> RatioGame:
     """The module, if its discriminator can guide. `UserError` with the reason if not.
 
     condition: what is going to be asked for, any number of rows; the first is tried.
     """
-    if not isinstance(module, Judge):
+    if not isinstance(module, RatioGame):
         raise UserError(
             "`method` needs a discriminator that compares whole real pictures with generated ones, and "
             f"{type(module).__name__} has none (but of patches, stages or reconstructions): leave `method` out"
@@ -49,13 +49,13 @@ def as_judge(module: GenerativeModule, condition: Condition) -> Judge:
 
 
 @torch.no_grad()
-def _minds_its_own(judge: Judge, condition: Condition) -> bool:
+def _minds_its_own(game: RatioGame, condition: Condition) -> bool:
     """Whether a picture's ratio is the same among all of the trial as among half of them. condition: of all rows."""
-    latent = judge.draw_latent(TOGETHER, torch.Generator().manual_seed(0))
-    images = judge.picture(latent, condition)
-    among_all = judge.log_density_ratio(images, condition)
+    latent = game.draw_latent(TOGETHER, torch.Generator().manual_seed(0))
+    images = game.picture(latent, condition)
+    among_all = game.log_density_ratio(images, condition)
     if among_all.shape != (TOGETHER,):
         return False
     half = slice(0, TOGETHER // 2)
-    among_half = judge.log_density_ratio(images[half], take(condition, half))
+    among_half = game.log_density_ratio(images[half], take(condition, half))
     return torch.allclose(among_all[half], among_half, rtol=1e-3, atol=1e-3)
