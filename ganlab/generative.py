@@ -121,7 +121,8 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
         optimizer.zero_grad(set_to_none=True)
         self.sides[name].constraint.enforce(network)
-        average_across_processes(network.buffers())
+        moving = (part for part in network.modules() if part.training)  # what evaluates stands still, to the last bit
+        average_across_processes(buffer for part in moving for buffer in part.buffers(recurse=False))
 
     # One iteration -------------------------------------------------------------------------------------------------
 

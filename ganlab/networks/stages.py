@@ -66,17 +66,18 @@ class StackedGenerator(nn.Module):
 
     def play(self, latent: Tensor, condition: Condition) -> Tensor:
         """Pictures of the stage that plays, at its size."""
-        z, first, second = latent.split(self.parts, 1)
         if not self.finished:
-            return self.small(z, first, condition)
+            return self.small(latent, condition)
         with torch.no_grad():
-            small = self.small(z, first, condition)
-        return self.stage_two.network(small, self.stage_two.listener(condition, second))
+            small = self.small(latent, condition)
+        _, _, noise = latent.split(self.parts, 1)
+        return self.stage_two.network(small, self.stage_two.listener(condition, noise))
 
-    def small(self, z: Tensor, noise: Tensor, condition: Condition) -> Tensor:
-        """Stage I's pictures."""
+    def small(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Stage I's pictures, whichever stage plays."""
         if self.finished:
             self.stage_one.eval()
+        z, noise, _ = latent.split(self.parts, 1)
         return self.stage_one.network(torch.cat([z, self.stage_one.listener(condition, noise)], 1))
 
     @torch.no_grad()

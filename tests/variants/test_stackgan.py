@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from ganlab import generative
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, to_float
 from ganlab.data.base import DataSpec
@@ -130,6 +131,22 @@ def test_stage_one_is_its_average_for_good(stack: Make, fit: Make, snapshot: Mak
     module.generate(Batch(torch.zeros(4, *SHAPE), ["thing 1"] * 4))
     assert same(expected, dict(module.generator.stage_one.state_dict()))
     assert all(parameter.grad is None for parameter in module.generator.stage_one.parameters())
+
+
+def test_processes_do_not_average_what_stands_still(stack: Make, fit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean of three equal numbers may differ from them in the last bit."""
+    module, averaged = stack(stage_one_iterations=1), set()
+    monkeypatch.setattr(generative, "average_across_processes", lambda tensors: averaged.update(map(id, tensors)))
+    buffers = {name: set(map(id, part.buffers())) for name, part in module.generator.named_children()}
+    fit(module, 1)
+    assert averaged >= buffers["stage_one"]
+    averaged.clear()
+    module = stack(stage_one_iterations=1)
+    buffers = {name: set(map(id, part.buffers())) for name, part in module.generator.named_children()}
+    module.finish_stage_one()
+    fit(module, 1)
+    assert averaged >= buffers["stage_two"]
+    assert not averaged & buffers["stage_one"]
 
 
 @pytest.mark.parametrize("stopped", [1, 3, 4])
