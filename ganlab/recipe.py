@@ -115,6 +115,10 @@ def _check_keys(arguments: Arguments) -> None:
         first = name.partition("/")[0].partition(".")[0]
         if first not in known and first != "hydra":
             raise UserError(unknown(first, known, "a recipe"))
+        place = arguments.catalog.place(first) if first in groups and name != first else None
+        if place is not None:
+            where = f"write {name.replace(first, place, 1)}={value}" if place else "--cfg job shows where they are"
+            raise UserError(f"`{name}` is not where the settings of {first}={'|'.join(groups[first])} are: {where}")
         if isinstance(base_recipe().get(name), Mapping) and name not in groups and not value.startswith(("{", "null")):
             raise UserError(f"`{name}` is several settings: write {name}.NAME=...; --cfg job shows them")
 

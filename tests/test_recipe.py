@@ -75,6 +75,11 @@ def test_words_after_an_option_are_still_settings():
         ([RECIPE, "callbacks.qualty.every=3"], ["`callbacks.qualty`", "`_target_`", "`callbacks.quality`"]),
         ([RECIPE, "discriminator.regularizers.r1=3"], ["`discriminator.regularizers`", "got"]),
         ([RECIPE, "ganlab.debgu=true"], ["`ganlab.debug`"]),
+        ([RECIPE, "regularizer.r1.weight=3"], ["`regularizer.r1.weight`", "discriminator.regularizers.r1.weight=3"]),
+        (["recipe=ring", "mixture.modes=3"], ["`mixture.modes`", "write data.mixture.modes=3"]),
+        ([RECIPE, "optimizer.lr=3"], ["`optimizer.lr`", "--cfg job"]),
+        ([RECIPE, "mixture=grid"], ["mixture"]),
+        (["recipe=ring", "mixture=grd"], ["`mixture=grd`", "`mixture=grid`"]),
         ([RECIPE, "trainer=cpu3"], ["`trainer"]),
         ([RECIPE, "seed=${nothing}"], ["nothing"]),
         ([RECIPE, "objective=fgan", "objective.divergence=revers_kl"], ["'reverse_kl', ", "mean 'reverse_kl'?"]),
@@ -317,3 +322,14 @@ def test_locating_what_is_not_there(target):
 
 def test_base_has_every_key_that_a_command_owns():
     assert {"seed", "run_dir", "resume", "allow", "batch_size", "trainer", "ganlab"} <= base_recipe().keys()
+
+
+def test_where_the_settings_of_a_group_are():
+    """Under the group's own name, at one other place, or at several."""
+    places = catalog().place
+    assert [places(group) for group in ("network", "data", "regularizer", "optimizer")] == [
+        None,
+        None,
+        "discriminator.regularizers",
+        "",
+    ]

@@ -47,6 +47,12 @@ class Catalog:
                 found.setdefault(path.parent.relative_to(folder).as_posix(), set()).add(path.stem)
         return {name: sorted(choices) for name, choices in sorted(found.items())}
 
+    def place(self, group: str) -> str | None:
+        """Where the settings of a group's choices go in a recipe, "" for several places; None: under its own name."""
+        files = [file for folder in self.folders for file in (folder / group).glob("*.yaml")]
+        (place, *others) = {package(file) for file in files}
+        return None if others or not place else {"_global_": ""}.get(place, place)
+
     def clashes(self) -> list[Path]:
         """Files of the other folders under a name that ganlab's own folder has: which one is meant is not clear."""
         ours, *others = self.folders
@@ -65,10 +71,25 @@ class Catalog:
         found: set[str] = set()
         for entry in read_yaml(file).get("defaults", []) if file else []:
             if isinstance(entry, Mapping):
-                found |= {str(key).split()[-1].partition("@")[0] for key in entry}
+                found |= {group_of(key) for key in entry}
             elif entry != "_self_":
                 found |= self.chosen_groups(str(entry))
-        return found
+        return found | {brought for group in found for brought in self.brought_groups(group)}
+
+    def brought_groups(self, group: str) -> set[str]:
+        """The groups that some choice of a group chooses from in its turn (data=toy brings mixture)."""
+        files = (file for folder in self.folders for file in (folder / group).glob("*.yaml"))
+        entries = (entry for file in files for entry in read_yaml(file).get("defaults", []))
+        return {group_of(key) for entry in entries if isinstance(entry, Mapping) for key in entry}
+
+
+def group_of(key: str) -> str:
+    """The group that an entry of a defaults list is about.
+
+    >>> group_of("override /network"), group_of("data@other.place")
+    ('network', 'data')
+    """
+    return str(key).split()[-1].partition("@")[0].lstrip("/")
 
 
 def group_files(folder: Path) -> Iterator[Path]:
@@ -106,6 +127,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def base_recipe() -> dict[str, Any]:
     """What every recipe starts from, interpolations unresolved."""
     return {key: value for key, value in read_yaml(recipe_folder() / "base.yaml").items() if key != "defaults"}
+
+
+def package(path: Path) -> str:
+    """The place in a recipe that a choice's first line names for Hydra, "" where it names none."""
+    with path.open(encoding="utf-8") as file:
+        sign, _, name = next(file, "").strip().partition("@package ")
+    return name if sign == "# " else ""
 
 
 def headline(path: Path) -> str:
