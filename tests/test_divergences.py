@@ -283,6 +283,26 @@ def test_bound_holds_for_any_logits(row: Divergence) -> None:
         assert (estimate <= exact + 1e-6).all()
 
 
+@rows
+def test_activation_and_composite_are_tamed_alike(row: Divergence) -> None:
+    """However large the logit, what is subtracted is f* of what is added: T stays a function of v, so the bound holds.
+
+    Checked from T in double precision, which loses f*'s digits near `largest` alone.
+    """
+    v = EXTREME if row.largest == math.inf else EXTREME[EXTREME <= 0]
+    torch.testing.assert_close(
+        row.composite(v).double(), row.conjugate(row.activation(v).double()), rtol=1e-4, atol=1e-5, check_dtype=False
+    )
+
+
+@pytest.mark.parametrize("pi", WEIGHTS)
+def test_weighted_composite_far_out(pi: float) -> None:
+    """1 - sigmoid(v)^(1 / pi) ~ exp(-v) / pi: f* ~ (1 - pi) (log(1 - pi) + v + log pi)."""
+    v = torch.tensor([20.0, 29.9, 30.1, 100.0, 1e4])
+    expected = (1 - pi) * (math.log(1 - pi) + v + math.log(pi))
+    torch.testing.assert_close(WeightedJensenShannon(pi).composite(v), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_single_precision_agrees_with_double() -> None:
     v = torch.linspace(-15, 15, 301)
     for row in ALL:

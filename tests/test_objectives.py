@@ -131,6 +131,14 @@ def test_divergence_is_a_scalar_without_evidence_zero(objective: Objective) -> N
         assert estimate.item() == pytest.approx(-math.log(4) if "log 4 (" in objective.measures else 0.0, abs=1e-6)
 
 
+@names
+def test_undecided_is_best_where_nothing_differs(objective: Objective) -> None:
+    """Where p = q, the discriminator's loss has no slope at the logit of one that cannot tell."""
+    v = torch.full((1,), objective.undecided, requires_grad=True)
+    (gradient,) = torch.autograd.grad(objective.discriminator(v, v).sum(), v)
+    assert gradient.item() == pytest.approx(0.0, abs=1e-6)
+
+
 # The divergence at the best discriminator -----------------------------------------------------------------------------
 
 
