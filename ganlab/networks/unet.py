@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
 from statistics import NormalDist
 
 import torch
@@ -76,7 +75,7 @@ class Generator(nn.Module):
         self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(2 * width, shape[0], 4, 2, 1), nn.Tanh())
         self.dropout = dropout
         noisy = inner[1 : 1 + NOISY] if dropout else []
-        self.masks = [prod((channels, 2**level, 2**level)) for level, channels in enumerate(noisy, start=1)]
+        self.masks = [outputs * 4**level for level, outputs in enumerate(noisy, start=1)]  # 2, 4, 8 pixels a side
         self.latent_dim = sum(self.masks)
         initialize(self, norm)
 
@@ -84,12 +83,11 @@ class Generator(nn.Module):
         skips = [self.first(image)]
         for layer in self.downs:
             skips.append(layer(skips[-1]))
-        masks = list(latent.split(self.masks, 1)) if self.masks else []
-        x = self._noisy(self.middle(skips[-1]), masks)
+        masks = iter(latent.split(self.masks, 1))
+        x = self._noisy(self.middle(skips[-1]), next(masks, None))
         for layer in self.ups:
-            x = self._noisy(layer(torch.cat([x, skips.pop()], 1)), masks)
+            x = self._noisy(layer(torch.cat([x, skips.pop()], 1)), next(masks, None))
         return self.last(torch.cat([x, skips.pop()], 1))
 
-    def _noisy(self, x: Tensor, masks: list[Tensor]) -> Tensor:
-        """Dropout by the next mask, as long as there is one."""
-        return dropped(x, masks.pop(0), self.dropout) if masks else x
+    def _noisy(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return x if mask is None else dropped(x, mask, self.dropout)
