@@ -27,6 +27,7 @@ Recipe = Mapping[str, Any]
 def make_data(recipe: Recipe) -> GanData:
     """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
     _check_condition(recipe)
+    _check_generator(recipe)
     _check_discriminator(recipe)
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
@@ -41,6 +42,15 @@ def _check_condition(recipe: Recipe) -> None:
     has = locate(recipe["data"]["_target_"]).kinds
     if reads is not None and reads not in has:
         raise wrong_kind(reads, " or ".join(map(repr, has)))
+
+
+def _check_generator(recipe: Recipe) -> None:
+    """`UserError` for a generator that draws from a code where the variant has a picture, or the other way round."""
+    asked = inspect.signature(locate(recipe["network"]["generator"]["_target_"])).parameters
+    from_picture = locate(recipe["variant"]["_target_"]).reads == "image"
+    if from_picture == ("code_dim" in asked):
+        source, use = ("a code", "network=pix2pix") if from_picture else ("a picture", "recipe=patchgan")
+        raise UserError(f"`network`'s generator draws from {source}, which this recipe does not give it: use {use}")
 
 
 def _check_discriminator(recipe: Recipe) -> None:

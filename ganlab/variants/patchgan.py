@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class PatchGAN(AdversarialModule):
             raise wrong_kind("image", repr(spec.kind))
         check_alone(network)
         channels, *sides = spec.shape
-        painter = network.generator(shape=spec.shape)
+        painter: Any = network.generator(shape=spec.shape)
         trunk = network.trunk((2 * channels, *sides))
         super().__init__(spec, painter, trunk, generator, discriminator, average, painter.latent_dim)
         self.objective, self.l1_weight, self.realism_weight = objective, l1_weight, realism_weight

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ganlab.assembly import make_data
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, to_float
 from ganlab.data.base import DataSpec, GanData
@@ -22,6 +23,7 @@ from ganlab.networks.architecture import Architecture
 from ganlab.networks.blocks import NoNorm
 from ganlab.objectives import LeastSquares, NonSaturating, RelativisticPairing
 from ganlab.perturbations import InstanceNoise
+from ganlab.recipe import compose
 from ganlab.regularizers import R1
 from ganlab.sampling import draw, latents
 from ganlab.sides import Side
@@ -209,6 +211,24 @@ def test_patches_are_judged_alone(make: Make, kwargs: dict[str, int]) -> None:
 def test_data_without_input_pictures_are_refused(adam: Side) -> None:
     with pytest.raises(UserError, match="data=lines or data=pairs"):
         PatchGAN(DataSpec(SHAPE, "text"), architecture(), LeastSquares(), adam, adam, MovingAverage())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("recipe=patchgan", "network=resnet"), "draws from a code, .* use network=pix2pix"),
+        (
+            ("recipe=vanilla", "network=pix2pix", "+normalization=instance"),
+            "draws from a picture, .* use recipe=patchgan",
+        ),
+        (("recipe=patchgan", "data=emoji"), "data=lines or data=pairs"),
+        (("recipe=patchgan", "network.discriminator.patch=50"), "must be one of 1, 16, 34, 70, 142, 286 pixels"),
+        (("recipe=patchgan", "normalization=batch", "regularizer=[r1]"), "normalizes over the batch"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_a_picture_is_drawn(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make_data(compose(*words))
 
 
 def test_conditions_become_floats_with_their_images(data: Negatives) -> None:
