@@ -136,8 +136,9 @@ def _choices(module: Module, annotation: ast.expr) -> list[Any]:
         found = evaluate(module, annotation)
     except LookupError:
         return []
-    aliased = isinstance(found, Alias) and found.expression is not annotation
-    return _choices(found.module, found.expression) if aliased else []
+    if not isinstance(found, Alias) or found.expression is annotation:
+        return []
+    return _choices(found.module, found.expression)
 
 
 def _choices_of_subscript(module: Module, annotation: ast.Subscript) -> list[Any]:

@@ -67,19 +67,17 @@ def divergences(mean: Tensor, log_deviation: Tensor, density: Mixture) -> dict[s
 
 def direct(name: str, start: float, density: Mixture) -> Fit:
     """The Gaussian that minimises the integral itself."""
-    parameters = [torch.tensor(start, dtype=torch.float64), torch.tensor(0.0, dtype=torch.float64)]
-    solver = torch.optim.LBFGS(
-        [p.requires_grad_(True) for p in parameters], max_iter=200, line_search_fn="strong_wolfe"
-    )
+    parameters = torch.tensor([start, 0.0], dtype=torch.float64, requires_grad=True)  # mean, log of the deviation
+    solver = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         solver.zero_grad()
-        value = divergences(*parameters, density)[name]
+        value = divergences(parameters[0], parameters[1], density)[name]
         value.backward()
         return value
 
     solver.step(loss)  # type: ignore[arg-type]
-    mean, log_deviation = (float(p.detach()) for p in parameters)
+    mean, log_deviation = parameters.tolist()
     return described(mean, math.exp(log_deviation), density)
 
 

@@ -96,7 +96,8 @@ def by_heart(dims: int, samples: int) -> dict[str, list[float]]:
     network = discriminator(dims, width=128)
     train, held_out = torch.randn(2, samples, dims), torch.randn(2, 20_000, dims)
     curve: dict[str, list[float]] = {"turns": [], "train": [], "held_out": []}
-    for turn in learning(network, OBJECTIVE, falling(1e-3, 600), *map(shuffled, train), 600):
+    real, fake = map(shuffled, train)
+    for turn in learning(network, OBJECTIVE, falling(1e-3, 600), real, fake, 600):
         if turn % 20 == 0:
             curve["turns"].append(turn)
             curve["train"].append(reading(network, OBJECTIVE, *train))

@@ -196,7 +196,7 @@ def _summary(several: list[Curve]) -> dict[str, list[float]]:
 
 def _draw(file: Path, points: dict[float, Row], games: dict[str, list[Curve]]) -> None:
     figure, (above, below) = drawing.panels(3, rows=2)
-    _draw_points(*above, points)
+    _draw_points(above[0], above[1], above[2], points)
     for name, several in games.items():
         objective, optimizer, noise = name.split(", ", 2)
         style: dict[str, Any] = {"color": COLORS[objective], **LINES[noise]}
