@@ -5,10 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ganlab import cli
 from ganlab.errors import UserError
+from ganlab.grammar.catalog import suggestion
+from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file
 from ganlab.run import find_checkpoint
+
+if TYPE_CHECKING:
+    from ganlab import evaluation
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,32 @@ class EvaluateSettings:
     checkpoint: str | None = cli.setting(
         None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
     )
-    generated: str | None = cli.setting(None, "instead: a folder of generated pictures")
-    reference: str | None = cli.setting(None, "with generated: a folder of real pictures")
+    generated: str | None = cli.setting(None, "instead: a folder of generated pictures, nested, of any size and format")
+    reference: str | None = cli.setting(
+        None, "with generated: a folder of real pictures; or, with either, statistics: an .npz of mu and sigma"
+    )
     metrics: list[str] = cli.setting(
         [],
-        "of fid, kid, is, precision, recall, density, coverage, r_precision, caption_accuracy, l1, psnr, modes "
-        "[what fits]",
+        "of fid, kid, is, precision, recall, density, coverage, cmmd, fid_infinity, fid_per_class, ndb, vendi, "
+        "copying, duplicates, condition_diversity, condition_realism, lpips, r_precision, clip_score, "
+        "caption_accuracy, l1, psnr, modes [what fits]",
     )
     split: str = cli.setting("reference", "the checkpoint's data: reference (held out) or train")
-    extractor: str = cli.setting("auto", "auto (inception where its weights can be had), inception or small")
-    count: int = cli.setting(1000, "pictures of each kind")
-    seed: int = cli.setting(0, "of the generated pictures")
+    extractor: str = cli.setting(
+        "auto",
+        "auto (inception where its weights can be had), inception, small, clip-vit-b-32, dinov2-vit-s-14 and other "
+        "sizes; or a TorchScript file.pt of yours: it is a program and will be run",
+    )
+    resizer: str = cli.setting("auto", "before the extractor: tf1, antialias, pil-bicubic, or auto (its usual one)")
+    side: int = cli.setting(299, "the side that a TorchScript file's pictures are resized to, where a resizer is named")
+    weights: str | None = cli.setting(None, "a file with the extractor's weights [torch's hub cache, or the net]")
+    precision: str = cli.setting("float32", "of inception: float32, or bfloat16 (faster, and it says so)")
+    count: int | None = cli.setting(None, "generated pictures [1000 of a checkpoint, all of a folder]")
+    reals: int = cli.setting(10_000, "real pictures at most")
+    seed: int = cli.setting(0, "of the generated pictures, and of what is chosen at random")
+    save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, to be a reference later")
     out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
+    compare: str | None = cli.setting(None, "instead of all that: a.json,b.json, two such files, if measured alike")
     allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
 
 
@@ -41,7 +61,10 @@ Settings
 
 Examples
   python -m ganlab.evaluate checkpoint=runs/cgan_text2img/0 metrics=[fid,kid,precision,recall] out=numbers.json
-  python -m ganlab.evaluate generated=out/ reference=photos/ count=5000"""
+  python -m ganlab.evaluate generated=out/ reference=photos/ count=5000
+  python -m ganlab.evaluate reference=photos/ save_reference=photos.npz
+  python -m ganlab.evaluate generated=out/ reference=photos.npz resizer=antialias
+  python -m ganlab.evaluate compare=before.json,after.json"""
 
 
 def main() -> None:
@@ -53,36 +76,92 @@ def main() -> None:
 
 def checked(settings: EvaluateSettings) -> EvaluateSettings:
     """The settings, if they can be right. Raises `UserError`."""
-    folders = (settings.generated, settings.reference)
-    if bool(settings.checkpoint) == any(folders):
-        raise UserError("`checkpoint` is needed: pass checkpoint=RUN, or instead generated=FOLDER reference=FOLDER")
-    if any(folders) and not all(folders):
-        missing = "reference" if settings.generated else "generated"
-        raise UserError(f"`{missing}` is needed: generated=FOLDER and reference=FOLDER go together")
-    if settings.split not in ("reference", "train"):
-        raise UserError(f"`split` must be reference or train, got {settings.split!r}")
-    if settings.extractor not in ("auto", "inception", "small"):
-        raise UserError(f"`extractor` must be auto, inception or small, got {settings.extractor!r}")
-    if settings.count < 2:
-        raise UserError(f"`count` must be at least 2, got {settings.count}")
+    if settings.compare is None:
+        _check_subject(settings)
+    elif len(_pair(settings.compare)) != 2:
+        raise UserError(f"`compare` must be two files, a.json,b.json, got {settings.compare}")
+    _check_choice("split", settings.split, ("reference", "train"))
+    if not is_file(settings.extractor):
+        _check_choice("extractor", settings.extractor, EXTRACTORS)
+    _check_choice("resizer", settings.resizer, RESIZERS)
+    _check_choice("precision", settings.precision, PRECISIONS)
+    for name in ("count", "reals"):
+        if (value := getattr(settings, name)) is not None and value < 2:
+            raise UserError(f"`{name}` must be at least 2, got {value}")
     return settings
 
 
-def evaluate(settings: EvaluateSettings) -> None:
-    """Loads or generates the pictures, measures them, prints and writes the numbers."""
+def _check_subject(settings: EvaluateSettings) -> None:
+    if settings.generated and settings.checkpoint:
+        raise UserError("`checkpoint` and `generated` are two things to measure: pass one of them")
+    if settings.generated and not settings.reference:
+        raise UserError("`reference` is needed: generated=FOLDER and reference=FOLDER go together")
+    if settings.checkpoint or settings.generated:
+        return
+    if not settings.reference:
+        raise UserError("`checkpoint` is needed: pass checkpoint=RUN, or instead generated=FOLDER reference=FOLDER")
+    if not settings.save_reference:
+        raise UserError("`generated` is needed: generated=FOLDER and reference=FOLDER go together")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"`{name}` {value!r} is unknown: {suggestion(value, list(choices), f'{name}=')}")
+
+
+def _pair(text: str) -> list[str]:
+    return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
+
+
+def _terms(s: EvaluateSettings) -> evaluation.Terms:
     from ganlab import evaluation
 
-    s = settings
+    weights, reference, saved = (Path(path) if path else None for path in (s.weights, s.reference, s.save_reference))
+    how = (s.extractor, s.resizer, s.precision, weights, s.side)
+    return evaluation.Terms(s.metrics, s.split, s.count, s.reals, s.seed, *how, reference, saved)
+
+
+def evaluate(settings: EvaluateSettings) -> None:
+    """Measures, or compares two files of numbers, or writes a reference's statistics: what the settings name."""
+    if settings.compare:
+        compare(*map(Path, _pair(settings.compare)))
+    elif settings.checkpoint or settings.generated:
+        measure(settings)
+    else:
+        save(settings)
+
+
+def compare(first: Path, second: Path) -> None:
+    """Prints both files' numbers and their differences."""
+    from ganlab.rulers import report
+
+    report.show_comparison(report.compare(first, second), first, second)
+
+
+def save(settings: EvaluateSettings) -> None:
+    """Writes the statistics of a folder's pictures."""
+    from ganlab import evaluation
+
+    terms = _terms(settings)
+    real, _ = evaluation.real_side(Path(str(settings.reference)), terms.network(), terms)
+    print(f"statistics of {real.count} pictures in {settings.save_reference}")
+
+
+def measure(s: EvaluateSettings) -> None:
+    """Loads or generates the pictures, measures them, prints and writes the numbers."""
+    from ganlab import evaluation
+    from ganlab.rulers import report
+
+    terms = _terms(s)
     if s.checkpoint:
         subject = str(file := find_checkpoint(s.checkpoint))
-        results = evaluation.of_checkpoint(file, s.metrics, s.split, s.count, s.seed, s.extractor, s.allow)
+        results = evaluation.of_checkpoint(file, terms, s.allow)
     else:
         subject = f"{s.generated} against {s.reference}"
-        folders = Path(str(s.generated)), Path(str(s.reference))
-        results = evaluation.of_folders(*folders, s.metrics, s.count, s.seed, s.extractor)
-    evaluation.show(results, subject)
+        results = evaluation.of_folders(Path(str(s.generated)), Path(str(s.reference)), terms)
+    report.show(results, subject)
     if s.out:
-        evaluation.write_report(Path(s.out), evaluation.report(results, subject))
+        report.write_report(Path(s.out), report.report(results, subject))
         print(f"numbers and protocol in {s.out}")
 
 

@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-import ganlab
 from ganlab.assembly import make_data
 from ganlab.checkpoints import load_module
-from ganlab.console import say
 from ganlab.data.base import GanData
-from ganlab.data.decode import read_picture
-from ganlab.data.files import find_pictures
-from ganlab.data.progress import progress
+from ganlab.data.cache import digest
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
-from ganlab.metrics.moments import Moments
+from ganlab.metrics.features import Extractor
+from ganlab.metrics.gathering import MOST, Sample
+from ganlab.metrics.reference import load_reference, save_reference
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
-from ganlab.rulers.captions import MatchRuler, OracleRuler
-from ganlab.rulers.evidence import extractor_named, split_of
+from ganlab.rulers.captions import ClipRuler, MatchRuler, OracleRuler
+from ganlab.rulers.evidence import extractor_named, gather, split_of
+from ganlab.rulers.looks import LpipsRuler, lpips
+from ganlab.rulers.measures import MEASURES, Evidence
 from ganlab.rulers.pairs import MEASURES as OF_PAIRS
 from ganlab.rulers.pairs import PairRuler
-from ganlab.rulers.pictures import MEASURES, Evidence, PictureRuler
+from ganlab.rulers.pictures import PictureRuler, compared
 from ganlab.rulers.points import ModeRuler
-from ganlab.run import atomic_write
+from ganlab.rulers.sources import Folder
 
-OF_CAPTIONS = ("r_precision", "caption_accuracy")
+OF_LOOKS = ("lpips",)
+OF_CAPTIONS = ("r_precision", "clip_score", "caption_accuracy")
 OF_POINTS = ("modes",)
-ALL = (*MEASURES, *OF_CAPTIONS, *OF_PAIRS, *OF_POINTS)
+ALL = (*MEASURES, *OF_LOOKS, *OF_CAPTIONS, *OF_PAIRS, *OF_POINTS)
+FIRST = ("fid", "kid", "precision", "recall")
+GENERATED = 1000
+
+Known = tuple[Sample, dict[str, Any]]
 
 
-def of_checkpoint(
-    file: Path, metrics: Sequence[str], split: str, count: int, seed: int, extractor: str, allow: Sequence[str] = ()
-) -> dict[str, Result]:
+@dataclass(frozen=True)
+class Terms:
+    """What is measured and how: `count` generated pictures (None: 1,000, or all of a folder) against at most `reals`
+    real ones, or against a `reference` folder or file of statistics, which `save_reference` writes."""
+
+    metrics: Sequence[str] = ()
+    split: str = "reference"
+    count: int | None = None
+    reals: int = MOST
+    seed: int = 0
+    extractor: str = "auto"
+    resizer: str = "auto"
+    precision: str = "float32"
+    weights: Path | None = None
+    side: int = 299
+    reference: Path | None = None
+    save_reference: Path | None = None
+
+    def network(self) -> Extractor:
+        return extractor_named(self.extractor, self.resizer, self.precision, self.weights, self.side)
+
+
+def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[str, Result]:
     """The metrics of a checkpoint's averaged generator on its own data; those that fit the data when none are named."""
     module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
     data = make_data(module.recipe)
-    wanted = checked(metrics or fitting(data), fitting(data, every=True))
+    wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
     results: dict[str, Result] = {}
-    for ruler in rulers(data, wanted, split, count, seed, extractor):
+    for ruler in rulers(data, wanted, terms):
         results |= ruler.measure(module)
     return results
 
@@ -66,82 +87,67 @@ def fitting(data: GanData, every: bool = False) -> list[str]:
     """What can be measured on this data; without `every`, what one would want to see first."""
     if len(data.spec.shape) != 3:
         return list(OF_POINTS)
-    names = list(MEASURES) if every else ["fid", "kid", "precision", "recall"]
+    names = [*MEASURES, *OF_LOOKS] if every else list(FIRST)
     names += {"text": ["r_precision"], "image": list(OF_PAIRS)}.get(data.spec.kind, [])
+    names += ["clip_score"] if every and data.spec.kind == "text" else []
     return names + (["caption_accuracy"] if data.checkable else [])
 
 
-def rulers(data: GanData, metrics: Sequence[str], split: str, count: int, seed: int, extractor: str) -> Iterator[Ruler]:
+def rulers(data: GanData, metrics: Sequence[str], terms: Terms) -> Iterator[Ruler]:
     """What measures the metrics, in a sensible order, each made when its turn comes."""
-    pictures = split_of(data, split)
+    pictures, split, seed = split_of(data, terms.split), terms.split, terms.seed
+    count = terms.count or GENERATED
     if names := [name for name in metrics if name in MEASURES]:
-        yield PictureRuler(names, extractor, pictures, split, count, seed)
+        yield picture_ruler(names, data, terms, count)
+    if "lpips" in metrics:
+        yield LpipsRuler(pictures, split, count, seed)
     if names := [name for name in metrics if name in OF_PAIRS]:
         yield PairRuler(names, pictures, split, count, seed)
     if "r_precision" in metrics:
         yield MatchRuler(data.train, pictures, split, count, seed)
+    if "clip_score" in metrics:
+        yield ClipRuler(pictures, split, count, seed)
     if "caption_accuracy" in metrics:
         yield OracleRuler(data.checkable, count, seed)
     if "modes" in metrics and data.modes is not None:
         yield ModeRuler(data.modes, pictures, count, seed)
 
 
-def of_folders(
-    generated: Path, reference: Path, metrics: Sequence[str], count: int, seed: int, extractor: str
-) -> dict[str, Result]:
-    """The metrics of one folder's pictures against another's: at most `count` of each, of any size and kind."""
-    names = checked(metrics or ["fid", "kid", "precision", "recall"], list(MEASURES))
-    files = {folder: some_files(folder, count, seed) for folder in (generated, reference)}
-    network = extractor_named(extractor)
-    looked = {folder: look(network, folder, files[folder]) for folder in files}
-    (fake, logits), (real, _) = looked[generated], looked[reference]
-    seen = Evidence(real, Moments.of(real).gaussian(), fake, logits, seed)
-    stamp = {**network.protocol, "reals": len(real), "fakes": len(fake), "seed": seed}
-    results = {network.metric(name): MEASURES[name].compute(seen) for name in names}
-    return {name: Result(one.value, one.spread, {**stamp, **one.protocol}) for name, one in results.items()}
+def picture_ruler(names: Sequence[str], data: GanData, terms: Terms, count: int) -> PictureRuler:
+    """The one that compares features; it writes the reference's statistics where that is asked for."""
+    network = terms.network()
+    known = real_side(terms.reference, network, terms) if terms.reference else None
+    pictures = split_of(data, terms.split)
+    ruler = PictureRuler(names, network, pictures, terms.split, count, terms.seed, terms.reals, data.train, known)
+    if terms.save_reference and not known:
+        facts = {name: value for name, value in ruler.protocol.items() if name != "seed"}
+        save_reference(terms.save_reference, ruler.real, {**network.protocol, **facts})
+    return ruler
 
 
-def some_files(folder: Path, count: int, seed: int) -> list[str]:
-    """At most `count` of the folder's pictures, always the same. `UserError` if there are fewer than two."""
-    found = find_pictures(folder)
-    if len(found) < 2:
-        raise UserError(f"{folder} has {len(found)} picture: at least 2 are needed")
-    return [found[i] for i in np.sort(np.random.default_rng(seed).permutation(len(found))[:count])]
+def of_folders(generated: Path, reference: Path, terms: Terms) -> dict[str, Result]:
+    """The metrics of one folder's pictures against another's, of any size and kind, or against a statistics file.
+
+    The reference counts as what the generator was trained on.
+    """
+    names = checked(terms.metrics or FIRST, [*MEASURES, *OF_LOOKS])
+    fakes = Folder(generated, terms.count or 10**9, terms.seed)
+    results: dict[str, Result] = {}
+    if of_features := [name for name in names if name in MEASURES]:
+        network = terms.network()
+        real, facts = real_side(reference, network, terms)
+        train = real if len(real.features) else None
+        seen = Evidence(real, gather(network, fakes, MOST, terms.seed), terms.seed, train)
+        results = compared(of_features, network, seen, {"split": "folder", **facts, "seed": terms.seed})
+    return results | (lpips(fakes, terms.seed) if "lpips" in names else {})
 
 
-def look(network: Any, folder: Path, files: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Features and logits of the files, read one by one, so that memory does not grow with their size or number."""
-    seen = []
-    for file in progress(files, len(files), f"looking at {folder}:"):
-        try:
-            pixels = np.array(read_picture(folder / file).convert("RGB"))
-        except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
-            say(f"ganlab: {folder / file} is left out: {error}")
-            continue
-        seen.append(network.both(torch.from_numpy(pixels).permute(2, 0, 1)[None]))
-    if not seen:
-        raise UserError(f"{folder} has no picture that can be read")
-    features, logits = zip(*seen, strict=True)
-    return torch.cat(features), torch.cat(logits)
-
-
-def report(results: dict[str, Result], subject: str) -> dict[str, Any]:
-    """Numbers with all it takes to know what they mean, as plain values."""
-    versions = {"ganlab": ganlab.__version__, "torch": torch.__version__, "lightning": version("pytorch-lightning")}
-    return {"of": subject, "versions": versions, "metrics": {name: asdict(one) for name, one in results.items()}}
-
-
-def write_report(path: Path, content: dict[str, Any]) -> None:
-    atomic_write(path, json.dumps(content, indent=2, default=str) + "\n")
-
-
-def show(results: dict[str, Result], subject: str) -> None:
-    """A table for people."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("measured", "value", "of", title=subject)
-    for name, result in results.items():
-        counts = ", ".join(f"{v} {k}" for k, v in result.protocol.items() if k in ("reals", "fakes", "images", "split"))
-        table.add_row(name, str(result), counts)
-    Console(soft_wrap=True).print(table)
+def real_side(reference: Path, network: Extractor, terms: Terms) -> Known:
+    """A folder's pictures, or what a file says of them; written to `save_reference` where that is asked for."""
+    if not reference.is_dir():
+        return load_reference(reference, network)
+    folder = Folder(reference, terms.reals, terms.seed)
+    real, facts = gather(network, folder, MOST, terms.seed), {"reference": digest(folder.facts())}
+    if terms.save_reference:
+        save_reference(terms.save_reference, real, {**network.protocol, **facts})
+    return real, facts

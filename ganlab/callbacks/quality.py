@@ -18,8 +18,9 @@ from ganlab.generative import GenerativeModule
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import OracleRuler
-from ganlab.rulers.evidence import checked_extractor, checked_split, split_of
-from ganlab.rulers.pictures import PictureRuler, checked_measures
+from ganlab.rulers.evidence import checked_extractor, checked_resizer, checked_split, extractor_named, split_of
+from ganlab.rulers.measures import checked_measures
+from ganlab.rulers.pictures import PictureRuler
 from ganlab.rulers.points import ModeRuler
 
 ORACLE_COUNT = 500  # pictures of each split that an oracle reads: it looks at them one by one
@@ -50,13 +51,17 @@ class Judge(Measurement, ABC):
 
 
 class Quality(Judge):
-    """Logs `quality/fid_small` and the like (the name carries the extractor), or `quality/modes_captured` for points.
+    """Logs `quality/fid_small`, `quality/fid_inception_tf1` and the like, or `quality/modes_captured` for points.
+
+    The name carries the extractor, and the resizer where there is a choice.
 
     `every`: images seen between two measurements. `count`: generated pictures for each; numbers of different counts
-    do not compare. `metrics`: of fid, kid, is, precision, recall, density, coverage; the first decides which checkpoint
-    is the best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
+    do not compare. `metrics`: of fid, kid, is, precision, recall, density, coverage, cmmd, fid_infinity, fid_per_class,
+    ndb, vendi, copying, duplicates, condition_diversity, condition_realism; the first decides which checkpoint is the
+    best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
     Where an oracle can check captions (data=shapes), `quality/caption_accuracy` too, and `..._unseen` for what training
-    never showed. `extractor`: auto (inception where its weights can be had, else small), inception, small.
+    never showed. `extractor`: auto (inception where its weights can be had, else small), inception, small, or one of
+    torch-fidelity's (clip-vit-b-32, dinov2-vit-s-14, ...); `resizer` before it: tf1, antialias, pil-bicubic, or auto.
     """
 
     what = "quality"
@@ -69,11 +74,12 @@ class Quality(Judge):
         split: str = "reference",
         extractor: str = "auto",
         seed: int = 0,
+        resizer: str = "auto",
     ) -> None:
         super().__init__(EveryImages(positive("every", every)))
         self.count, self.seed = positive("count", count), seed
         self.metrics, self.split = checked_measures(metrics), checked_split(split)
-        self.extractor = checked_extractor(extractor)
+        self.extractor, self.resizer = checked_extractor(extractor), checked_resizer(resizer)
         self.results: dict[str, Result] = {}
         self._rulers: list[Ruler] = []
 
@@ -95,7 +101,9 @@ class Quality(Judge):
     def _leader(self, data: GanData) -> Ruler:
         pictures = split_of(data, self.split)
         if len(data.spec.shape) == 3:
-            return PictureRuler(self.metrics, self.extractor, pictures, self.split, self.count, self.seed)
+            network = extractor_named(self.extractor, self.resizer)
+            asked = (self.metrics, network, pictures, self.split, self.count, self.seed)
+            return PictureRuler(*asked, train=data.train)
         if data.modes is None:
             raise UserError("points of a density without known modes have no measure of quality")
         return ModeRuler(data.modes, pictures, self.count, self.seed)

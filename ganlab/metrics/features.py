@@ -1,7 +1,8 @@
 """Feature extractors: uint8 pictures -> feature vectors, each with a name and a protocol that say exactly which.
 
-A name stands for one network, one set of weights and one way of resizing, so that `fid_small` and `fid_inception`
-never look alike. Nothing here trains; only `inception.py` uses the net.
+A name stands for one network and one way of resizing, so that `fid_small`, `fid_inception_tf1` and
+`fid_inception_antialias` never look alike; the protocol adds the hash of the weights. Nothing here trains, and
+nothing here uses the net: `pretrained.py` and `weights.py` do.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ganlab.metrics.inception import UnavailableError, cached_weights, checked, fetch
-from ganlab.metrics.small import DIM, SmallNet, squeeze
+from ganlab.metrics.resizers import Resizer
+from ganlab.metrics.small import DIM, SIZE, SmallNet
 
 SMALL_WEIGHTS = Path(__file__).with_name("small.pt")
 
@@ -38,129 +39,114 @@ def as_colour(images: Tensor) -> Tensor:
     return images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
 
 
+class Resizing(Protocol):
+    """uint8 (N, 3, H, W) -> what the network takes; `way` is its name, `str()` all of it."""
+
+    @property
+    def way(self) -> str: ...
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
 class Extractor(nn.Module, ABC):
-    """uint8 pictures (N, C, H, W) of any size -> features (N, dim) in float32. Frozen, always in eval mode."""
+    """Maps uint8 pictures (N, C, H, W) of any size to features (N, dim) in float32. Frozen, always in eval mode.
+
+    `resizer_chosen`: whether there was a choice, so that the name of a number must say which. `batch`: how many
+    pictures go through at once, which bounds the memory and changes nothing else.
+    """
 
     name: str
     dim: int
+    classes: int
     protocol: dict[str, str]
 
-    def __init__(self, name: str, dim: int, weights: str, resizer: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        dim: int,
+        weights: str,
+        resizer: Resizing,
+        resizer_chosen: bool = False,
+        classes: int = 0,
+        batch: int = 64,
+    ) -> None:
         super().__init__()
-        self.name, self.dim = name, dim
-        self.protocol = {"extractor": name, "weights": weights, "resizer": resizer}
+        self.name, self.dim, self.classes, self.resizer, self.batch = name, dim, classes, resizer, batch
+        self.label = f"{name}_{resizer.way}" if resizer_chosen else name
+        self.protocol = {"extractor": name, "weights": weights, "resizer": str(resizer)}
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.both(images)[0]
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, dim) and class logits (N, classes), from one pass; without classes, no columns."""
+        parts = [self.look(self.prepare(part)) for part in torch.split(images, self.batch)]
+        features, logits = zip(*parts, strict=True)
+        return torch.cat(features), torch.cat(logits)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> what `look` takes: of one size for all, where there is a resizer."""
+        return self.resizer(as_colour(images))
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        return self.features(as_colour(images)).float()
+    def look(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """`both` of pictures that are prepared already, in one batch."""
+        features, logits = self.features_and_logits(prepared)
+        return features.float(), logits.float()
 
     @abstractmethod
-    def features(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, H, W) -> (N, dim)."""
+    def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Prepared pictures -> (N, dim), (N, classes)."""
 
     def train(self, mode: bool = True) -> Extractor:
         return super().train(False)
 
+    def frozen(self) -> None:
+        """To be called at the end of a constructor."""
+        self.eval().requires_grad_(False)
+
     def metric(self, measure: str) -> str:
         """What a number measured with these features is called: `metric("fid")` is `fid_small`, say."""
-        return f"{measure}_{self.name}"
+        return f"{measure}_{self.label}"
 
 
-class Classifier(Extractor):
-    """An extractor that also names what it sees, as the Inception score needs."""
-
-    @torch.no_grad()
-    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, dim) and class logits (N, classes), from one pass."""
-        features, logits = self.features_and_logits(as_colour(images))
-        return features.float(), logits.float()
-
-    def features(self, images: Tensor) -> Tensor:
-        return self.features_and_logits(images)[0]
-
-    @abstractmethod
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (N, 3, H, W) -> (N, dim), (N, classes)."""
-
-
-class Small(Classifier):
+class Small(Extractor):
     """The built-in network (`small.py`): 64 features of 32 x 32 pictures, from emoji, CIFAR-10 and MNIST."""
 
     def __init__(self, weights: Path = SMALL_WEIGHTS) -> None:
-        super().__init__("small", DIM, digest_of(weights), "antialiased bilinear 32x32")
         stored = torch.load(weights, map_location="cpu", weights_only=True)
-        self.classes: list[str] = stored["classes"]
-        self.net = SmallNet(len(self.classes))
+        names: list[str] = stored["classes"]
+        super().__init__("small", DIM, digest_of(weights), Resizer("antialias", SIZE), False, len(names), 500)
+        self.class_names = names
+        self.net = SmallNet(self.classes)
         self.net.load_state_dict(stored["state"])
         self.net.to(memory_format=torch.channels_last)
-        self.eval().requires_grad_(False)
+        self.frozen()
 
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features, logits = self.net(squeeze(images))
+    def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        features, logits = self.net((prepared / 127.5 - 1).contiguous(memory_format=torch.channels_last))
         return features, logits
-
-
-class Inception(Classifier):
-    """torch-fidelity's port of the FID InceptionV3: 2048 pooled features, logits without bias.
-
-    `weights`: its weight file; by default the one in torch's hub cache. `UnavailableError` where there is none.
-    """
-
-    def __init__(self, weights: Path | None = None) -> None:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-        path = checked(weights or cached_weights())
-        super().__init__("inception", 2048, digest_of(path), "TensorFlow 1 bilinear 299x299")
-        self.net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
-        self.eval().requires_grad_(False)
-
-    def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features, logits = self.net(images)
-        return features, logits
-
-
-class Choice(NamedTuple):
-    """The extractor to use, and one line on why it is not the standard one (None when it is)."""
-
-    extractor: Classifier
-    reason: str | None
-
-
-def best_available(download: bool = True, seconds: float = 5.0) -> Choice:
-    """Inception where its weights are in torch's hub cache or can be fetched, else the built-in network.
-
-    `seconds`: how long the net may take to answer before it counts as absent. Never raises for want of it.
-    """
-    try:
-        path = fetch(seconds) if download else cached_weights()
-        return Choice(Inception(path), None)
-    except UnavailableError as why:
-        return Choice(
-            Small(),
-            f"{why}: measuring with ganlab's small network instead (fid_small, ...), "
-            "which compares with other fid_small only, never with published FIDs",
-        )
 
 
 @lru_cache
 def digest_of(path: Path) -> str:
     """The first 16 hexadecimal digits of a file's SHA-256."""
-    return sha256(Path(path).read_bytes()).hexdigest()[:16]
+    with Path(path).open("rb") as file:
+        hashed = sha256()
+        while piece := file.read(1 << 20):
+            hashed.update(piece)
+    return hashed.hexdigest()[:16]
+
+
+def digest_of_state(module: nn.Module) -> str:
+    """The same of a module's parameters and buffers, by name, type and content."""
+    hashed = sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hashed.hexdigest()[:16]
 
 
 def features_of(extractor: Extractor, batches: Iterable[Tensor]) -> Tensor:
     """Features (N, dim) of all the uint8 batches, in order, on the processor."""
     return torch.cat([extractor(images).cpu() for images in batches])
-
-
-__all__ = [
-    "Choice",
-    "Classifier",
-    "Extractor",
-    "Inception",
-    "Small",
-    "UnavailableError",
-    "as_colour",
-    "best_available",
-    "features_of",
-]

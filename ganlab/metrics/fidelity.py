@@ -13,66 +13,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ganlab.metrics.frechet import frechet, frechet_infinity, frechet_per_class
+from ganlab.metrics.kernels import cmmd, kernel_distance, kid
 from ganlab.metrics.moments import Gaussian, Moments, frechet_distance, frechet_distance_of_sets, precise
 
 __all__ = [
     "Gaussian",
     "Manifold",
+    "Members",
     "Moments",
+    "cmmd",
+    "frechet",
     "frechet_distance",
     "frechet_distance_of_sets",
+    "frechet_infinity",
+    "frechet_per_class",
     "inception_score",
     "kernel_distance",
     "kid",
     "manifold",
+    "members",
     "neighbour_distances",
 ]
 
 CHUNK = 1024  # rows of a distance matrix held at once
-
-
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """(x.y / D + 1)^3 (Bińkowski et al. 2018, section 4)."""
-    return (x @ y.T / x.shape[1] + 1) ** 3
-
-
-def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """Unbiased squared MMD with the cubic kernel (Bińkowski et al. 2018): negative about half the time if P = Q.
-
-    Features (M, D) and (N, D), at least two of each; float64 inside.
-    """
-    x, y = precise(real), precise(fake)
-    if min(len(x), len(y)) < 2:
-        raise ValueError(f"the kernel distance needs at least 2 samples of each kind, got {len(x)} and {len(y)}")
-    within = [(_kernel(z, z).sum() - _kernel_diagonal(z).sum()) / (len(z) * (len(z) - 1)) for z in (x, y)]
-    return float(within[0] + within[1] - 2 * _kernel(x, y).mean())
-
-
-def _kernel_diagonal(x: Tensor) -> Tensor:
-    return (x.square().sum(1) / x.shape[1] + 1) ** 3
-
-
-def kid(
-    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, generator: torch.Generator | None = None
-) -> tuple[float, float]:
-    """Mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
-
-    `ValueError` when there are fewer samples than `subset_size`.
-    """
-    if min(len(real), len(fake)) < subset_size:
-        raise ValueError(f"`subset_size` must be at most {min(len(real), len(fake))}, the samples there are")
-    draws = torch.tensor(
-        [
-            kernel_distance(_some(real, subset_size, generator), _some(fake, subset_size, generator))
-            for _ in range(subsets)
-        ],
-        dtype=torch.float64,
-    )
-    return float(draws.mean()), float(draws.std(correction=0))
-
-
-def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    return x[torch.randperm(len(x), generator=generator)[:count].to(x.device)]
 
 
 def inception_score(logits: Tensor, splits: int = 10, generator: torch.Generator | None = None) -> tuple[float, float]:
@@ -82,7 +46,7 @@ def inception_score(logits: Tensor, splits: int = 10, generator: torch.Generator
     """
     if len(logits) < splits:
         raise ValueError(f"`splits` must be at most {len(logits)}, the samples there are, got {splits}")
-    rows = logits if generator is None else _some(logits, len(logits), generator)
+    rows = logits if generator is None else logits[torch.randperm(len(logits), generator=generator).to(logits.device)]
     edges = [i * len(rows) // splits for i in range(splits + 1)]
     parts = (precise(rows[start:end]) for start, end in pairwise(edges))
     scores = torch.stack([_score(part.log_softmax(1)) for part in parts])
@@ -111,15 +75,28 @@ def neighbour_distances(features: Tensor, k: int) -> Tensor:
     return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in torch.split(x, CHUNK)])
 
 
+class Members(NamedTuple):
+    """What the four are means of: (N,) of fakes, (M,) of reals, (N,) of fakes, (M,) of reals; float64."""
+
+    precision: Tensor
+    recall: Tensor
+    density: Tensor
+    coverage: Tensor
+
+
 def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
     """Four numbers from balls that reach to each sample's k-th nearest neighbour of its own kind.
 
     Precision: the fraction of fakes within (distance <= radius) some real's ball; recall: of reals within some fake's
     ball (Kynkäänniemi et al. 2019, there k = 3). Density: reals' balls around a fake (distance < radius), over k;
     coverage: the fraction of reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density
-    averages 1 and coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then NOT 1. One row block
-    of distances is held at a time.
+    averages 1 and coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then NOT 1.
     """
+    return Manifold(*(part.mean().item() for part in members(real, fake, k)))
+
+
+def members(real: Tensor, fake: Tensor, k: int = 5) -> Members:
+    """The same sample by sample: who is in whose ball. One row block of distances is held at a time."""
     x, y = precise(real), precise(fake)
     radius_real, radius_fake = neighbour_distances(x, k), neighbour_distances(y, k)
     hit = torch.zeros(len(y), dtype=torch.bool, device=y.device)
@@ -132,5 +109,4 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
         balls += within.sum(0)
         covered.append(within.any(1))
         recalled.append((distances <= radius_fake).any(1))
-    parts = (hit.double(), torch.cat(recalled).double(), balls.double() / k, torch.cat(covered).double())
-    return Manifold(*(part.mean().item() for part in parts))
+    return Members(hit.double(), torch.cat(recalled).double(), balls.double() / k, torch.cat(covered).double())

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
-
-from ganlab.errors import UserError
 
 
 def precise(x: Tensor) -> Tensor:
@@ -76,18 +72,6 @@ class Gaussian:
         mean, covariance = other.mean.to(self.mean), other.covariance.to(self.mean)
         traces = self.covariance.trace() + covariance.trace()
         return float((self.mean - mean).square().sum() + traces - 2 * trace_root_product(self.root, covariance))
-
-    def save(self, path: Path | str) -> None:
-        """An .npz with `mu`, `sigma` (what pytorch-fid and StyleGAN exchange) and `count`."""
-        np.savez(path, mu=self.mean.cpu().numpy(), sigma=self.covariance.cpu().numpy(), count=self.count)
-
-    @classmethod
-    def load(cls, path: Path | str) -> Gaussian:
-        with np.load(path) as stored:
-            if not {"mu", "sigma"} <= set(stored.files):
-                raise UserError(f"`{path}` must hold the arrays mu and sigma, got {', '.join(stored.files)}")
-            count = int(stored["count"]) if "count" in stored.files else 0
-            return cls(torch.from_numpy(stored["mu"]).double(), torch.from_numpy(stored["sigma"]).double(), count)
 
 
 @dataclass

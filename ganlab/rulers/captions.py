@@ -15,10 +15,13 @@ from ganlab.batch import take
 from ganlab.console import say
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.pictures import Pictures
+from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.metrics.caption_accuracy import caption_accuracy
+from ganlab.metrics.clip_score import MODEL, clip_model, clip_score
 from ganlab.metrics.matching import Matcher, train_matcher
 from ganlab.metrics.result import Result
+from ganlab.metrics.weights import UnavailableError
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.evidence import generated, many_rows, some_rows
 
@@ -68,6 +71,26 @@ class MatchRuler(Ruler):
         candidates = min(CANDIDATES, len(set(keys or captions)))
         result = self.matcher.r_precision(images, captions, keys, candidates)
         return Result(result.value, result.spread, {**self.protocol, **result.protocol})
+
+
+class ClipRuler(Ruler):
+    """CLIPScore of generated pictures and the captions that they were made from. `UserError` without CLIP's weights."""
+
+    leading, better = "clip_score", 1
+
+    def __init__(self, pictures: Pictures, split: str, count: int, seed: int) -> None:
+        self.pictures, self.count, self.seed = pictures, count, seed
+        self.protocol: dict[str, Any] = {"clip": MODEL, "cut": "each score at 0", "split": split, "seed": seed}
+        try:
+            self.model, self.processor = clip_model()
+        except UnavailableError as error:
+            raise UserError(f"`metrics`: clip_score cannot be measured: {error}") from error
+
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
+        images = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
+        captions = captions_of(self.pictures, many_rows(len(self.pictures), self.count, self.seed))
+        found = clip_score(images, captions, self.model, self.processor)
+        return {"clip_score": Result(found.value, found.spread, {**self.protocol, "fakes": len(images)})}
 
 
 class OracleRuler(Ruler):

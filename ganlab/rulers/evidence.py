@@ -1,42 +1,69 @@
-"""What measurements compare: features of real pictures, kept on disk, and pictures of the averaged generator.
+"""What measurements compare: pictures as an extractor sees them, of a data set (kept on disk) and of a generator.
 
 Draws from generators of its own. Points are their own features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.batch import take, to_uint8
 from ganlab.console import say
 from ganlab.data.base import GanData
-from ganlab.data.cache import cached_array
+from ganlab.data.cache import cached_array, cached_path, digest
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
-from ganlab.metrics.features import Choice, Classifier, Inception, Small, best_available
-from ganlab.sampling import told
+from ganlab.metrics.extractors import choose
+from ganlab.metrics.features import Extractor
+from ganlab.metrics.gathering import MOST, Gathering, Sample
+from ganlab.metrics.names import EXTRACTORS, RESIZERS, is_file
+from ganlab.metrics.reference import load_reference, save_reference
+from ganlab.metrics.weights import UnavailableError
+from ganlab.rulers.sources import BATCH, Generated, Source, many_rows, some_rows
 
-BATCH = 250  # pictures generated, and looked at, at once
 SPLITS = ("reference", "train")
-EXTRACTORS: dict[str, Callable[[], Choice]] = {
-    "auto": best_available,
-    "inception": lambda: Choice(Inception(), None),
-    "small": lambda: Choice(Small(), None),
-}
+
+__all__ = [
+    "SPLITS",
+    "checked_extractor",
+    "checked_resizer",
+    "checked_split",
+    "extractor_named",
+    "gather",
+    "generated",
+    "many_rows",
+    "real_features",
+    "reference_of",
+    "some_rows",
+    "split_of",
+]
 
 
 def checked_extractor(name: str) -> str:
-    """`name`; `UserError` unless it is one of `EXTRACTORS`."""
+    """`name`; `UserError` unless it is one of `EXTRACTORS`. A file of one's own is for `ganlab.evaluate` only, because
+    a checkpoint's recipe, which may be somebody else's, must not be able to name one."""
+    if is_file(name):
+        raise UserError(
+            f"`extractor` {name} is a file, which runs its author's program: only ganlab.evaluate takes one"
+        )
     if name not in EXTRACTORS:
         raise UserError(f"`extractor` {name!r} is unknown: {suggestion(name, list(EXTRACTORS), 'extractor=')}")
+    return name
+
+
+def checked_resizer(name: str) -> str:
+    """`name`; `UserError` unless it is one of `RESIZERS`."""
+    if name not in RESIZERS:
+        raise UserError(f"`resizer` {name!r} is unknown: {suggestion(name, list(RESIZERS), 'resizer=')}")
     return name
 
 
@@ -48,9 +75,14 @@ def checked_split(name: str) -> str:
 
 
 @lru_cache
-def extractor_named(name: str) -> Classifier:
-    """The network, made once a process; says why it is not the standard one."""
-    choice: Choice = EXTRACTORS[name]()
+def extractor_named(
+    name: str, resizer: str = "auto", precision: str = "float32", weights: Path | None = None, side: int = 299
+) -> Extractor:
+    """The network, made once a process; says why it is not the standard one. `UserError` where it cannot be had."""
+    try:
+        choice = choose(name, resizer, precision, weights, side)
+    except UnavailableError as error:
+        raise UserError(f"`extractor` {name} cannot be used: {error}") from error
     if choice.reason:
         say(f"ganlab: {choice.reason}")
     return choice.extractor
@@ -60,19 +92,54 @@ def split_of(data: GanData, name: str) -> Pictures:
     return data.train if name == "train" else data.reference
 
 
-def some_rows(total: int, count: int, seed: int) -> np.ndarray:
-    """At most `count` different rows of `total`, always the same ones, in order."""
-    return np.sort(np.random.default_rng(seed).permutation(total)[:count])
+def gather(extractor: Extractor, source: Source, most: int = MOST, seed: int = 0) -> Sample:
+    """All pictures of the source, in batches of the extractor's size whatever sizes they come in."""
+    gathering = Gathering(extractor.dim, source.total, extractor.classes, most, seed)
+    for prepared, labels in _prepared(extractor, source):
+        gathering.add(*extractor.look(prepared), labels)
+    if gathering.seen < 2:
+        raise UserError(f"at least 2 pictures that can be read are needed, got {gathering.seen}")
+    return gathering.sample()
 
 
-def many_rows(total: int, count: int, seed: int) -> np.ndarray:
-    """Exactly `count` rows of `total`, each as often as any other or once more."""
-    random = np.random.default_rng(seed)
-    rounds = -(-count // total)
-    return np.concatenate([random.permutation(total) for _ in range(rounds)])[:count]
+def _prepared(extractor: Extractor, source: Source) -> Iterator[tuple[Tensor, list[Hashable]]]:
+    """Prepared pictures, as many at once as the extractor takes, as long as they are of one size."""
+    held: list[Tensor] = []
+    labels: list[Hashable] = []
+    for images, names in _pieces(extractor, source):
+        if held and (held[0].shape[1:] != images.shape[1:] or sum(map(len, held)) + len(images) > extractor.batch):
+            yield torch.cat(held), labels
+            held, labels = [], []
+        held.append(images)
+        labels += names
+    if held:
+        yield torch.cat(held), labels
 
 
-def real_features(extractor: Classifier, pictures: Pictures, rows: np.ndarray) -> Tensor:
+def _pieces(extractor: Extractor, source: Source) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+    device = next(extractor.parameters(), torch.empty(0)).device
+    for images, labels in source.batches():
+        for start in range(0, len(images), extractor.batch):
+            part = slice(start, start + extractor.batch)
+            yield extractor.prepare(images[part].to(device)), labels[part]
+
+
+def reference_of(extractor: Extractor, source: Source, seed: int = 0) -> tuple[Sample, dict[str, Any]]:
+    """The sample of real pictures, and what tells them from others; from the cache if this extractor knows them."""
+    facts = {"reference": digest(source.facts())}
+    name = f"reference-{extractor.label}-{digest(facts, extractor.protocol, MOST, seed)}.npz"
+    try:
+        path = cached_path(name, lambda part: _make_reference(part, extractor, source, seed))
+        return load_reference(path, extractor)[0], facts
+    except (UserError, OSError):  # a cache that cannot be written only costs time
+        return gather(extractor, source, MOST, seed), facts
+
+
+def _make_reference(path: Path, extractor: Extractor, source: Source, seed: int) -> None:
+    save_reference(path, gather(extractor, source, MOST, seed), extractor.protocol)
+
+
+def real_features(extractor: Extractor, pictures: Pictures, rows: np.ndarray) -> Tensor:
     """Features (len(rows), dim), from the cache if these very pictures went through this very extractor before."""
     images = pictures.get(rows)
     facts = [sha256(images.numpy().tobytes()).hexdigest(), list(images.shape), extractor.protocol]
@@ -82,18 +149,11 @@ def real_features(extractor: Classifier, pictures: Pictures, rows: np.ndarray) -
         return torch.cat([extractor(part.to(device)).cpu() for part in torch.split(images, BATCH)]).numpy()
 
     try:
-        return torch.from_numpy(np.array(cached_array(f"features-{extractor.name}", facts, make)))
+        return torch.from_numpy(np.array(cached_array(f"features-{extractor.label}", facts, make)))
     except (UserError, OSError):  # a cache that cannot be written only costs time
         return torch.from_numpy(make())
 
 
 def generated(module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
-    """Batches of `count` generated pictures in all, uint8 (points: float32), for conditions of `pictures`.
-
-    The same latents and conditions for the same seed: what differs between two measurements is the generator.
-    """
-    noise = torch.Generator().manual_seed(seed)
-    for rows in torch.split(torch.from_numpy(many_rows(len(pictures), count, seed)), BATCH):
-        condition = told(take(pictures.condition, rows), module.device)
-        images = module.sample(module.draw_latent(len(rows), noise), condition)
-        yield to_uint8(images) if images.dim() == 4 else images.float()
+    """Batches of `count` generated pictures in all, uint8 (points: float32), for conditions of `pictures`."""
+    return (images for images, _ in Generated(module, pictures, count, seed).batches())

@@ -46,15 +46,19 @@ def test_logged_on_schedule_under_names_that_carry_the_extractor(
         assert f"quality/{name}_small" in trainer.callback_metrics
     assert kept.rows[10]["images_seen"] == 80
     protocol = quality.results["fid_small"].protocol
-    assert {**protocol, "weights": ""} == {
+    assert {**protocol, "weights": "", "reference": ""} == {
+        "measure": "fid",
         "extractor": "small",
         "weights": "",
-        "resizer": "antialiased bilinear 32x32",
+        "resizer": "antialias 32x32",
         "split": "reference",
+        "reference": "",
         "reals": 40,
         "fakes": 30,
+        "kept": 10_000,
         "seed": 0,
     }
+    assert all(one.spread is not None for one in quality.results.values())
 
 
 def test_fid_is_that_of_the_same_pictures_compared_directly(vanilla: Make, noise: Make, run: Make) -> None:
@@ -182,6 +186,8 @@ def test_points_are_held_against_the_known_modes(adam: Side, run: Make, kept: An
         ({"metrics": ()}, "nothing"),
         ({"split": "test"}, "`split` must be reference or train, got 'test'"),
         ({"extractor": "smal"}, "did you mean `extractor=small`"),
+        ({"extractor": "somebody/elses.pt"}, "only ganlab.evaluate takes one"),
+        ({"resizer": "bicubic"}, "did you mean `resizer=pil-bicubic`"),
         ({"count": 0}, "`count` must be at least 1"),
     ],
 )

@@ -4,21 +4,16 @@ import subprocess
 import sys
 import time
 from io import BytesIO
+from urllib.error import URLError
 
 import pytest
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from ganlab.metrics import inception
-from ganlab.metrics.features import (
-    SMALL_WEIGHTS,
-    Inception,
-    Small,
-    UnavailableError,
-    as_colour,
-    best_available,
-    features_of,
-)
+from ganlab.metrics import weights
+from ganlab.metrics.extractors import best_available
+from ganlab.metrics.features import SMALL_WEIGHTS, Small, as_colour, features_of
+from ganlab.metrics.inception import INCEPTION, Inception
+from ganlab.metrics.weights import UnavailableError, Weights
 
 
 def pictures(count: int, channels: int = 3, size: int = 32, seed: int = 0) -> torch.Tensor:
@@ -58,7 +53,7 @@ def test_small_is_small_and_takes_any_picture(small: Small):
     for images in (pictures(2), pictures(2, 1, 28), pictures(2, 4, 64), pictures(2, 2, 20)):
         features, logits = small.both(images)
         assert features.shape == (2, small.dim) and features.dtype == torch.float32
-        assert logits.shape == (2, len(small.classes))
+        assert logits.shape == (2, small.classes) and small.classes == len(small.class_names)
 
 
 def test_small_says_what_it_is(small: Small):
@@ -73,19 +68,23 @@ def test_features_do_not_depend_on_the_batch_nor_on_training_mode(small: Small):
     assert not any(p.requires_grad for p in small.parameters())
 
 
+def refuse(*_, **__):
+    raise URLError("refused")
+
+
 def test_without_weights_or_net_it_says_so_at_once(monkeypatch, no_weights):
-    monkeypatch.setattr(inception, "ADDRESS", "http://127.0.0.1:9/weights.pth")
+    monkeypatch.setattr(weights, "urlopen", refuse)
     extractor, reason = best_available()
     assert extractor.name == "small" and reason is not None
     assert "\n" not in reason and "cannot be fetched" in reason and "never with published FIDs" in reason
 
 
 def test_a_silent_net_is_waited_for_once_and_shortly(monkeypatch, no_weights):
-    monkeypatch.setattr(inception, "urlopen", lambda address, timeout: time.sleep(3))
+    monkeypatch.setattr(weights, "urlopen", lambda address, timeout: time.sleep(3))
     started = time.monotonic()
     for _ in range(2):
         with pytest.raises(UnavailableError, match=r"no answer in 0\.2 s"):
-            inception.fetch(0.2)
+            INCEPTION.fetch(0.2)
     assert time.monotonic() - started < 1
 
 
@@ -93,29 +92,25 @@ def test_a_download_with_the_wrong_content_is_thrown_away(monkeypatch, no_weight
     class Answer(BytesIO):
         headers = {"Content-Length": "5"}  # noqa: RUF012
 
-    monkeypatch.setattr(inception, "urlopen", lambda address, timeout: Answer(b"hello"))
+    monkeypatch.setattr(weights, "urlopen", lambda address, timeout: Answer(b"hello"))
     with pytest.raises(UnavailableError, match="not the file asked for"):
-        inception.fetch(1.0)
+        INCEPTION.fetch(1.0)
     assert not [file for file in (tmp_path / "checkpoints").iterdir() if file.suffix != ".lock"]
 
 
 def test_offline_is_not_even_tried(monkeypatch, no_weights):
     monkeypatch.setenv("GANLAB_OFFLINE", "1")
-    monkeypatch.setattr(inception, "urlopen", lambda *_, **__: pytest.fail("asked the net"))
+    monkeypatch.setattr(weights, "urlopen", lambda *_, **__: pytest.fail("asked the net"))
     assert "GANLAB_OFFLINE" in (best_available().reason or "")
 
 
-def test_inception_is_torch_fidelitys_with_weights_read_safely(monkeypatch, tmp_path):
-    """A randomly initialised network, saved and read back, gives the same 2048 features, resizer included."""
-    source = "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url"
-    monkeypatch.setattr(source, lambda *_, **__: {})
-    monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-    theirs = FeatureExtractorInceptionV3("theirs", ["2048"])
-    monkeypatch.undo()
-    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
-    ours = Inception(tmp_path / "weights.pth")
-    torch.testing.assert_close(ours(pictures(2)), theirs(pictures(2))[0])
-    assert ours.metric("fid") == "fid_inception" and ours.dim == 2048 and ours.both(pictures(2))[1].shape == (2, 1008)
+def test_a_file_without_a_known_digest_is_taken_as_it_comes(monkeypatch, no_weights, tmp_path):
+    class Answer(BytesIO):
+        headers = {"Content-Length": "5"}  # noqa: RUF012
+
+    monkeypatch.setattr(weights, "urlopen", lambda address, timeout: Answer(b"hello"))
+    found = Weights("any", "any.pth", "http://127.0.0.1:9/any.pth").fetch(1.0)
+    assert found == tmp_path / "checkpoints" / "any.pth" and found.read_bytes() == b"hello"
 
 
 def test_a_file_that_would_run_code_is_not_inception(tmp_path):
@@ -125,7 +120,8 @@ def test_a_file_that_would_run_code_is_not_inception(tmp_path):
 
 
 def test_metrics_bring_neither_lightning_nor_hydra():
-    names = ["features", "fidelity", "diversity", "matching", "train_small"]  # torchmetrics takes long to import
+    names = ["extractors", "fidelity", "diversity", "matching", "train_small"]  # torchmetrics takes long to import
+    names += ["bins", "copying", "conditional", "reference", "perceptual", "clip_score"]
     code = "import sys\n" + "".join(f"import ganlab.metrics.{name}\n" for name in names)
     heavy = "{'pytorch_lightning', 'lightning', 'hydra', 'torchmetrics'}"
     code += f"sys.exit(' '.join({{m.split('.')[0] for m in sys.modules}} & {heavy}) or 0)"

@@ -9,7 +9,7 @@ import scipy.linalg
 import torch
 
 from ganlab.metrics.fidelity import inception_score, kernel_distance, kid, manifold, neighbour_distances
-from ganlab.metrics.moments import Gaussian, Moments, frechet_distance, frechet_distance_of_sets
+from ganlab.metrics.moments import Moments, frechet_distance, frechet_distance_of_sets
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -70,16 +70,6 @@ def test_one_pass_covariance_is_numpys_even_far_from_zero():
     x = normal(1000, 8).float() * 0.3 + 50
     expected = np.cov(x.double().numpy(), rowvar=False)
     np.testing.assert_allclose(Moments.of(x).gaussian().covariance, expected, atol=1e-9)
-
-
-def test_statistics_survive_the_file_that_others_exchange(tmp_path):
-    stored = Moments.of(normal(50, 4)).gaussian()
-    stored.save(tmp_path / "reference.npz")
-    back = Gaussian.load(tmp_path / "reference.npz")
-    assert back.count == 50 and back.distance(stored) == pytest.approx(0, abs=1e-10)
-    np.savez(tmp_path / "other.npz", mean=np.zeros(3))
-    with pytest.raises(ValueError, match="mu and sigma, got mean"):
-        Gaussian.load(tmp_path / "other.npz")
 
 
 def test_covariance_of_one_sample_is_refused():

@@ -1,0 +1,83 @@
+"""Maximum mean discrepancies: KID's cubic kernel on Inception's features, CMMD's Gaussian one on CLIP's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganlab.metrics.frechet import Estimate
+from ganlab.metrics.moments import precise
+from ganlab.metrics.spread import standard_error
+
+CHUNK = 1024  # rows of a kernel matrix held at once
+SIGMA, SCALE = 10.0, 1000.0  # CMMD's: the kernel's width for features of unit length, and what makes it readable
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(x.y / D + 1)^3 (Bińkowski et al. 2018, section 4)."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _kernel_diagonal(x: Tensor) -> Tensor:
+    return (x.square().sum(1) / x.shape[1] + 1) ** 3
+
+
+def kernel_distance(real: Tensor, fake: Tensor) -> float:
+    """Unbiased squared MMD with the cubic kernel (Bińkowski et al. 2018): negative about half the time if P = Q.
+
+    Features (M, D) and (N, D), at least two of each; float64 inside.
+    """
+    x, y = precise(real), precise(fake)
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"the kernel distance needs at least 2 samples of each kind, got {len(x)} and {len(y)}")
+    within = [(_kernel(z, z).sum() - _kernel_diagonal(z).sum()) / (len(z) * (len(z) - 1)) for z in (x, y)]
+    return float(within[0] + within[1] - 2 * _kernel(x, y).mean())
+
+
+def kid(
+    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, generator: torch.Generator | None = None
+) -> Estimate:
+    """Mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
+
+    `ValueError` when there are fewer samples than `subset_size`.
+    """
+    if min(len(real), len(fake)) < subset_size:
+        raise ValueError(f"`subset_size` must be at most {min(len(real), len(fake))}, the samples there are")
+    draws = torch.tensor(
+        [
+            kernel_distance(_some(real, subset_size, generator), _some(fake, subset_size, generator))
+            for _ in range(subsets)
+        ],
+        dtype=torch.float64,
+    )
+    return Estimate(float(draws.mean()), float(draws.std(correction=0)))
+
+
+def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    return x[torch.randperm(len(x), generator=generator)[:count].to(x.device)]
+
+
+def cmmd(real: Tensor, fake: Tensor) -> Estimate:
+    """1000 MMD^2 with a Gaussian kernel of width 10 on features of unit length (Jayasumana et al. 2024), biased.
+
+    mean k(x, x') + mean k(y, y') - 2 mean k(x, y), pairs of a sample with itself included, as in the paper's code, so
+    that equal sets score exactly 0 and a perfect generator about 1000 (1/M + 1/N)(1 - mean k). Made for CLIP's
+    features (M, D), (N, D); defined for any. The spread is the standard error over fakes, reals held fixed.
+    """
+    x, y = (F.normalize(precise(z), dim=1) for z in (real, fake))
+    own, across = _means(y, y), _means(y, x)
+    value = _means(x, x).mean() + own.mean() - 2 * across.mean()
+    return Estimate(SCALE * float(value), SCALE * 2 * standard_error(own - across))
+
+
+def _means(x: Tensor, y: Tensor) -> Tensor:
+    """(len(x),): each row's mean kernel with all of y, exp(-|x - y|^2 / 2 sigma^2) with |x| = |y| = 1."""
+
+    def rows() -> Iterator[Tensor]:
+        for part in torch.split(x, CHUNK):
+            yield torch.exp((part @ y.T - 1) / SIGMA**2).mean(1)
+
+    return torch.cat(list(rows()))

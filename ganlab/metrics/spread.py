@@ -1,0 +1,23 @@
+"""How far a number would have moved had other samples been drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of independent values (N,): deviation / sqrt(N); NaN for fewer than two."""
+    return float(values.double().std()) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+
+
+def jackknife(measure: Callable[[Tensor], float], rows: Tensor, groups: int = 10) -> float:
+    """The standard error of `measure(rows)` from leaving out every `groups`-th row in turn (Efron & Stein 1981).
+
+    sqrt((g - 1)/g sum (m_i - mean m)^2). For a mean it is the standard error of the groups' means.
+    """
+    kept = torch.arange(len(rows), device=rows.device) % groups
+    values = torch.tensor([measure(rows[kept != group]) for group in range(groups)], dtype=torch.float64)
+    return float(((groups - 1) / groups * (values - values.mean()).square().sum()).sqrt())
