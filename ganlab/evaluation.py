@@ -23,7 +23,7 @@ from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import ClipRuler, MatchRuler, OracleRuler
 from ganlab.rulers.evidence import extractor_named, gather, split_of
 from ganlab.rulers.looks import LpipsRuler, lpips
-from ganlab.rulers.measures import MEASURES, Evidence
+from ganlab.rulers.measures import MEASURES, Evidence, check_needs
 from ganlab.rulers.pairs import MEASURES as OF_PAIRS
 from ganlab.rulers.pairs import PairRuler
 from ganlab.rulers.pictures import PictureRuler, compared
@@ -137,6 +137,7 @@ def of_folders(generated: Path, reference: Path, terms: Terms) -> dict[str, Resu
         network = terms.network()
         real, facts = real_side(reference, network, terms)
         train = real if len(real.features) else None
+        check_needs(of_features, network.classes, real, train)
         seen = Evidence(real, gather(network, fakes, MOST, terms.seed), terms.seed, train)
         results = compared(of_features, network, seen, {"split": "folder", **facts, "seed": terms.seed})
     return results | (lpips(fakes, terms.seed) if "lpips" in names else {})

@@ -70,14 +70,18 @@ def scripted(path: Path, resizer: str = "none", side: int = 299) -> Wrapped:
     come here; no checkpoint's recipe can name one. It takes uint8 pictures (N, 3, H, W) and resizes by itself, unless a
     `resizer` is chosen: then floats 0..255 of that `side`. `UnavailableError` for a file that is none.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            network = torch.jit.load(str(path), map_location="cpu")
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UnavailableError(f"{path} is not a TorchScript file ({str(error).splitlines()[0]})") from error
+    network = _program(path)
     chosen = AsTheyAre() if resizer == "none" else Resizer(resizer, side)
     return Wrapped(network, path.stem, chosen, weights=digest_of(path), resizer_chosen=resizer != "none")
+
+
+def _program(path: Path) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that TorchScript is an old format
+            return torch.jit.load(str(path), map_location="cpu")
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UnavailableError(f"{path} is not a TorchScript file ({str(error).splitlines()[0]})") from error
 
 
 def clip(name: str, resizer: str = "pil-bicubic", weights: Path | None = None, seconds: float = 5.0) -> Wrapped:
@@ -101,9 +105,7 @@ def _state_of(path: Path) -> dict[str, Tensor]:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return state
     except Exception:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        return dict(_program(path).state_dict())
 
 
 def dinov2(name: str, resizer: str = "pil-bicubic", weights: Path | None = None, seconds: float = 5.0) -> Wrapped:

@@ -205,21 +205,30 @@ def checked_measures(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def measured(names: Sequence[str], seen: Evidence) -> dict[str, Results]:
-    """By measure, the numbers that it gives; `UserError` for one whose needs are not met."""
+def check_needs(names: Sequence[str], classes: int, real: Sample, train: Sample | None) -> None:
+    """`UserError` for a measure whose needs are not met, before any picture is generated."""
     for name in names:
-        if complaint := _missing(MEASURES[name].needs, seen):
+        if complaint := _missing(MEASURES[name].needs, classes, real, train):
             raise UserError(f"`metrics`: {name} cannot be measured: {complaint}")
-    return {name: MEASURES[name].compute(seen) for name in names}
 
 
-def _missing(needs: str, seen: Evidence) -> str:
+def _missing(needs: str, classes: int, real: Sample, train: Sample | None) -> str:
     """What is not there, in words; nothing if all is."""
     if needs == "classes":
-        return "" if seen.fake.scores is not None else "the extractor names no classes; inception and small do"
-    if needs in ("features", "labels") and not len(seen.real.features):
+        return "" if classes else "the extractor names no classes; inception and small do"
+    if needs in ("features", "labels") and not len(real.features):
         return "the reference file has mean and covariance only; pass a folder, or a file of save_reference"
     if needs == "labels":
-        both = seen.real.labels and seen.fake.labels
-        return "" if both else "pictures have no classes or captions (in folders: one folder a class)"
-    return "" if needs != "train" or seen.train is not None else "what the generator was trained on is not known"
+        return "" if real.labels else "pictures have no classes or captions (in folders: one folder a class)"
+    return "" if needs != "train" or train is not None else "what the generator was trained on is not known"
+
+
+def measured(names: Sequence[str], seen: Evidence) -> dict[str, Results]:
+    """By measure, the numbers that it gives; `UserError` for one that these pictures are too few for, or the like."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = MEASURES[name].compute(seen)
+        except ValueError as error:
+            raise UserError(f"`metrics`: {name} cannot be measured: {error}") from error
+    return found

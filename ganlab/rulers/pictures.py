@@ -12,7 +12,7 @@ from ganlab.metrics.gathering import MOST, Sample
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.evidence import extractor_named, gather, reference_of
-from ganlab.rulers.measures import MEASURES, Evidence, checked_measures, measured
+from ganlab.rulers.measures import MEASURES, Evidence, check_needs, checked_measures, measured
 from ganlab.rulers.sources import Generated, Source, Stored, some_rows
 
 __all__ = ["MEASURES", "PictureRuler", "checked_measures", "compared"]
@@ -58,6 +58,7 @@ class PictureRuler(Ruler):
         stored = Stored(pictures, some_rows(len(pictures), reals, seed))
         self.real, facts = reference or reference_of(self.extractor, stored, seed)
         self.train = self._trained_on(stored, train)
+        check_needs(names, self.extractor.classes, self.real, self.train)
         self.leading, self.better = self.extractor.metric(names[0]), MEASURES[names[0]].better
         self.protocol: dict[str, Any] = {"split": split, **facts, "seed": seed}
 
