@@ -1,0 +1,134 @@
+"""Told off pixel by pixel, a network answers with the mean of all right answers; judged as a whole, it decides on one.
+
+Pictures of `data=shapes` with captions that say what two things there are, and not where. Places drawn apart do not
+fit, and neither do halves of right answers. Then the same network learns from the same captions twice: by the squared
+error of its pixels, whose best answer is the mean E[x | caption], and in a conditional GAN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab.assembly import make_data
+from ganlab.averaging import MovingAverage
+from ganlab.batch import Batch, Condition, take, to_float, to_uint8
+from ganlab.checkpoints import load_module
+from ganlab.data.base import DataSpec
+from ganlab.generative import GenerativeModule
+from ganlab.lecture.runs import summary, trained
+from ganlab.lecture.strips import draw, steepness
+from ganlab.lecture.untold import apart, read
+from ganlab.metrics.caption_accuracy import verdict
+from ganlab.metrics.sightings import look
+from ganlab.networks.architecture import Architecture
+from ganlab.networks.conditioning import ConditionEncoder
+from ganlab.objectives import per_sample
+from ganlab.rulers.evidence import some_rows
+from ganlab.sampling import latents
+from ganlab.sides import Side
+from ganlab.variants import ConditionalGAN
+from ganlab.variants.conditional import ConditionalGenerator
+
+CAPTIONS, SHOWN = 500, 8  # how many are judged, and shown
+SILENT = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.pictures=null")
+SAME = (
+    *("recipe=cgan_text2img", "data=shapes", "data._target_=ganlab.lecture.untold.Untold", *SILENT),
+    *(
+        "condition.dim=16",
+        "latent_dim=64",
+    ),  # few numbers of the caption among those that are to decide what it leaves open
+)
+TOLD_BY = {
+    "pixel loss": ("variant._target_=ganlab.lecture.correlation.PixelLoss", "trainer.max_steps=3_000"),
+    "adversarial": ("match_weight=0", "trainer.max_steps=2_000"),
+}
+
+
+class PixelLoss(GenerativeModule):
+    """A conditional GAN's generator by itself: the squared error of its pictures, averaged over their values."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        network: Architecture,
+        condition: Callable[[], ConditionEncoder],
+        generator: Side,
+        average: MovingAverage,
+        latent_dim: int,
+    ) -> None:
+        listener = condition()
+        player = ConditionalGenerator(listener, network.generator(shape=spec.shape, code_dim=latent_dim + listener.dim))
+        super().__init__(spec, {"generator": (player, generator)}, average, latent_dim)
+
+    def take_turns(self, batch: Batch) -> None:
+        self.backward_terms("generator", {"error": self._error(batch)})
+        self.step("generator")
+
+    def _error(self, batch: Batch) -> Tensor:
+        return per_sample((self.generator(self.draw_latent(len(batch)), batch.condition) - batch.images).square())
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        return {"error": self._error(batch).mean()}
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        return self.average(latent, condition)
+
+
+def run(folder: Path, seed: int) -> dict[str, Any]:
+    jobs = {name: [*SAME, *words, f"seed={seed}"] for name, words in TOLD_BY.items()}
+    runs = trained(folder / "runs" / "correlation", jobs)
+    models = {name: load_module(run.last(), ["ganlab.lecture"]) for name, run in runs.items()}
+    captions, true = _some(models["adversarial"])
+    rows = {"true": true, **apart([read(caption) for caption in captions], seed)}
+    again = {"true": rows["another right answer"]}
+    for name, model in models.items():
+        rows[name], again[name] = (_answers(model, captions, start) for start in (0, CAPTIONS))
+    shown = {**rows, "adversarial, again": again["adversarial"]}
+    draw({name: pictures[:SHOWN] for name, pictures in shown.items()}, folder / "correlation.png")
+    right = float((again["true"] - true).square().mean())
+    return {
+        "runs": {name: {key: summary(run)[key] for key in ("iterations", "seconds")} for name, run in runs.items()},
+        "captions": captions[:SHOWN],
+        "answers": {name: judged(pictures, true, captions) for name, pictures in rows.items()},
+        "variety": {name: float((again[name] - rows[name]).square().mean()) / right for name in again},
+        "truth_preferred": {n: preferred(models["adversarial"], true, x, captions) for n, x in rows.items()},
+    }
+
+
+def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
+    """Held-out captions and their pictures in [-1, 1]."""
+    pictures = make_data(model.recipe).reference
+    rows = some_rows(len(pictures), CAPTIONS, 0)
+    captions = take(pictures.condition, torch.from_numpy(rows))
+    assert isinstance(captions, list)
+    return captions, to_float(pictures.get(rows))
+
+
+def _answers(model: GenerativeModule, captions: list[str], start: int) -> Tensor:
+    """The model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
+    return model.sample(latents(model, range(start, start + len(captions))), captions)
+
+
+def judged(images: Tensor, true: Tensor, captions: list[str]) -> dict[str, float]:
+    """What the oracle sees, how steep edges are, and how near the true pictures are: (N, 3, side, side) in [-1, 1]."""
+    verdicts = [verdict(view, read(caption)) for view, caption in zip(look(to_uint8(images)), captions, strict=True)]
+    return {
+        "all": sum(all(one.values()) for one in verdicts) / len(verdicts),
+        **{name: sum(one[name] for one in verdicts) / len(verdicts) for name in verdicts[0]},
+        "steepness": steepness(images) / steepness(true),
+        "pixel_error": float((images - true).square().mean()),
+    }
+
+
+@torch.no_grad()
+def preferred(game: GenerativeModule, true: Tensor, images: Tensor, captions: list[str]) -> float:
+    """How often the discriminator finds the true picture likelier to be real: 0.5 when it cannot tell, 1 always."""
+    assert isinstance(game, ConditionalGAN)
+    margin = game.critic(true, captions) - game.critic(images, captions)
+    return float((margin.sign() / 2 + 0.5).mean())

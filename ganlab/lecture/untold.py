@@ -1,0 +1,77 @@
+"""Pictures of two things whose captions do not say where, and answers to such captions that need no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.batch import to_float
+from ganlab.data.drawing import Layout, draw, lay_out
+from ganlab.data.pictures import Pictures
+from ganlab.data.scenes import RELATIONS, Scene, Thing, parse
+from ganlab.data.shapes import ShapesData
+
+SIZE, ANSWERS = 32, 64  # pixels; right answers to a caption that a mean is taken over
+AND = " and "
+KNOWN = ("red circle", "green square", "blue triangle", "yellow circle", "purple square", "cyan triangle")
+
+
+class Untold(ShapesData):
+    """Two large things a picture, and no word of how they stand: "a large red circle and a large blue triangle"."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "pairs": 1.0, "near_misses": 0.0})
+        self._shown, self._hidden = [Thing("large", *words.split()) for words in KNOWN], []
+
+    def _pictures(self, count: int, firsts: list[Thing], seconds: list[Thing], split: int) -> Pictures:
+        told = super()._pictures(count, firsts, seconds, split)
+        assert isinstance(told.condition, list)
+        pairs = [parse(caption).things for caption in told.condition]
+        return Pictures(
+            told.images, [AND.join(map(str, pair)) for pair in pairs], [tuple(sorted(pair)) for pair in pairs]
+        )
+
+    @property
+    def checkable(self) -> dict[str, Pictures]:
+        """None by that oracle, which wants to hear of a relation."""
+        return {}
+
+
+def read(caption: str) -> Scene:
+    """The two things that a caption tells."""
+    return Scene(tuple(parse(part).things[0] for part in caption.split(AND)))
+
+
+# Answers without a network -------------------------------------------------------------------------------------------
+
+
+def apart(scenes: Sequence[Scene], seed: int) -> dict[str, Tensor]:
+    """Pictures (N, 3, side, side) of N scenes: right ones, parts of right ones drawn apart, the mean of right ones."""
+    random = np.random.default_rng([seed, 0])
+    layouts = [lay_out([somehow(scene, random) for scene in scenes], random) for _ in range(ANSWERS)]
+    right, other = pictures(layouts[0]), pictures(layouts[1])
+    return {
+        "another right answer": right,
+        "things placed apart": pictures(things_apart(layouts[0], layouts[1])),
+        "halves drawn apart": torch.cat([right[..., : SIZE // 2], other[..., SIZE // 2 :]], dim=-1),
+        "mean of right answers": torch.stack([pictures(layout) for layout in layouts]).mean(0),
+    }
+
+
+def somehow(scene: Scene, random: np.random.Generator) -> Scene:
+    """The scene with a relation drawn as the data draw it."""
+    return Scene(scene.things, list(RELATIONS)[random.integers(len(RELATIONS))])
+
+
+def pictures(layout: Layout) -> Tensor:
+    return to_float(torch.from_numpy(draw(layout, SIZE)))
+
+
+def things_apart(layout: Layout, other: Layout) -> Layout:
+    """Each scene's first thing where one layout has it, its second thing where the other has it."""
+    return replace(layout, center=np.stack([layout.center[:, 0], other.center[:, 1]], axis=1))
