@@ -60,35 +60,44 @@ class ResidualBlock(nn.Module):
         return x + self.branch(x)
 
 
+def before_tanh(images: Tensor) -> Tensor:
+    """What a tanh made the pictures of; the extremes are drawn in by a twentieth, so that they are finite."""
+    return torch.atanh(0.95 * images)
+
+
 class Refiner(nn.Module):
     """Small pictures (N, C, s, s) in [-1, 1] and codes (N, code_dim) -> pictures (N, *shape), s a quarter of the side.
 
     Halved twice, the code beside them at every place, `blocks` residual blocks, doubled four times (Zhang et al. 2017,
-    section 3.4).
-
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a
-    shape that is not square with a side of 64, 128 or 256.
+    section 3.4). Two ways around that bottleneck are not in the paper: what is seen in the small picture is added again
+    where its size comes back, and the last layer corrects the enlarged picture rather than drawing it anew. `width`:
+    channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a shape that is
+    not square with a side of 64, 128 or 256.
     """
 
     def __init__(self, shape: Sequence[int], code_dim: int, width: int = 16, limit: int = 8, blocks: int = 2) -> None:
         super().__init__()
         small_shape(shape)
         full, half, quarter, eighth, sixteenth = widths(width, 5, limit)
-        self.encode = nn.Sequential(
-            conv3(shape[0], quarter), nn.LeakyReLU(SLOPE), halve(quarter, eighth), halve(eighth, sixteenth)
-        )
+        self.look = nn.Sequential(conv3(shape[0], quarter), nn.LeakyReLU(SLOPE))
+        self.encode = nn.Sequential(halve(quarter, eighth), halve(eighth, sixteenth))
         self.join = conv3(sixteenth + code_dim, sixteenth, bias=False)
         self.residual = nn.Sequential(*(ResidualBlock(sixteenth) for _ in range(blocks)))
-        pairs = [(sixteenth, eighth), (eighth, quarter), (quarter, half), (half, full)]
-        self.blocks = nn.ModuleList(UpBlock(inputs, outputs, code_dim) for inputs, outputs in pairs)
+        self.back = nn.ModuleList([UpBlock(sixteenth, eighth, code_dim), UpBlock(eighth, quarter, code_dim)])
+        self.beyond = nn.ModuleList([UpBlock(quarter, half, code_dim), UpBlock(half, full, code_dim)])
         self.norm = ConditionalBatchNorm2d(full, code_dim)
-        self.to_image = conv3(full, shape[0])
-        nn.init.xavier_normal_(self.to_image.weight)
+        self.to_correction = conv3(full, shape[0])
+        nn.init.xavier_normal_(self.to_correction.weight)
 
     def forward(self, small: Tensor, code: Tensor) -> Tensor:
-        x = self.encode(small)
+        seen = self.look(small)
+        x = self.encode(seen)
         places = code[:, :, None, None].expand(-1, -1, *x.shape[2:])
         x = self.residual(self.join(torch.cat([x, places], 1)))
-        for block in self.blocks:
+        for block in self.back:
             x = block(x, code)
-        return self.to_image(F.relu(self.norm(x, code))).tanh()
+        x = x + seen
+        for block in self.beyond:
+            x = block(x, code)
+        correction = self.to_correction(F.relu(self.norm(x, code)))
+        return (before_tanh(enlarge(small)) + correction).tanh()

@@ -25,6 +25,28 @@ def test_every_place_and_resolution_hears_the_code_and_sees_the_picture():
         assert (refiner(*others) - pictures).abs().amax((0, 1)).min() > 0
 
 
+def test_without_a_correction_the_picture_is_the_small_one_enlarged():
+    """tanh(atanh(0.95 x)) = 0.95 x."""
+    torch.manual_seed(0)
+    refiner, small = Refiner((3, 64, 64), 5, width=4), torch.rand(2, 3, 16, 16) * 2 - 1
+    torch.nn.init.zeros_(refiner.to_correction.weight)
+    torch.testing.assert_close(refiner(small, torch.randn(2, 5)), 0.95 * enlarge(small))
+
+
+def test_what_is_seen_goes_around_the_bottleneck():
+    """With nothing coming out of the bottleneck a pixel still changes the picture, and that near itself only."""
+    torch.manual_seed(0)
+    refiner, code = Refiner((3, 64, 64), 5, width=4).eval(), torch.randn(1, 5)
+    for layer in (refiner.back[1].conv2, refiner.back[1].skip):
+        torch.nn.init.zeros_(layer.weight)
+    small = torch.zeros(1, 3, 16, 16)
+    small[..., 8, 8] = 1
+    changed = (refiner(small, code) - refiner(torch.zeros_like(small), code)).abs().amax((0, 1)) > 1e-6
+    assert changed[32:36, 32:36].all()
+    assert not changed[:16].any()
+    assert not changed[:, 56:].any()
+
+
 def test_shrinking_is_the_mean_of_each_square():
     """Rows of 0 .. 15 in fours: 1.5, 5.5, 9.5, 13.5; and nothing happens to what has the size already."""
     images = torch.arange(16.0).expand(1, 1, 16, 16)
