@@ -90,7 +90,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     for name, model in models.items():
         rows[name], again[name] = (_answers(model, captions, start) for start in (0, CAPTIONS))
     shown = {**rows, "adversarial, again": again["adversarial"]}
-    draw({name: pictures[:SHOWN] for name, pictures in shown.items()}, folder / "correlation.png")
+    draw({name: pictures[:SHOWN] for name, pictures in shown.items()}, folder / "correlation.png", 3)
     right = float((again["true"] - true).square().mean())
     return {
         "runs": {name: {key: summary(run)[key] for key in ("iterations", "seconds")} for name, run in runs.items()},

@@ -6,36 +6,43 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ganlab.batch import to_uint8
-from ganlab.lecture import drawing
 from ganlab.metrics.features import as_colour
+from ganlab.run import atomic_write
+from ganlab.sheet import INK, PAPER, font, png
 
-GAP = 2  # white pixels between two pictures
+GAP, GREY = 1, 225  # pixels between two pictures, and their level: many pictures are on white paper
+ROOM = 12  # pixels between labels and pictures, and between rows
 
 
 def strip(images: Tensor) -> Tensor:
-    """(N, C, H, W) in [-1, 1] -> one picture (H, N (W + gap) - gap, 3), uint8, side by side on white."""
-    framed = torch.nn.functional.pad(as_colour(to_uint8(images.cpu())), (0, GAP), value=255)
+    """(N, C, H, W) in [-1, 1] -> one picture (H, N (W + gap) - gap, 3), uint8, side by side with grey between."""
+    framed = torch.nn.functional.pad(as_colour(to_uint8(images.cpu())), (0, GAP), value=GREY)
     return torch.cat(list(framed), dim=2)[:, :, :-GAP].permute(1, 2, 0)
 
 
+def sheet(rows: Mapping[str, Tensor], enlarged: int = 2) -> Image.Image:
+    """Rows of pictures (N, C, H, W), each pixel `enlarged` pixels wide, with their labels on the left."""
+    strips = [Image.fromarray(strip(images).contiguous().numpy()) for images in rows.values()]
+    height, width = (enlarged * (side + GAP) for side in (strips[0].height, strips[0].width))
+    left = int(max(map(font().getlength, rows))) + 2 * ROOM
+    page = Image.new("RGB", (left + width, len(rows) * (height + ROOM)), PAPER)
+    pen = ImageDraw.Draw(page)
+    for number, (label, pixels) in enumerate(zip(rows, strips, strict=True)):
+        top = number * (height + ROOM) + ROOM // 2
+        page.paste(
+            pixels.resize((pixels.width * enlarged, pixels.height * enlarged), Image.Resampling.NEAREST), (left, top)
+        )
+        pen.text((left - ROOM, top + height // 2), label, INK, font(), anchor="rm")
+    return page
+
+
 def draw(rows: Mapping[str, Tensor], file: Path, enlarged: int = 2) -> None:
-    """A row of pictures (N, C, H, W) a label, the labels on the left; each pixel `enlarged` pixels wide."""
-    strips = {label: strip(images) for label, images in rows.items()}
-    height, width, _ = next(iter(strips.values())).shape
-    wide, high = 0.9 * width * enlarged / 64, height * enlarged / 64
-    figure = Figure(figsize=(wide, 1.08 * high * len(strips)), dpi=72, layout="constrained")
-    FigureCanvasAgg(figure)
-    for axis, (label, pixels) in zip(figure.subplots(len(strips), 1, squeeze=False)[:, 0], strips.items(), strict=True):
-        axis.imshow(pixels.numpy(), interpolation="nearest")
-        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-    drawing.save(figure, file)
+    """The sheet as a PNG of 256 colors, chosen for it."""
+    atomic_write(file, png(sheet(rows, enlarged).quantize(256, dither=Image.Dither.NONE)))
 
 
 def steepness(images: Tensor) -> float:

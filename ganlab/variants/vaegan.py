@@ -53,7 +53,7 @@ class VAEGAN(AdversarialModule):
         average: MovingAverage,
         latent_dim: int = 128,
         detail: int = 2,
-        reconstruction_weight: float = 1e-3,
+        reconstruction_weight: float = 1e-4,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from ganlab.batch import to_float
 from ganlab.data.base import DataSpec
 from ganlab.data.shapes import ShapesData
 from ganlab.lecture import autoencoders
-from ganlab.lecture.strips import draw, steepness, strip
+from ganlab.lecture.strips import draw, sheet, steepness, strip
 from ganlab.recipe import compose
 
 
@@ -88,13 +89,20 @@ def test_the_game_alone_learns_as_the_game_with_codes_does():
 
 
 def test_a_strip_is_the_pictures_side_by_side(shapes):
-    """Two white columns between two pictures, none at the end."""
+    """A grey column between two pictures, none at the end."""
     pixels = strip(shapes[:3])
-    assert pixels.shape == (32, 3 * 34 - 2, 3) and pixels.dtype == torch.uint8
-    assert (pixels[:, 32:34] == 255).all()
-    torch.testing.assert_close(to_float(pixels[:, 34:66].permute(2, 0, 1)), shapes[1], atol=1e-6, rtol=0)
+    assert pixels.shape == (32, 3 * 33 - 1, 3) and pixels.dtype == torch.uint8
+    assert (pixels[:, 32] == 225).all()
+    torch.testing.assert_close(to_float(pixels[:, 33:65].permute(2, 0, 1)), shapes[1], atol=1e-6, rtol=0)
 
 
-def test_strips_become_a_picture(shapes, tmp_path):
-    draw({"one": shapes[:4], "the other": shapes[4:8]}, tmp_path / "strips.png")
-    assert 500 < (tmp_path / "strips.png").stat().st_size < 50_000
+def test_a_sheet_has_a_row_of_pictures_a_label(shapes, tmp_path):
+    """Each pixel three wide: a row ends with its strip, left of that is its label."""
+    page = sheet({"one": shapes[:4], "the other": shapes[4:8]}, enlarged=3)
+    pixels = torch.from_numpy(np.array(page))
+    left = page.width - 3 * 4 * 33
+    found = pixels[6:102, left : left + 3 * 131].permute(2, 0, 1)
+    assert torch.equal(found[:, 1::3, 1::3].permute(1, 2, 0), strip(shapes[:4]))
+    assert (pixels[:, :left] < 128).any() and (pixels[:, left - 12 : left] == 255).all()
+    draw({"one": shapes[:4]}, tmp_path / "strips.png")
+    assert 300 < (tmp_path / "strips.png").stat().st_size < 50_000
