@@ -1,4 +1,4 @@
-"""Per condition: how real the pictures of each are. How varied they are is `diversity.within_conditions`."""
+"""Per condition: how real the pictures of each are, and how varied."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ def realism_per_condition(
 def _precision(real: Tensor, fake: Tensor, k: int) -> float:
     within = torch.cdist(fake, real) <= neighbour_distances(real, k)
     return float(within.any(1).double().mean())
+
+
+def variety_per_condition(features: Tensor, labels: Sequence[Hashable]) -> dict[Hashable, float]:
+    """For each condition with two samples, the mean distance between two of them; features (N, D).
+
+    Their mean is `diversity.within_conditions`. `ValueError` where no condition has two.
+    """
+    rows = {one: group for one, group in rows_of(labels).items() if len(group) > 1}
+    if not rows:
+        raise ValueError("variety per condition needs a condition with two samples")
+    return {one: float(torch.pdist(precise(features[group])).mean()) for one, group in rows.items()}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganlab.metrics.fidelity import CHUNK, neighbour_distances
 from ganlab.metrics.moments import precise
-from ganlab.metrics.spread import standard_error
+from ganlab.metrics.spread import jackknife, standard_error
 
 TWIN = 0.5  # of the median distance between a real and its nearest real: nearer than that, two samples are twins
 
@@ -24,12 +24,13 @@ def nearest_distances(samples: Tensor, pool: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Copying:
     """`probability` that a fake is nearer to its nearest training sample than a training sample to its own, with its
-    standard error; `ratio` of the two medians. 1/2 and 1 for fresh samples of the data's distribution; 1 and 0 for
-    copies."""
+    standard error; `ratio` of the two medians, with its own over fakes. 1/2 and 1 for fresh samples of the data's
+    distribution; 1 and 0 for copies."""
 
     probability: float
     spread: float
     ratio: float
+    ratio_spread: float
 
 
 def copying(fake: Tensor, train: Tensor) -> Copying:
@@ -41,7 +42,12 @@ def copying(fake: Tensor, train: Tensor) -> Copying:
     own, found = neighbour_distances(train, 1), nearest_distances(fake, train)
     above, below = _shares(own, found), _shares(found, own)
     spread = (standard_error(above) ** 2 + standard_error(below) ** 2) ** 0.5
-    return Copying(float(above.mean()), spread, float(found.median() / own.median()))
+    middle = own.median()
+
+    def ratio(distances: Tensor) -> float:
+        return float(distances.median() / middle)
+
+    return Copying(float(above.mean()), spread, ratio(found), jackknife(ratio, found))
 
 
 def _shares(others: Tensor, values: Tensor) -> Tensor:
@@ -89,6 +95,6 @@ def birthday_support(batch: int, probability: float) -> float:
     """How large a uniform support is if a batch holds twins with this probability: s^2 / (2 ln(1 / (1 - p))).
 
     >>> round(birthday_support(400, 0.393))
-    160233
+    160248
     """
     return batch**2 / (2 * log(1 / (1 - probability)))

@@ -98,7 +98,7 @@ def _distance(real: Sample, fake: Tensor) -> float:
 
 def frechet_per_class(
     real: Tensor, real_labels: Sequence[Hashable], fake: Tensor, fake_labels: Sequence[Hashable], fewest: int = 2
-) -> dict[Hashable, float]:
+) -> dict[Hashable, Estimate]:
     """The distance between reals and fakes of each class that has at least `fewest` of both; features (M, D), (N, D).
 
     High where classes are small: it compares only with itself, counts and all. `ValueError` where there is no class.
@@ -107,7 +107,7 @@ def frechet_per_class(
     classes = [one for one in rows[0] if min(len(side.get(one, ())) for side in rows) >= fewest]
     if not classes:
         raise ValueError(f"no class has {fewest} real and {fewest} generated pictures")
-    return {one: frechet_distance_of_sets(real[rows[0][one]], fake[rows[1][one]]) for one in classes}
+    return {one: frechet(Sample.of(real[rows[0][one]]), Sample.of(fake[rows[1][one]])) for one in classes}
 
 
 def rows_of(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:

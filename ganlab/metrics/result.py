@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +24,3 @@ class Result:
 
     def __str__(self) -> str:
         return f"{self.value:.4g}" if self.spread is None else f"{self.value:.4g} ± {self.spread:.2g}"
-
-
-def stamped(values: Mapping[str, float], protocol: Mapping[str, Any]) -> dict[str, Result]:
-    """Several numbers measured together, each with the same protocol."""
-    return {name: Result(value, None, dict(protocol)) for name, value in values.items()}

@@ -24,11 +24,11 @@ from torchmetrics.utilities import dim_zero_cat
 from ganlab.metrics.bins import BINS, LEVEL, bin_report
 from ganlab.metrics.copying import copying
 from ganlab.metrics.diversity import vendi
-from ganlab.metrics.fidelity import inception_score, manifold
+from ganlab.metrics.fidelity import inception_score, members
 from ganlab.metrics.kernels import cmmd, kid
 from ganlab.metrics.moments import Gaussian, Moments
-from ganlab.metrics.result import Result, stamped
-from ganlab.metrics.spread import jackknife
+from ganlab.metrics.result import Result
+from ganlab.metrics.spread import jackknife, standard_error
 
 
 class Counted(Metric):
@@ -61,7 +61,10 @@ class Counted(Metric):
 
 
 class FrechetDistance(Counted):
-    """Fréchet distance of everything seen. Keeps sums only: exact over processes, memory of two (D, D) matrices."""
+    """Fréchet distance of everything seen. Keeps sums only: exact over processes, memory of two (D, D) matrices.
+
+    Sums do not know how far they would have moved: no spread (`frechet.frechet` has one, from features).
+    """
 
     real_count: Tensor
     fake_count: Tensor
@@ -173,7 +176,9 @@ class PrecisionRecall(_Kept):
         self.k = k
 
     def measure(self, real: Tensor, fake: Tensor, protocol: dict[str, Any]) -> dict[str, Result]:
-        return stamped(manifold(real, fake, self.k)._asdict(), {**protocol, "k": self.k})
+        parts = members(real, fake, self.k)._asdict()
+        stamp = {**protocol, "k": self.k}
+        return {name: Result(float(part.mean()), standard_error(part), stamp) for name, part in parts.items()}
 
 
 class Bins(_Kept):

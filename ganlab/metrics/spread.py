@@ -13,6 +13,11 @@ def standard_error(values: Tensor) -> float:
     return float(values.double().std()) / len(values) ** 0.5 if len(values) > 1 else float("nan")
 
 
+def share_error(share: float, count: int) -> float:
+    """The standard error of a share of `count` independent samples: sqrt(p (1 - p) / n)."""
+    return (share * (1 - share) / count) ** 0.5
+
+
 def jackknife(measure: Callable[[Tensor], float], rows: Tensor, groups: int = 10) -> float:
     """The standard error of `measure(rows)` from leaving out every `groups`-th row in turn (Efron & Stein 1981).
 

@@ -21,6 +21,7 @@ from ganlab.metrics.caption_accuracy import caption_accuracy
 from ganlab.metrics.clip_score import MODEL, clip_model, clip_score
 from ganlab.metrics.matching import Matcher, train_matcher
 from ganlab.metrics.result import Result
+from ganlab.metrics.spread import share_error
 from ganlab.metrics.weights import UnavailableError
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.evidence import generated, many_rows, some_rows
@@ -113,4 +114,12 @@ class OracleRuler(Ruler):
         found = asdict(caption_accuracy(images, captions_of(pictures, many_rows(len(pictures), self.count, self.seed))))
         protocol = {"split": split, "fakes": found.pop("pictures"), "seed": self.seed}
         names = {name: "caption_accuracy" if name == "all" else f"caption_{name}" for name in found}
-        return {names[name]: Result(value, None, protocol) for name, value in found.items()}
+        return {
+            names[name]: Result(value, _error(name, value, protocol["fakes"]), protocol)
+            for name, value in found.items()
+        }
+
+
+def _error(attribute: str, share: float, pictures: int) -> float | None:
+    """The standard error of a share of the pictures; few captions tell a relation, and how many is not known here."""
+    return None if attribute == "relation" else share_error(share, pictures)

@@ -13,9 +13,9 @@ from torch import Tensor
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.bins import LEVEL, bin_report
-from ganlab.metrics.conditional import realism_per_condition
+from ganlab.metrics.conditional import realism_per_condition, variety_per_condition
 from ganlab.metrics.copying import TWIN, copying, twin_distance, twins
-from ganlab.metrics.diversity import vendi, within_conditions
+from ganlab.metrics.diversity import vendi
 from ganlab.metrics.fidelity import Members, members
 from ganlab.metrics.frechet import POINTS, Estimate, frechet, frechet_infinity, frechet_per_class
 from ganlab.metrics.gathering import Sample
@@ -76,11 +76,11 @@ def _fid_per_class(seen: Evidence) -> Results:
     """The mean over classes with their deviation, then each."""
     real, fake = seen.real, seen.fake
     found = frechet_per_class(real.features, real.labels, fake.features, fake.labels)
-    values = torch.tensor(list(found.values()), dtype=torch.float64)
+    values = torch.tensor([one.value for one in found.values()], dtype=torch.float64)
     mean = Result(float(values.mean()), float(values.std(correction=0)), {"classes": len(found)})
     each = {
-        f"fid_class_{name}": Result(value, None, {"reals": real.labels.count(name), "fakes": fake.labels.count(name)})
-        for name, value in found.items()
+        f"fid_class_{name}": _result(one, reals=real.labels.count(name), fakes=fake.labels.count(name))
+        for name, one in found.items()
     }
     return {"fid_per_class": mean, **each}
 
@@ -127,7 +127,7 @@ def _vendi(seen: Evidence) -> Results:
     protocol = {"kernel": "cosine", "compared": seen.pairs}
     return {
         "vendi": Result(vendi(fakes), jackknife(vendi, fakes), protocol),
-        "vendi_of_reals": Result(vendi(reals), None, protocol),
+        "vendi_of_reals": Result(vendi(reals), jackknife(vendi, reals), protocol),
     }
 
 
@@ -137,7 +137,7 @@ def _copying(seen: Evidence) -> Results:
     protocol = {"trained_on": seen.train.count, "compared_reals": len(seen.train.features)}
     return {
         "copying": Result(found.probability, found.spread, protocol),
-        "nearest": Result(found.ratio, None, protocol),
+        "nearest": Result(found.ratio, found.ratio_spread, protocol),
     }
 
 
@@ -151,11 +151,15 @@ def _duplicates(seen: Evidence) -> Results:
 
 
 def _condition_diversity(seen: Evidence) -> Results:
+    """The mean over conditions with its error, and what it is of reals."""
     found = {
-        "condition_diversity": within_conditions(seen.fake.features, seen.fake.labels),
-        "condition_diversity_of_reals": within_conditions(seen.real.features, seen.real.labels),
+        "condition_diversity": variety_per_condition(seen.fake.features, seen.fake.labels),
+        "condition_diversity_of_reals": variety_per_condition(seen.real.features, seen.real.labels),
     }
-    return {name: Result(value, None, {}) for name, value in found.items()}
+    values = {name: torch.tensor(list(one.values()), dtype=torch.float64) for name, one in found.items()}
+    return {
+        name: Result(float(one.mean()), standard_error(one), {"conditions": len(one)}) for name, one in values.items()
+    }
 
 
 def _condition_realism(seen: Evidence) -> Results:

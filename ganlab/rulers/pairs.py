@@ -8,12 +8,12 @@ import torch
 
 from ganlab.data.pictures import Pictures
 from ganlab.generative import GenerativeModule
-from ganlab.metrics.pairs import l1_distance, psnr
-from ganlab.metrics.result import Result, stamped
+from ganlab.metrics.pairs import l1_estimate, psnr_estimate
+from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.evidence import generated, many_rows
 
-MEASURES = {"l1": l1_distance, "psnr": psnr}
+MEASURES = {"l1": l1_estimate, "psnr": psnr_estimate}
 
 
 class PairRuler(Ruler):
@@ -28,4 +28,4 @@ class PairRuler(Ruler):
     def measure(self, module: GenerativeModule) -> dict[str, Result]:
         fake = torch.cat([part.cpu() for part in generated(module, self.pictures, self.count, self.seed)])
         truth = self.pictures.get(many_rows(len(self.pictures), self.count, self.seed))
-        return stamped({name: MEASURES[name](fake, truth) for name in self.names}, self.protocol)
+        return {name: Result(*MEASURES[name](fake, truth), self.protocol) for name in self.names}

@@ -11,6 +11,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.generative import GenerativeModule
 from ganlab.metrics.diversity import modes
 from ganlab.metrics.result import Result
+from ganlab.metrics.spread import share_error
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.evidence import generated
 
@@ -38,4 +39,5 @@ class ModeRuler(Ruler):
             "mode_kl": report.kl,
             self.leading: report.captured / report.total * report.high_quality,
         }
-        return {name: Result(value, None, protocol) for name, value in values.items()}
+        spread = {"high_quality": share_error(report.high_quality, len(points))}
+        return {name: Result(value, spread.get(name), protocol) for name, value in values.items()}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.pictures import Pictures
-from ganlab.metrics.pairs import l1_distance, psnr
+from ganlab.metrics.pairs import l1_distance, l1_estimate, psnr, psnr_estimate
 from ganlab.rulers.pairs import PairRuler
 
 
@@ -25,6 +25,15 @@ def test_distances_of_flat_pictures() -> None:
     assert l1_distance(grey(51, 100), grey(0, 100)) == pytest.approx(0.2)
     assert psnr(grey(0, 100), grey(51, 100)) == pytest.approx(10 * math.log10(50))
     assert psnr(grey(7), grey(7)) == math.inf
+
+
+def test_their_errors() -> None:
+    """Squared differences 0 and 51^2: mean 51^2 / 2, its error 51^2 / 2 as well (deviation 51^2 / sqrt 2, over sqrt 2),
+    so 10 / ln 10 = 4.34 dB; L1 0.4 and 0: 0.2."""
+    pair = grey(0, 100), grey(51, 100)
+    assert l1_estimate(*pair).spread == pytest.approx(0.2)
+    assert psnr_estimate(*pair).spread == pytest.approx(10 / math.log(10))
+    assert psnr_estimate(grey(7), grey(7)).spread is None
 
 
 class Echo:

@@ -1,10 +1,11 @@
 """The same pictures and the same weights give what torch-fidelity, torchmetrics and scipy say.
 
-Inception is initialised at random, made lively (its own initial values let nothing through), saved, and read by all.
+Inception is initialised at random, saved, and read by all.
 """
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganlab.metrics.fidelity import inception_score, kernel_distance, manifold
@@ -48,24 +48,9 @@ def pictures(seed: int, contrast: float) -> Tensor:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights with the variance that keeps signals alive (He et al. 2015), and some batch statistics."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        net = FeatureExtractorInceptionV3("random", ["2048"])
-    torch.manual_seed(0)
-    for module in net.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.8, 1.2)
-            nn.init.normal_(module.bias, 0, 0.1)
-            nn.init.normal_(module.running_mean, 0, 0.1)
-            nn.init.uniform_(module.running_var, 0.8, 1.2)
-    net.fc.weight.data *= 20  # answers that differ, so that there is an Inception score
-    file = tmp_path_factory.mktemp("weights") / "inception.pth"
-    torch.save(net.state_dict(), file)
-    return file
+    benchmarks = Path(__file__).parents[2] / "benchmarks"
+    save = runpy.run_path(str(benchmarks / "random_inception.py"))["save"]
+    return save(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Metrics that gather batch by batch give what the functions give, in any order and on any number of processes."""
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -8,11 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from ganlab.metrics.fidelity import manifold
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets
 from ganlab.metrics.result import Result
-from ganlab.metrics.running import FrechetDistance, InceptionScore, KernelDistance, PrecisionRecall
+from ganlab.metrics.running import (
+    Bins,
+    Copies,
+    FrechetDistance,
+    InceptionScore,
+    KernelDistance,
+    MeanDiscrepancy,
+    PrecisionRecall,
+    VendiScore,
+    shuffled,
+)
 
 PROTOCOL = {"extractor": "none"}
 
@@ -42,11 +54,35 @@ def test_a_given_reference_stands_for_the_reals():
     assert metric.compute().value == pytest.approx(frechet_distance_of_sets(features(0), features(1)), rel=1e-9)
 
 
-@pytest.mark.parametrize("make", [lambda: KernelDistance(10, 50), PrecisionRecall])
+KEPT = [lambda **k: KernelDistance(10, 50, **k), PrecisionRecall, lambda **k: Bins(10, **k)]
+KEPT += [MeanDiscrepancy, VendiScore, Copies]
+
+
+@pytest.mark.parametrize("make", KEPT)
 def test_order_and_batches_change_nothing(make):
     shuffled = features(1)[torch.randperm(101, generator=torch.Generator().manual_seed(5))]
     first = fill(make(), features(0), features(1), 101).compute()
     assert fill(make(), features(0).flip(0), shuffled, 13).compute() == first
+
+
+@pytest.mark.parametrize("make", KEPT)
+def test_what_is_kept_of_many_is_the_same_in_any_order_and_batches(make):
+    """At most 40 of the 101, whichever way they come; and not simply the first."""
+    shuffled_fakes = features(1)[torch.randperm(101, generator=torch.Generator().manual_seed(5))]
+    metrics = [make(most=40) for _ in range(2)]
+    fill(metrics[0], features(0), features(1), 101)
+    fill(metrics[1], features(0).flip(0), shuffled_fakes, 13)
+    assert sum(map(len, metrics[1].fake)) <= 80
+    found = [metric.compute() for metric in metrics]
+    assert found[0] == found[1] and found[0] != fill(make(), features(0), features(1), 101).compute()
+
+
+def test_an_order_of_content_alone():
+    x = features(0)
+    assert torch.equal(shuffled(x.flip(0)), shuffled(x)) and not torch.equal(shuffled(x), x)
+    assert sorted(shuffled(x)[:, 0].tolist()) == sorted(x[:, 0].tolist())
+    above = (shuffled(x)[:50].sum() - shuffled(x)[51:].sum()).abs()
+    assert above < 5 * (2 * 300) ** 0.5  # no half is larger: sums of 300 standard normal numbers each
 
 
 def test_kernel_distance_says_the_subsets_it_took():
@@ -75,28 +111,69 @@ def test_results_that_do_not_compare_say_why():
     assert str(first) == "1 ± 0.1" and str(second) == "1"
 
 
-def measured(rows: slice) -> list:
-    metrics = FrechetDistance(6), KernelDistance(10, 50), PrecisionRecall()
-    return [fill(metric, features(0)[rows], features(1)[rows], 16).compute() for metric in metrics]
+ROWS = 1001
+BATCH = 64
+
+
+class Tabled(Dataset):
+    """Row i of each kind's features."""
+
+    def __init__(self) -> None:
+        self.reals, self.fakes = features(0, ROWS), features(1, ROWS)
+
+    def __len__(self) -> int:
+        return ROWS
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.reals[row], self.fakes[row]
+
+
+def every_metric(counted: bool = True) -> list:
+    """As in the tests above, told how many there are of each kind, or not."""
+    both = {"reals": ROWS, "fakes": ROWS} if counted else {}
+    one = {"fakes": ROWS} if counted else {}
+    kept = [KernelDistance(10, 50, **both), PrecisionRecall(**both), Bins(10, **both), MeanDiscrepancy(**both)]
+    return [FrechetDistance(6, **both), InceptionScore(4, **one), *kept]
+
+
+def measured(loader: DataLoader, counted: bool = True) -> list:
+    metrics = every_metric(counted)
+    for reals, fakes in loader:
+        for metric in metrics:
+            if isinstance(metric, InceptionScore):
+                metric.update(fakes)
+            else:
+                metric.update(reals, real=True)
+                metric.update(fakes, real=False)
+    return [metric.compute() for metric in metrics]
 
 
 def one_of_two(rank: int, folder: Path) -> None:
-    """What each process of the test below runs: 60 samples on the first, 41 on the second."""
+    """What each process of the test below runs, with torch's own distributed sampler."""
     dist.init_process_group("gloo", f"file://{folder / 'meet'}", rank=rank, world_size=2)
-    found = measured((slice(0, 60), slice(60, 101))[rank])
-    (folder / f"{rank}").write_bytes(pickle.dumps(found))
+    data = Tabled()
+    for name, shuffle in (("plain", False), ("shuffled", True)):
+        loader = DataLoader(data, BATCH, sampler=DistributedSampler(data, shuffle=shuffle))
+        (folder / f"{name}{rank}").write_bytes(pickle.dumps(measured(loader)))
+    (folder / f"untold{rank}").write_bytes(pickle.dumps(measured(loader, counted=False)))
     dist.destroy_process_group()
 
 
-def test_two_processes_count_like_one(tmp_path):
-    """60 and 41 samples on two processes are the 101 of one."""
+def test_1001_samples_on_two_processes_are_1001(tmp_path):
+    """The sampler gives each process 501 and repeats one for that: 1,002, of which a metric that is told counts 1,001.
+
+    Sums are then equal to rounding, and what keeps features has the very same ones, in the same order.
+    """
     processes = [subprocess.Popen([sys.executable, __file__, str(rank), str(tmp_path)]) for rank in (0, 1)]
-    assert [process.wait(60) for process in processes] == [0, 0]
-    one = measured(slice(0, 101))
-    for rank in (0, 1):
-        both = pickle.loads((tmp_path / f"{rank}").read_bytes())
-        assert both[0].value == pytest.approx(one[0].value, rel=1e-9) and both[0].protocol == one[0].protocol
-        assert both[1:] == one[1:]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    alone = measured(DataLoader(Tabled(), BATCH))
+    assert alone[0].protocol["fakes"] == ROWS
+    for name, rank in itertools.product(("plain", "shuffled"), (0, 1)):
+        both = pickle.loads((tmp_path / f"{name}{rank}").read_bytes())
+        assert both[0].value == pytest.approx(alone[0].value, rel=1e-9) and both[0].protocol == alone[0].protocol
+        assert both[1:] == alone[1:]
+    untold = pickle.loads((tmp_path / "untold0").read_bytes())
+    assert untold[0].protocol["reals"] == untold[0].protocol["fakes"] == 1002
 
 
 if __name__ == "__main__":
