@@ -22,7 +22,17 @@ from ganlab.batch import Condition
 from ganlab.cli import read_settings
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
-from ganlab.guided.calibration import Calibration, Isotonic, Platt, Unchanged, brier, fit_line, pooled, z_statistic
+from ganlab.guided.calibration import (
+    Calibration,
+    Isotonic,
+    Platt,
+    Unchanged,
+    brier,
+    fit_line,
+    pooled,
+    tempered,
+    z_statistic,
+)
 from ganlab.guided.evidence import CALIBRATIONS, Evidence, Verdict
 from ganlab.guided.guides import Guide, Langevin, Metropolis, Rejection, Target
 from ganlab.guided.langevin import Place, langevin
@@ -288,16 +298,32 @@ def test_scores_that_say_nothing_get_slope_zero() -> None:
 
 def test_pooling_by_hand() -> None:
     """Labels by score: 0 | 1 0 | 1, where 1 then 0 falls and is pooled to 1/2."""
-    edges, shares = pooled(torch.tensor([0.3, 0.1, 0.4, 0.2]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    edges, shares, members = pooled(torch.tensor([0.3, 0.1, 0.4, 0.2]), torch.tensor([0.0, 0.0, 1.0, 1.0]))
     torch.testing.assert_close(edges, torch.tensor([0.1, 0.2, 0.4]).double())
     torch.testing.assert_close(shares, torch.tensor([0.0, 0.5, 1.0]).double())
+    assert members.tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("shares", "members", "kept"),
+    [
+        ([0.0, 0.5, 1.0], [8, 2, 1], [0.1, 0.5, 2 / 3]),
+        ([0.0, 0.2, 0.9, 1.0], [1, 5, 10, 2], [0.2, 0.2, 0.9, 0.9]),  # 1/3 and 3/4 would be past their neighbours
+        ([0.25, 0.75], [4, 4], [0.25, 0.75]),
+        ([0.0, 1.0], [1, 1], [1 / 3, 2 / 3]),
+        ([0.5], [6], [0.5]),
+    ],
+)
+def test_a_few_scores_of_one_kind_prove_little(shares, members, kept) -> None:
+    found = tempered(torch.tensor(shares), torch.tensor(members, dtype=torch.float32))
+    torch.testing.assert_close(found, torch.tensor(kept))
 
 
 def test_pooling_is_isotonic_regression() -> None:
     noise = torch.Generator().manual_seed(0)
     scores = torch.randn(300, generator=noise).sort().values
     labels = (torch.rand(300, generator=noise) < torch.sigmoid(scores)).float()
-    edges, shares = pooled(scores, labels)
+    edges, shares, _ = pooled(scores, labels)
     own = shares[torch.bucketize(scores.double(), edges, right=True) - 1]
     torch.testing.assert_close(own, torch.from_numpy(optimize.isotonic_regression(labels.numpy()).x).double())
 

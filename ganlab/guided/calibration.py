@@ -106,17 +106,25 @@ class Isotonic(Calibration):
 
     @classmethod
     def fit(cls, scores: Tensor, labels: Tensor) -> Isotonic:
-        """The rising function of the score that is closest to the labels, by pooling neighbours (Ayer et al. 1955).
-
-        Shares of 0 and 1 become 1 / (n + 2) and (n + 1) / (n + 2), with n the number of each kind.
-        """
-        edges, shares = pooled(scores, labels)
-        least = 1 / (len(scores) / 2 + 2)
-        return cls(edges, torch.logit(shares.clamp(least, 1 - least)))
+        """The rising function of the score that is closest to the labels, by pooling neighbours (Ayer et al. 1955)."""
+        edges, shares, members = pooled(scores, labels)
+        return cls(edges, torch.logit(tempered(shares, members)))
 
 
-def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower edges (B,) and mean labels (B,) of the blocks within which the label does not rise with the score."""
+def tempered(shares: Tensor, members: Tensor) -> Tensor:
+    """Rising shares (B,) without 0 and 1, which only the ends can be: m scores of one kind say little where m is small.
+
+    Laplace's rule: 1 / (m + 2) and (m + 1) / (m + 2), but not past the neighbour.
+    """
+    if len(shares) < 2:
+        return shares.clamp(1 / (members + 2), (members + 1) / (members + 2))
+    low = torch.minimum(shares[:1].clamp(min=1 / (members[:1] + 2)), shares[1:2])
+    high = torch.maximum(shares[-1:].clamp(max=(members[-1:] + 1) / (members[-1:] + 2)), shares[-2:-1])
+    return torch.cat([low, shares[1:-1], high])
+
+
+def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Blocks within which the label does not rise with the score: lower edges, mean labels and members, (B,) each."""
     levels, place = torch.unique(scores.double().cpu(), return_inverse=True)
     counts = place.bincount(minlength=len(levels)).double()
     sums = torch.zeros_like(counts).index_add_(0, place, labels.double().cpu())
@@ -127,7 +135,7 @@ def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             (_, more, others), (edge, some, members) = blocks.pop(), blocks.pop()
             blocks.append((edge, some + more, members + others))
     edges, totals, members = torch.tensor(list(zip(*blocks, strict=True)), dtype=torch.float64)
-    return edges, totals / members
+    return edges, totals / members, members
 
 
 def brier(scores: Tensor, labels: Tensor) -> float:
