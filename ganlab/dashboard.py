@@ -28,7 +28,7 @@ from ganlab.table import Row, read_rows
 Point = tuple[float, float]
 X = "images_seen"
 MOST_POINTS = 400  # of a line in a chart: every second one is dropped beyond that
-LOWER = ("quality/fid*", "quality/kid*", "quality/mode_kl", "collapse/bin_js")
+LOWER = ("quality/fid*", "quality/kid*", "quality/mode_kl")
 
 
 class Chart(NamedTuple):
@@ -198,6 +198,15 @@ class Dashboard(WandbLogger):
         pictures = [wandb.Image(image, caption=text) for image, text in zip(exhibit.pictures, captions, strict=True)]
         shown = {"samples/sheet": wandb.Image(exhibit.sheet), **({"samples/pictures": pictures} if pictures else {})}
         self.experiment.log({**shown, X: float(images_seen), "iteration": step})
+
+    def alert(self, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+        """A message to whoever wants W&B's alerts, and the picture of what is missing."""
+        import wandb
+
+        self.experiment.alert(title=f"ganlab: {kind}", text=text, level=wandb.AlertLevel.WARN)
+        if exhibit is not None:
+            shown = {"collapse/missing": wandb.Image(exhibit.sheet)}
+            self.experiment.log({**shown, X: float(images_seen), "iteration": step})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -106,6 +106,11 @@ class GenerativeModule(pl.LightningModule, ABC):
         """Iterations completed."""
         return self.global_step
 
+    @property
+    def chapter(self) -> str:
+        """What is being learned, where a run has several parts: what is measured in one does not go with another."""
+        return ""
+
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
         """Gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; logged by name."""
         means = {term: values.float().mean() for term, values in terms.items()}
@@ -193,6 +198,12 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """All processes start from one seed and the same weights; from here on each draws latents of its own."""
+        part_ways(self.global_rank, self.iteration)
+
+    def begin_anew(self, seed: int) -> None:
+        """Go on by another seed than what was loaded went by; each process draws numbers of its own."""
+        self._random = None
+        torch.manual_seed(seed)
         part_ways(self.global_rank, self.iteration)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -38,6 +38,23 @@ def _(logger: Dashboard, exhibit: Exhibit, step: int, images_seen: int) -> None:
     logger.show(exhibit, step, images_seen)
 
 
+@singledispatch
+def alert(logger: Logger, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    """An alarm of some kind, with a picture where there is one; those that keep numbers only do nothing."""
+
+
+@alert.register
+def _(logger: TensorBoardLogger, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    logger.experiment.add_text("collapse/alarm", text, step)
+    if exhibit is not None:
+        logger.experiment.add_image("collapse/missing", np.asarray(exhibit.sheet), step, dataformats="HWC")
+
+
+@alert.register
+def _(logger: Dashboard, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    logger.alert(kind, text, exhibit, step, images_seen)
+
+
 class CsvLogger(Logger):
     """`metrics.csv` in the run's folder: a row an iteration, columns as they come, appended to when a run is resumed.
 

@@ -13,6 +13,8 @@ import pytorch_lightning as pl
 
 from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.callbacks.quality import Judge
 from ganlab.checkpoints import read_checkpoint
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
@@ -22,6 +24,8 @@ from ganlab.run import RunFolder, find_last
 INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
 MEASURED = ("quality/", "collapse/", "held_out/")
 """Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
+FAR = 1 / 3
+"""Of the larger of two numbers: a distance that is half as much again, or half as much less, is far from the best."""
 
 
 def train(recipe: Recipe) -> Path:
@@ -51,7 +55,7 @@ def train(recipe: Recipe) -> Path:
 def summarize(
     recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: GenerativeModule, seconds: float
 ) -> dict[str, Any]:
-    """What `summary.json` holds: counts, the seconds it took, the last value of everything measured."""
+    """What `summary.json` holds: counts, the seconds it took, the last and the best values, what went wrong."""
     metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
     return {
         "recipe": recipe["recipe"],
@@ -60,7 +64,32 @@ def summarize(
         "seconds": round(seconds, 1),
         "metrics": metrics,
         "checkpoint": str(folder.checkpoint()),
+        **_story(trainer),
     }
+
+
+def _story(trainer: pl.Trainer) -> dict[str, Any]:
+    """The best measurement and what the monitor of collapse saw, where there are such callbacks."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    bests = [one.best._asdict() for one in callbacks if isinstance(one, Judge) and one.best is not None]
+    watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
+    return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
+
+
+def far_from_best(summary: Mapping[str, Any]) -> str | None:
+    """A line where the run ended far from the best it ever was; nothing where it did not, or where nothing judged it.
+
+    >>> best = {"name": "quality/fid", "value": 20.0, "iteration": 500, "images_seen": 32000}
+    >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
+    >>> far_from_best({"best": best, "metrics": {"quality/fid": 31.0}, "checkpoint": "run/best.ckpt"})
+    'far from its best: quality/fid is 31, and was 20 at iteration 500 (32,000 images seen), which is in run/best.ckpt'
+    """
+    best = summary.get("best")
+    last = summary["metrics"].get(best["name"]) if best else None
+    if best is None or last is None or abs(last - best["value"]) < FAR * max(abs(last), abs(best["value"])):
+        return None
+    then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
+    return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"
 
 
 def _resumed(recipe: Recipe) -> Path | None:
@@ -87,8 +116,11 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
         f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s",
     )
     for name, value in summary["metrics"].items():
-        table.add_row(name, f"{value:.4g}")
+        if name.count("/") == 1:  # parts of a number that is here are in the file only
+            table.add_row(name, f"{value:.4g}")
     console.print(table)
+    if far := far_from_best(summary):
+        console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
     told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
     for word, what in {
         "pictures": folder.samples,

@@ -18,6 +18,7 @@ PLAIN = (
     "batch",
     "networks",
     "metrics",
+    "monitor",
 )
 
 

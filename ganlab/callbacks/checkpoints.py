@@ -11,9 +11,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from ganlab.callbacks.finite import is_finite
 from ganlab.callbacks.interrupt import Interrupt
 from ganlab.callbacks.measurement import finished, positive
-from ganlab.callbacks.quality import Judge
+from ganlab.callbacks.quality import Best, Judge
 from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
@@ -31,6 +32,7 @@ class Checkpoints(pl.Callback):
         self._interrupt = Interrupt()
         self._between_iterations = True
         self._saved_at = -1
+        self._known: set[Best] = set()  # bests that have been saved: of a run that went back, some lie ahead of it
 
     def setup(self, trainer: pl.Trainer, module: GenerativeModule, stage: str) -> None:  # type: ignore[override]
         late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, Judge)]
@@ -46,6 +48,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         self.interrupted, self._saved_at = False, -1
+        self._known = self._bests(trainer)
         self._interrupt.listening = True
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
@@ -57,13 +60,15 @@ class Checkpoints(pl.Callback):
             self.interrupted = trainer.should_stop = True
         if trainer.global_step % self.every == 0 or finished(trainer) or trainer.should_stop:
             self._save(trainer, "last.ckpt")
-        if any(judge.best and judge.best.iteration == trainer.global_step for judge in self._judges(trainer)):
+        bests = self._bests(trainer)
+        if any(best.iteration == trainer.global_step for best in bests - self._known):
             self._save(trainer, "best.ckpt")
+        self._known |= bests
 
     @staticmethod
-    def _judges(trainer: pl.Trainer) -> list[Judge]:
+    def _bests(trainer: pl.Trainer) -> set[Best]:
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        return [callback for callback in callbacks if isinstance(callback, Judge)]
+        return {callback.best for callback in callbacks if isinstance(callback, Judge) and callback.best is not None}
 
     def _asked(self, trainer: pl.Trainer) -> bool:
         """Whether to stop here: at the same iteration on every process, whichever of them heard of it."""
@@ -74,12 +79,10 @@ class Checkpoints(pl.Callback):
         return trainer.strategy.reduce_boolean_decision(self._interrupt.asked, all=False)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
-        """Called on every process: gathering what is saved needs them all."""
-        folder = RunFolder(Path(trainer.default_root_dir)).checkpoints
-        part = folder / f".{name}.part"
-        trainer.save_checkpoint(part, weights_only=False)
-        if trainer.is_global_zero:
-            part.replace(folder / name)
+        """Weights that are no numbers any more never replace those that were."""
+        if name == "last.ckpt" and self._saved_at >= 0 and not _is_sound(trainer.lightning_module):
+            return
+        save_checkpoint(trainer, name)
         if name == "last.ckpt":
             self._saved_at = trainer.global_step
 
@@ -102,6 +105,19 @@ class Checkpoints(pl.Callback):
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
         self._interrupt.remove()
+
+
+def _is_sound(module: Any) -> bool:
+    return all(is_finite(module.player(name)) for name in module.sides)
+
+
+def save_checkpoint(trainer: pl.Trainer, name: str) -> None:
+    """To the run's `checkpoints/name`, in one move. Called on every process: gathering what is saved needs them all."""
+    folder = RunFolder(Path(trainer.default_root_dir)).checkpoints
+    part = folder / f".{name}.part"
+    trainer.save_checkpoint(part, weights_only=False)
+    if trainer.is_global_zero:
+        part.replace(folder / name)
 
 
 def how_to_resume(trainer: pl.Trainer) -> str:

@@ -88,6 +88,10 @@ class StackGAN(AdversarialModule):
         return "stage_two" if self.generator.finished else "stage_one"
 
     @property
+    def chapter(self) -> str:
+        return self.playing
+
+    @property
     def judge(self) -> ConditionalDiscriminator:
         judge = self.discriminator[self.playing]
         assert isinstance(judge, ConditionalDiscriminator)

@@ -1,138 +1,256 @@
-"""The alarm: silent for a healthy generator and for one that has not learned, loud for one that lost half."""
+"""The monitor in a run: what it logs, says and keeps, and what it does about an alarm. Losses are scripted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import log
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
-from ganlab.callbacks import collapse
-from ganlab.callbacks.collapse import Collapse, Course, Indicator
+from ganlab.callbacks.alarm.players import live
+from ganlab.callbacks.alarm.watch import Watch
+from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.callbacks.finite import broken, is_finite
+from ganlab.data.toy import ToyData, ring
 from ganlab.errors import UserError
-from ganlab.metrics.diversity import Level
 
 Make = Callable[..., Any]
+NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
 
 
-def alarms(gaps: Sequence[float], lacking: Sequence[bool] = (), course: Course | None = None) -> list[bool]:
-    """Measured every 100 images seen."""
-    course = course or Course()
-    found = [*lacking, *[False] * (len(gaps) - len(lacking))]
-    return [course.alarm(gap, found[i], 100 * (i + 1)) for i, gap in enumerate(gaps)]
-
-
-def test_silent_while_it_learns() -> None:
-    assert not any(alarms([1.0, 1.0, 1.0, 0.95, 0.8, 0.7, 0.5, 0.4]))
-
-
-def test_silent_when_it_is_merely_not_perfect() -> None:
-    assert not any(alarms([1.0, 0.7, 0.6, 0.65, 0.6, 0.7, 0.62, 0.6]))
-
-
-def test_loud_when_half_of_what_was_covered_is_lost_for_good() -> None:
-    """Best at 0.4, so 0.6 covered; a gap of 0.75 leaves 0.25, less than 0.3. The second in a row is the alarm."""
-    course = Course()
-    assert alarms([0.9, 0.6, 0.4, 0.75, 0.75, 0.8], course=course) == [False, False, False, False, True, True]
-    assert course.since == 400
-
-
-def test_one_bad_measurement_is_no_alarm() -> None:
-    assert not any(alarms([0.4, 0.9, 0.4, 0.9, 0.4, 0.8]))
-
-
-def test_loud_when_it_was_found_lacking_twice() -> None:
-    assert alarms([1.0, 1.0, 0.95, 0.97], [False, True, True, True]) == [False, False, True, True]
-
-
-def test_a_gap_is_zero_at_the_healthy_level_and_one_at_the_worst() -> None:
-    """Recall falls from 0.8 to 0, the divergence rises from 0.1 to log 2; beyond either end nothing changes."""
-    recall = Indicator("recall", lambda a, b: 0.0, Level(0.8, 0.01), 0.0)
-    bins = Indicator("bin_js", lambda a, b: 0.0, Level(0.1, 0.01), log(2))
-    assert [recall.gap(value) for value in (0.9, 0.8, 0.4, 0.0)] == pytest.approx([0, 0, 0.5, 1])
-    assert [bins.gap(value) for value in (0.0, 0.1, (0.1 + log(2)) / 2, log(2))] == pytest.approx([0, 0, 0.5, 1])
-
-
-def ten_gaussians(modes: int, seed: int, count: int = 1000) -> torch.Tensor:
-    """Samples of the first `modes` of ten Gaussians far apart, in eight dimensions."""
-    centers = 4 * torch.randn(10, 8, generator=torch.Generator().manual_seed(0))
-    return centers[torch.arange(count) % modes] + torch.randn(count, 8, generator=torch.Generator().manual_seed(seed))
+def monitor(**kwargs: Any) -> CollapseMonitor:
+    """A look every 2 iterations of 8 images."""
+    return CollapseMonitor(**{"every": 16, "count": 150, "patience": 0, **kwargs})
 
 
 @pytest.fixture
-def indicators() -> list[Indicator]:
-    real = torch.cat([ten_gaussians(10, 1), ten_gaussians(10, 2)])
-    return Collapse()._indicators(real, 1000)
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], float]], None]:
+    """script(loss): every loss at a look is `loss(iteration)`, whatever the generators do."""
+
+    def write(loss: Callable[[int], float]) -> None:
+        look = Watch.look
+
+        def scripted(self: Watch, module: Any) -> dict[str, float]:
+            if not self.last:
+                look(self, module)
+            return {f"{who}/{name}": loss(module.iteration) for who in ("averaged", "live") for name in NAMES}
+
+        monkeypatch.setattr(Watch, "look", scripted)
+
+    return write
 
 
-def test_healthy_samples_stay_near_the_healthy_level_and_lost_modes_do_not(indicators: list[Indicator]) -> None:
-    """Fresh samples of all modes: within 5 sd. Of five modes: recall near half of its level, JS that of halves.
-
-    With p = (1/2, 1/2) and q = (1, 0) the middle is (3/4, 1/4), so KL(p | m) = log(2/3) / 2 + log(2) / 2 and
-    KL(q | m) = log(4/3): their mean is 0.216.
-    """
-    reference = ten_gaussians(10, 1)
-    recall, bins = indicators
-    for indicator in indicators:
-        assert abs(indicator.healthy.z(indicator.measure(reference, ten_gaussians(10, 3)))) < 5
-    assert recall.measure(reference, ten_gaussians(5, 3)) == pytest.approx(recall.healthy.mean / 2, abs=0.05)
-    halved = (log(2 / 3) / 2 + log(2) / 2 + log(4 / 3)) / 2
-    assert bins.measure(reference, ten_gaussians(5, 3)) == pytest.approx(halved, abs=0.02)
+def collapsing(iteration: int) -> float:
+    """Well until the sixteenth iteration, a tenth missing; then nearly all."""
+    return 0.1 + 0.001 * (iteration % 4) if iteration <= 16 else 0.95
 
 
-def test_shrunken_modes_show_in_recall(indicators: list[Indicator]) -> None:
-    recall, _ = indicators
-    centers = ten_gaussians(10, 3).reshape(100, 10, 8).mean(0).repeat(100, 1)
-    shrunken = centers + 0.5 * (ten_gaussians(10, 3) - centers)
-    assert recall.gap(recall.measure(ten_gaussians(10, 1), shrunken)) > 0.5
+def lines(captured: Any) -> list[str]:
+    return [line for line in captured.readouterr().err.splitlines() if line.startswith("ganlab: ")]
 
 
-def watch(**kwargs: Any) -> Collapse:
-    return Collapse(**{"every": 40, "count": 150, "extractor": "small", "patience": 0, **kwargs})
+def load(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
 
 
-def test_logged_on_schedule_and_warned_of_once(
-    vanilla: Make, noise: Make, run: Make, kept: Any, capsys: pytest.CaptureFixture[str]
+def test_every_series_is_logged_on_schedule(vanilla: Make, noise: Make, run: Make, kept: Any) -> None:
+    watcher = monitor()
+    run(vanilla(), noise(count=400), 8, watcher)
+    for who in ("averaged", "live"):
+        for name in NAMES:
+            assert kept.steps(f"collapse/{who}/{name}") == [2, 4, 6, 8]
+    assert all(0 <= kept.rows[8][f"collapse/live/{name}"] <= 1 for name in NAMES)
+    assert {"collapse/evidence", "collapse/alarm", "held_out/overfitting", "held_out/separation"} <= kept.rows[8].keys()
+    assert watcher.looks == 4 and watcher.seconds > 0
+
+
+def test_warns_once_says_since_when_and_lets_the_run_go_on(
+    vanilla: Make, noise: Make, run: Make, kept: Any, script: Make, capsys: Any, tmp_path: Path
 ) -> None:
-    """A generator of 20 iterations covers nothing of the noise: an alarm in the second half, once, with its start."""
-    watcher = watch()
+    """The first bad look is that after iteration 18, 144 images; one look later it is an alarm."""
+    script(collapsing)
+    watcher = monitor()
+    trainer = run(vanilla(), noise(count=400), 40, watcher)
+    (alarm,) = watcher.alarms
+    assert (alarm.since, alarm.iteration, trainer.global_step) == (144, 20, 40)
+    (said,) = [line for line in lines(capsys) if "mode collapse" in line]
+    assert "since 144 images seen" in said and "what helps: " in said and "healthy run" in said
+    assert alarm.chance is not None and alarm.chance < 0.01
+    assert (tmp_path / "run/samples/collapse_0000000160.png").exists() == ("see " in said)
+    assert [kept.rows[step]["collapse/alarm"] for step in (18, 20, 40)] == [0, 1, 1]
+    assert json.loads(json.dumps(watcher.summary()))["alarms"][0]["since"] == 144
+
+
+def test_silent_while_all_is_well(vanilla: Make, noise: Make, run: Make, script: Make, capsys: Any) -> None:
+    script(lambda iteration: 0.5 - iteration / 200 + 0.02 * (iteration % 6))
+    watcher = monitor()
+    run(vanilla(), noise(count=400), 40, watcher)
+    assert watcher.alarms == [] and not [line for line in lines(capsys) if "collapse" in line]
+
+
+def test_a_generator_that_never_covered_much_is_an_alarm_late_only(
+    vanilla: Make, noise: Make, run: Make, script: Make
+) -> None:
+    """Half of 20 iterations are grace: the look after the tenth."""
+    script(lambda iteration: 0.97)
+    watcher = monitor()
     run(vanilla(), noise(count=400), 20, watcher)
-    assert kept.steps("collapse/recall") == kept.steps("collapse/bin_js") == [5, 10, 15, 20]
-    lines = [line for line in capsys.readouterr().err.splitlines() if "mode collapse" in line]
-    assert len(lines) == 1
-    assert "since 80 images seen" in lines[0]
-    again = watch()
+    assert [(alarm.kind, alarm.iteration, alarm.since) for alarm in watcher.alarms] == [("lacking", 10, 16)]
+    patient = monitor(patience=10_000)
+    run(vanilla(), noise(count=400), 20, patient)
+    assert patient.alarms == []
+
+
+def test_stops_if_asked_to(vanilla: Make, noise: Make, run: Make, script: Make, tmp_path: Path) -> None:
+    script(collapsing)
+    trainer = run(vanilla(), noise(count=400), 40, monitor(on_collapse="stop"), Checkpoints())
+    assert trainer.global_step == 20
+    assert load(tmp_path / "run/checkpoints/last.ckpt")["ganlab"]["iteration"] == 20
+
+
+@pytest.fixture
+def once(script: Make) -> None:
+    """Collapses at iteration 18 the first time that it gets there, and never again."""
+    looks: list[int] = []
+
+    def loss(iteration: int) -> float:
+        looks.append(iteration)
+        first = looks.count(16) <= len(NAMES) * 2 and max(looks) <= 20
+        return 0.95 if iteration > 16 and first and looks.count(iteration) <= len(NAMES) * 2 else 0.1
+
+    script(loss)
+
+
+def test_rolls_back_to_the_last_healthy_state_and_goes_on(
+    vanilla: Make, noise: Make, run: Make, once: None, capsys: Any, tmp_path: Path
+) -> None:
+    watcher, module = monitor(on_collapse="rollback", rates=0.5), vanilla()
+    trainer = run(module, noise(count=400), 40, watcher, Checkpoints())
+    (alarm,) = watcher.alarms
+    (back,) = watcher.summary()["returns"]
+    assert (back["from_iteration"], back["to_iteration"]) == (20, 16)
+    assert (trainer.global_step, module.images_seen) == (40, 320)
+    assert "back at iteration 16" in alarm.done and alarm.done in "".join(lines(capsys))
+    assert trainer.strategy.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.005)
+    states = load(tmp_path / "run/checkpoints/last.ckpt")["callbacks"]
+    (kept,) = [state for state in states.values() if "reaction" in state]
+    assert kept["reaction"]["returns"] == [back] and len(kept["alarms"]) == 1
+
+
+def test_gives_up_after_so_many_returns(vanilla: Make, noise: Make, run: Make, script: Make) -> None:
+    """Collapses at the same place every time; rates are halved with every return to the same state."""
+    script(collapsing)
+    watcher = monitor(on_collapse="rollback", max_rollbacks=2)
+    trainer = run(vanilla(), noise(count=400), 40, watcher)
+    assert trainer.global_step == 20
+    assert [back["rates"] for back in watcher.summary()["returns"]] == [0.5, 0.25]
+    assert "2 times already" in watcher.alarms[-1].done
+
+
+class Poison(pl.Callback):
+    """Makes a weight NaN once, before the monitor looks."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, *args: Any) -> None:
+        if trainer.global_step == self.iteration:
+            self.iteration = -1
+            with torch.no_grad():
+                next(module.generator.parameters()).fill_(float("nan"))
+
+
+def test_a_nan_is_undone_like_a_collapse(vanilla: Make, noise: Make, run: Make) -> None:
+    """Seen when losses are next logged, every fifth iteration here."""
+    watcher, module = monitor(on_collapse="rollback", every=10_000), vanilla()
+    trainer = run(module, noise(count=400), 12, Poison(6), watcher, Checkpoints())
+    assert [(alarm.kind, alarm.iteration) for alarm in watcher.alarms] == [("nan", 10)]
+    assert trainer.global_step == 12
+    assert is_finite(module.generator) and is_finite(module.average) and is_finite(module.discriminator)
+
+
+def test_weights_that_are_none_never_replace_those_that_were(
+    vanilla: Make, noise: Make, run: Make, capsys: Any, tmp_path: Path
+) -> None:
+    run(vanilla(), noise(count=400), 20, Poison(6), monitor(every=10_000), Checkpoints(every=4))
+    assert load(tmp_path / "run/checkpoints/last.ckpt")["ganlab"]["iteration"] == 4
+    assert len([line for line in lines(capsys) if line.startswith("ganlab: NaN")]) == 1
+
+
+def test_what_is_no_number(vanilla: Make) -> None:
+    """A gradient's norm may be infinite for a moment."""
+    module, one = vanilla(), torch.tensor(1.0)
+    assert broken(module, {"generator/realism": one, "generator/gradient_norm": one / 0}) is None
+    assert broken(module, {"generator/realism": one / 0}) == "the loss generator/realism"
+    with torch.no_grad():
+        next(module.discriminator.parameters()).view(-1)[0] = float("inf")
+    assert broken(module, {}) == "the weights of the discriminator"
+
+
+def test_the_live_generator_is_sampled_without_a_trace(vanilla: Make, same: Make, snapshot: Make) -> None:
+    module = vanilla().train()
+    before, modes = snapshot(module), [part.training for part in module.modules()]
+    latent = module.draw_latent(4)
+    averaged = module.sample(latent)
+    with torch.no_grad():
+        next(module.generator.parameters()).add_(1)
+        moved = snapshot(module)
+        with live(module):
+            assert not torch.equal(module.sample(latent), averaged)
+    assert torch.equal(module.sample(latent), averaged)
+    assert same(snapshot(module), moved) and not same(before, moved)
+    assert [part.training for part in module.modules()] == modes
+
+
+def test_state_goes_through_a_checkpoint(vanilla: Make, noise: Make, run: Make, script: Make) -> None:
+    script(collapsing)
+    watcher, again = monitor(), monitor()
+    run(vanilla(), noise(count=400), 24, watcher)
     again.load_state_dict(watcher.state_dict())
-    run(vanilla(), noise(count=400), 20, again)
-    assert "mode collapse" not in capsys.readouterr().err
+    assert json.dumps(again.state_dict()) == json.dumps(watcher.state_dict())
+    assert again.alarms == watcher.alarms
 
 
-def test_silent_in_a_run_that_is_too_short_to_have_learned(
-    vanilla: Make, noise: Make, run: Make, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(vanilla(), noise(count=400), 20, watch(patience=100_000))
-    assert "mode collapse" not in capsys.readouterr().err
+def test_points_of_one_mode_have_lost_the_other_seven(vanilla: Make) -> None:
+    """What the ring's own points and one mode's look like to the monitor's eyes."""
+    data = ToyData(ring(), count=3_000, held_out_count=300)
+    data.setup()
+
+    class Points:
+        spec, device, images_seen, generator, average = data.spec, torch.device("cpu"), 0, torch.nn.Identity(), None
+        density = ring()
+
+        def draw_latent(self, count: int, generator: torch.Generator) -> torch.Tensor:
+            return self.density.sample(count, generator)
+
+        def sample(self, latent: torch.Tensor, condition: Any = None) -> torch.Tensor:
+            return latent
+
+    module: Any = Points()
+    watch = Watch(data, module, 500, "train", "small", 0)
+    assert watch.look(module)["averaged/recall"] < 0.05
+    assert watch.missing().bins == []
+    module.density = ring(modes=1)
+    losses = watch.look(module)
+    assert losses["averaged/bins"] == pytest.approx(7 / 8, abs=0.03)
+    assert losses["averaged/recall"] == pytest.approx(7 / 8, abs=0.05)
+    assert sum(share for _, share, _ in watch.missing().bins) == pytest.approx(7 / 8, abs=0.03)
 
 
-def test_the_healthy_level_is_computed_once(noise: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
-    first = watch()._indicators(real, 150)
-    monkeypatch.setattr(collapse, "split_half", lambda *args: pytest.fail("computed again"))
-    assert [one.healthy for one in watch()._indicators(real, 150)] == [one.healthy for one in first]
-
-
-def test_too_few_pictures_are_said_once(
-    vanilla: Make, noise: Make, run: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    trainer = run(vanilla(), noise(), 11, watch())
-    lines = [line for line in capsys.readouterr().err.splitlines() if "cannot measure collapse" in line]
-    assert trainer.global_step == 11
-    assert len(lines) == 1
+def test_too_few_pictures_are_said_once(vanilla: Make, noise: Make, run: Make, capsys: Any) -> None:
+    trainer = run(vanilla(), noise(), 8, monitor())
+    assert trainer.global_step == 8
+    assert len([line for line in lines(capsys) if "cannot measure collapse" in line]) == 1
 
 
 def test_bad_settings() -> None:
     with pytest.raises(UserError, match="`split` must be"):
-        Collapse(split="all")
+        CollapseMonitor(split="all")
+    with pytest.raises(UserError, match="`chance` must be"):
+        CollapseMonitor(chance=1.0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
-from ganlab.callbacks.collapse import Collapse
+from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.game import Standing
 from ganlab.callbacks.measurement import EveryImages, undisturbed
 from ganlab.callbacks.pictures import SampleGrid
@@ -24,7 +24,7 @@ Make = Callable[..., Any]
 
 def everything() -> list[Any]:
     pictures, quality = SampleGrid(every=24, count=3), Quality(every=16, count=20, extractor="small")
-    collapse = Collapse(every=32, count=100, extractor="small")
+    collapse = CollapseMonitor(every=32, count=100)
     return [pictures, quality, collapse, Standing(every=3), IterationBar(), Checkpoints(every=4)]
 
 

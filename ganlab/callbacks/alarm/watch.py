@@ -1,0 +1,172 @@
+"""Looks at both generators of a run as the indicators of collapse see them, and says what of the data is missing.
+
+Features are those of an extractor, points their own. The real side is made once, at the first look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.batch import take, to_uint8
+from ganlab.callbacks.alarm.players import GENERATORS
+from ganlab.data.base import GanData
+from ganlab.data.cache import cached_array
+from ganlab.errors import UserError
+from ganlab.generative import GenerativeModule
+from ganlab.monitor.course import Terms
+from ganlab.monitor.crowd import Crowd
+from ganlab.monitor.indicators import MissingBins, PerCondition
+from ganlab.monitor.share import missing_bins, shares
+from ganlab.monitor.words import gone
+from ganlab.monitor.yardstick import EACH, FEWEST, Reals, indicators
+from ganlab.rulers.evidence import extractor_named, generated, real_features, some_rows, split_of
+from ganlab.rulers.sources import labels_of
+from ganlab.sampling import told
+from ganlab.sheet import Exhibit, grid, picture, scatter
+
+MOST_REALS = 5_000
+MOST_CONDITIONS = 20
+POORLY = 0.5  # of a condition's variety, below which it is named
+SHOWN, EACH_SHOWN = 6, 4  # missing bins, and real pictures of each, on the sheet
+
+
+class Missing(NamedTuple):
+    """Of the averaged generator: missing bins with their shares of the data and of the samples, poor conditions."""
+
+    bins: list[tuple[int, float, float]]
+    conditions: list[str]
+    total: int
+
+    @property
+    def words(self) -> str:
+        return gone([(share, drawn) for _, share, drawn in self.bins], self.total, self.conditions)
+
+
+class Watch:
+    """`count`: samples at a look, of each generator. `split`: train or reference."""
+
+    def __init__(
+        self, data: GanData, module: GenerativeModule, count: int, split: str, extractor: str, seed: int
+    ) -> None:
+        self.pictures, self.seed, self.count = split_of(data, split), seed, count
+        self.rows = some_rows(len(self.pictures), MOST_REALS, seed)
+        if len(self.rows) < FEWEST:
+            raise UserError(f"the {split} split has {len(self.rows)}: {FEWEST} are needed to know what is healthy")
+        self.features, real = self._extracted(extractor, module)
+        self.groups = self._groups(module.spec.kind)
+        reals = Reals(real, {name: real[torch.from_numpy(rows)] for name, rows in self.groups.items()})
+        self.real, self.size = real, reals.size(count)
+        self.indicators = indicators(reals, self.size, seed, self._remembering(real))
+        self.last: dict[str, list[Crowd]] = {}
+
+    @property
+    def terms(self) -> dict[str, Terms]:
+        """What each series is held against."""
+        parts = -(-self.count // self.size)
+        return {
+            f"{generator}/{one.name}": Terms(one.noise / parts**0.5, one.least)
+            for generator in GENERATORS
+            for one in self.indicators
+        }
+
+    @property
+    def what(self) -> dict[str, str]:
+        """What is lost, by indicator."""
+        return {one.name: one.what for one in self.indicators}
+
+    def look(self, module: GenerativeModule) -> dict[str, float]:
+        """Every series' loss now. Each look has latents of its own, so that its chances are independent of others'."""
+        losses = {}
+        for name, chosen in GENERATORS.items():
+            with chosen(module):
+                self.last[name] = self._crowds(module)
+            for one in self.indicators:
+                values = [one.value(crowd) for crowd in self.last[name]]
+                losses[f"{name}/{one.name}"] = one.loss(sum(values) / len(values))
+        return losses
+
+    # What is missing -----------------------------------------------------------------------------------------------
+
+    def missing(self) -> Missing:
+        """As of the last look."""
+        crowd = self.last["averaged"][0]
+        found = shares(crowd.points, self.bins.centers)
+        numbers = missing_bins(self.bins.expected, found)
+        listed = [(number, float(self.bins.expected[number]), float(found[number])) for number in numbers]
+        kept = [one.kept(crowd) for one in self.indicators if isinstance(one, PerCondition)][:1]
+        poor = sorted((share, str(name)) for name, share in (kept[0] if kept else {}).items() if share < POORLY)
+        return Missing(listed, [name for _, name in poor], len(self.bins.centers))
+
+    def exhibit(self, missing: Missing) -> Exhibit | None:
+        """Real pictures of missing bins, the most typical of each; of points, the generated over the real."""
+        if len(self.pictures.shape) != 3:
+            return Exhibit(scatter(self.real, self.last["averaged"][0].features), [], None)
+        if not missing.bins:
+            return None
+        chosen = missing.bins[:SHOWN]
+        images = torch.cat([self.pictures.get(self._typical(number)) for number, _, _ in chosen])
+        texts = [f"{share:.1%} of data, {drawn:.1%} drawn" for _, share, drawn in chosen for _ in range(EACH_SHOWN)]
+        return Exhibit(grid(images, texts, EACH_SHOWN), [picture(image) for image in images], texts)
+
+    def _typical(self, number: int) -> np.ndarray:
+        """Rows of the real pictures nearest to the middle of a bin."""
+        distances = (self.real.double() - self.bins.centers[number]).norm(dim=1)
+        return self.rows[distances.topk(EACH_SHOWN, largest=False).indices.numpy()]
+
+    @property
+    def bins(self) -> MissingBins:
+        return next(one for one in self.indicators if isinstance(one, MissingBins))
+
+    # Features ------------------------------------------------------------------------------------------------------
+
+    def _extracted(self, name: str, module: GenerativeModule) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+        """How pictures become features, and the real ones' features."""
+        if len(module.spec.shape) != 3:
+            return lambda points: points.float().cpu(), self.pictures.get(self.rows).float()
+        extractor = extractor_named(name).to(module.device)
+        real = real_features(extractor, self.pictures, self.rows)
+        return lambda images: extractor(to_uint8(images) if images.is_floating_point() else images).cpu(), real
+
+    def _groups(self, kind: str) -> dict[str, np.ndarray]:
+        """Places among the real features of `EACH` pictures or more that show the same, the commonest first."""
+        if kind not in ("class", "text"):
+            return {}
+        labels = np.array(labels_of(self.pictures, torch.from_numpy(self.rows)))
+        names, counts = np.unique(labels, return_counts=True)
+        common = names[np.argsort(-counts, kind="stable")][: min(MOST_CONDITIONS, int((counts >= EACH).sum()))]
+        return {str(name): np.flatnonzero(labels == name) for name in common}
+
+    def _crowds(self, module: GenerativeModule) -> list[Crowd]:
+        """`count` samples or a few more, in parts as large as real samples can be; the first has told ones with it."""
+        parts, seed = -(-self.count // self.size), self.seed + module.images_seen
+        batches = generated(module, self.pictures, parts * self.size, seed)
+        features = torch.cat([self.features(images) for images in batches])
+        few, conditions = self._told(module, seed)
+        return [Crowd(part, few, conditions) for part in features.split(self.size)]
+
+    def _told(self, module: GenerativeModule, seed: int) -> tuple[Tensor, Sequence[str]]:
+        """Features of `EACH` samples of each group, told what its real pictures are told."""
+        if not self.groups:
+            return torch.empty(0, 0), ()
+        places = np.concatenate([group[:EACH] for group in self.groups.values()])
+        condition = told(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
+        latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed + 1))
+        return self.features(module.sample(latent, condition)), [name for name in self.groups for _ in range(EACH)]
+
+    def _remembering(self, real: Tensor) -> Callable[[str, Callable[[], list[float]]], list[float]]:
+        """Keeps what was worked out about these very features."""
+        content = [real.sum(dtype=torch.float64).item(), real.square().sum(dtype=torch.float64).item()]
+        facts = [*content, list(real.shape), self.size, self.seed, list(self.groups)]
+
+        def remember(name: str, make: Callable[[], list[float]]) -> list[float]:
+            try:
+                return [float(x) for x in cached_array(f"healthy-{name}", facts, lambda: np.array(make()))]
+            except (UserError, OSError):  # a cache that cannot be written only costs time
+                return make()
+
+        return remember

@@ -1,0 +1,224 @@
+"""What may get lost when a generator collapses, each as a share: 0, as rich as real data, to 1, nothing left.
+
+An indicator is fitted to real data: it then knows what it is on real samples of the same size, mean and standard
+deviation, and says of any sample how much is lost against that. `least` is the smallest lasting loss that is worth a
+word; below it a change may be ever so certain and is still not collapse. Plain torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ganlab.metrics.diversity import Level, k_means, vendi
+from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
+from ganlab.monitor.share import bin_js, missing_share, shares
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Real samples in a generator's place: `sample`, the real features that are not in it, and its part of them all."""
+
+    sample: Crowd
+    rest: Tensor
+    part: float
+
+
+class Indicator(ABC):
+    """A number about a sample, and the share of what the data have that it says is lost. Fitted, then used."""
+
+    name: ClassVar[str]
+    """In logs and messages."""
+    what: ClassVar[str]
+    """What is lost, in a few words for a person."""
+    least: ClassVar[float]
+    level: Level
+    """What it is on real samples of the same size."""
+
+    @abstractmethod
+    def value(self, sample: Crowd) -> float:
+        """The number itself, as the literature has it."""
+
+    @abstractmethod
+    def loss(self, value: float) -> float:
+        """The share that is lost, from 0 to 1."""
+
+    @property
+    @abstractmethod
+    def slope(self) -> float:
+        """|d loss / d value| beside the healthy level."""
+
+    @property
+    @abstractmethod
+    def applies(self) -> bool:
+        """Whether the real data have what it measures: a set of copies, say, has no variety to lose."""
+
+    def healthy(self, draws: Sequence[Draw]) -> Level:
+        """Draws without replacement from few are more alike than draws from all there could be: by sqrt(1 - part)."""
+        plain = level_of([self.value(draw.sample) for draw in draws])
+        return Level(plain.mean, plain.deviation / (1 - draws[0].part) ** 0.5)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation, in shares, that sampling alone gives to real samples."""
+        return self.slope * self.level.deviation
+
+
+def level_of(values: Sequence[float]) -> Level:
+    """Mean and standard deviation."""
+    drawn = torch.tensor(values, dtype=torch.float64)
+    return Level(float(drawn.mean()), float(drawn.std()))
+
+
+class Falling(Indicator, ABC):
+    """A number that falls when something is lost: loss = 1 - value / healthy value, at least 0."""
+
+    def loss(self, value: float) -> float:
+        return min(1.0, max(0.0, 1 - value / self.level.mean))
+
+    @property
+    def slope(self) -> float:
+        return 1 / self.level.mean
+
+    @property
+    def applies(self) -> bool:
+        return self.level.mean > 1e-6
+
+
+class MissingBins(Indicator):
+    """Jensen-Shannon divergence over k-means bins of the real data (the bins of Richardson and Weiss 2018)."""
+
+    name, what, least = "bins", "whole parts of the data", 0.05
+    COUNT = 20
+
+    def __init__(self, real: Tensor, generator: torch.Generator) -> None:
+        self.centers = k_means(real, self.COUNT, generator)
+        self.expected = shares(real, self.centers)
+        self.generator = generator
+
+    def healthy(self, draws: Sequence[Draw]) -> Level:
+        """By the bootstrap: counts of real samples are multinomial, however few real pictures there are."""
+        count = len(draws[0].sample.features)
+        found = [torch.multinomial(self.expected, count, True, generator=self.generator) for _ in draws]
+        return level_of([bin_js(self.expected, which.bincount(minlength=len(self.centers)) / count) for which in found])
+
+    def value(self, sample: Crowd) -> float:
+        return bin_js(self.expected, shares(sample.points, self.centers))
+
+    def loss(self, value: float) -> float:
+        return missing_share(value - self.level.mean)
+
+    @property
+    def slope(self) -> float:
+        """js_of_missing(e) is about e log(2) / 2 for small e."""
+        return 2 / log(2)
+
+    @property
+    def applies(self) -> bool:
+        return len(self.centers) > 1
+
+
+class Recall(Falling):
+    """How much of the real data lies where samples do, whose balls may be as large as all but 5 % of real ones are."""
+
+    name, what, least = "recall", "part of the data", 0.05
+    LARGEST = 0.95
+
+    def __init__(self, reference: Tensor, real: Crowd) -> None:
+        self.reference = reference.double()
+        self.largest = float(real.neighbours[:, -1].quantile(self.LARGEST))
+
+    def value(self, sample: Crowd) -> float:
+        return self._share(self.reference, sample)
+
+    def healthy(self, draws: Sequence[Draw]) -> Level:
+        """Of the real samples that are not in the draw: one that is in it lies where it is itself."""
+        return level_of([self._share(draw.rest.double(), draw.sample) for draw in draws])
+
+    def _share(self, reference: Tensor, sample: Crowd) -> float:
+        return float(recalled(reference, sample, self.largest).double().mean())
+
+
+class Vendi(Falling):
+    """The effective number of different samples (Friedman and Dieng 2023), of features around the real mean."""
+
+    name, what, least = "vendi", "variety over all", 0.03
+
+    def __init__(self, real: Tensor) -> None:
+        self.center = real.double().mean(0)
+
+    def value(self, sample: Crowd) -> float:
+        return vendi(sample.points - self.center)
+
+
+class Spread(Falling):
+    """How far samples are from those most like them: what shrinks when modes shrink and none is lost."""
+
+    name, what, least = "spread", "variety inside modes", 0.35
+
+    def value(self, sample: Crowd) -> float:
+        return spread(sample)
+
+
+class Duplicates(Indicator):
+    """The share of samples that come again, nearer than 99 % of real ones have their nearest."""
+
+    name, what, least = "duplicates", "samples that are different", 0.05
+    RARE, COMMON = 0.01, 0.5
+
+    def __init__(self, real: Crowd) -> None:
+        self.near = float(real.neighbours[:, 0].quantile(self.RARE))
+
+    def value(self, sample: Crowd) -> float:
+        return duplicates(sample, self.near)
+
+    def loss(self, value: float) -> float:
+        return min(1.0, max(0.0, (value - self.level.mean) / (1 - self.level.mean)))
+
+    @property
+    def slope(self) -> float:
+        return 1 / (1 - self.level.mean)
+
+    @property
+    def applies(self) -> bool:
+        return self.level.mean < self.COMMON
+
+
+class PerCondition(Falling, ABC):
+    """Variety once the condition is given: the mean distance between two samples of it, in parts of the real one.
+
+    More than the real one counts as the real one. `real`: that distance between real pictures, by condition.
+    """
+
+    def __init__(self, real: Mapping[Hashable, float]) -> None:
+        self.real = real
+
+    def kept(self, sample: Crowd) -> dict[Hashable, float]:
+        """How much of each condition's variety there is, from 0 to 1."""
+        found = {condition: mean_distance(group) for condition, group in sample.groups.items()}
+        return {condition: min(1.0, distance / self.real[condition]) for condition, distance in found.items()}
+
+
+class WithinConditions(PerCondition):
+    """The mean over conditions: all of them at once losing their variety, which unconditional numbers cannot see."""
+
+    name, what, least = "within_conditions", "variety within conditions", 0.1
+
+    def value(self, sample: Crowd) -> float:
+        kept = self.kept(sample).values()
+        return sum(kept) / len(kept)
+
+
+class WorstCondition(PerCondition):
+    """The condition that has least left: collapse in one of many, which a mean would hide."""
+
+    name, what, least = "worst_condition", "variety within one condition", 0.3
+
+    def value(self, sample: Crowd) -> float:
+        return min(self.kept(sample).values())

@@ -1,0 +1,92 @@
+"""Real data as a measure of generated samples: which indicators apply, fitted, and what real conditions look like.
+
+Plain torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganlab.metrics.diversity import Level
+from ganlab.monitor.crowd import Crowd, mean_distance
+from ganlab.monitor.indicators import (
+    Draw,
+    Duplicates,
+    Indicator,
+    MissingBins,
+    Recall,
+    Spread,
+    Vendi,
+    WithinConditions,
+    WorstCondition,
+)
+
+FEWEST = 200  # real samples: with fewer there is no healthy level to speak of
+REFERENCE = 2_000  # real samples that recall asks about
+DRAWS = 20  # real samples in a generator's place
+EACH = 20  # samples of one condition, and the fewest real ones that say how varied it is
+
+Remember = Callable[[str, Callable[[], list[float]]], list[float]]
+"""(name, make) -> what make() returns, perhaps from before."""
+
+
+def fresh(name: str, make: Callable[[], list[float]]) -> list[float]:
+    """Remembers nothing."""
+    return make()
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Features (L, D) of real samples, L at least `FEWEST`, and of those that share a condition, by condition (R, D).
+
+    `told` has conditions of at least `EACH` real samples, no two of which are the same; it may be empty.
+    """
+
+    features: Tensor
+    told: Mapping[Hashable, Tensor]
+
+    def size(self, count: int) -> int:
+        """How many samples are looked at together: `count`, but three quarters of the real ones at most."""
+        return min(count, 3 * len(self.features) // 4)
+
+    @cached_property
+    def distances(self) -> dict[Hashable, float]:
+        """Between two real samples of each condition, on average."""
+        return {condition: mean_distance(rows) for condition, rows in self.told.items()}
+
+    def draw(self, size: int, generator: torch.Generator) -> Draw:
+        """Real samples in a generator's place, each at most once."""
+        order = torch.randperm(len(self.features), generator=generator)
+        told = [rows[torch.randperm(len(rows), generator=generator)[:EACH]] for rows in self.told.values()]
+        conditions = [condition for condition in self.told for _ in range(EACH)]
+        sample = Crowd(self.features[order[:size]], torch.cat(told) if told else torch.empty(0, 0), conditions)
+        return Draw(sample, self.features[order[size:][:REFERENCE]], size / len(order))
+
+
+def indicators(reals: Reals, size: int, seed: int, remember: Remember = fresh) -> list[Indicator]:
+    """Those that apply to these data, each with its level on real samples of `size`."""
+    generator = torch.Generator().manual_seed(seed)
+    first = reals.draw(size, generator)
+    found: list[Indicator] = [
+        MissingBins(reals.features, generator),
+        Recall(reals.features[torch.randperm(len(reals.features), generator=generator)[:REFERENCE]], first.sample),
+        Vendi(reals.features),
+        Spread(),
+        Duplicates(first.sample),
+        *([WithinConditions(reals.distances), WorstCondition(reals.distances)] if reals.told else []),
+    ]
+    levels = remember("levels", lambda: _levels(found, [reals.draw(size, generator) for _ in range(DRAWS)]))
+    for indicator, mean, deviation in zip(found, levels[::2], levels[1::2], strict=True):
+        indicator.level = Level(mean, deviation)
+    return [indicator for indicator in found if indicator.applies]
+
+
+def _levels(found: Sequence[Indicator], draws: Sequence[Draw]) -> list[float]:
+    """Mean and deviation of each, one after the other."""
+    levels = [indicator.healthy(draws) for indicator in found]
+    return [number for level in levels for number in (level.mean, level.deviation)]
