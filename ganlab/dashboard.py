@@ -203,7 +203,7 @@ class Dashboard(WandbLogger):
         """A message to whoever wants W&B's alerts, and the picture of what is missing."""
         import wandb
 
-        self.experiment.alert(title=f"ganlab: {kind}", text=text, level=wandb.AlertLevel.WARN)
+        self.experiment.alert(title=f"ganlab: {kind}", text=text, level="WARN")
         if exhibit is not None:
             shown = {"collapse/missing": wandb.Image(exhibit.sheet)}
             self.experiment.log({**shown, X: float(images_seen), "iteration": step})

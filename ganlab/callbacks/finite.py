@@ -13,7 +13,7 @@ from ganlab.generative import GenerativeModule
 @torch.no_grad()
 def is_finite(network: nn.Module) -> bool:
     """Whether every weight is a number; one word from the device."""
-    weights = [parameter for parameter in network.parameters() if parameter.numel()]
+    weights: list[Tensor] = [parameter for parameter in network.parameters() if parameter.numel()]
     return not weights or bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 

@@ -39,16 +39,16 @@ class Inception(Extractor):
         super().__init__("inception", DIM, digest_of(path), Resizer(resizer, SIDE), True, CLASSES, 32)
         net = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"], str(path))
         self.classify = net.fc.weight
-        self.type = PRECISIONS[precision]
+        self.arithmetic = PRECISIONS[precision]
         self.body = nn.Sequential(*(part for name, part in net.named_children() if name not in ("AvgPool", "fc")))
         _fold(self.body)
-        self.body.to(self.type, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.body.to(self.arithmetic, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if precision != "float32":
             self.protocol["precision"] = precision
         self.frozen()
 
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        x = ((prepared - 128) / 128).to(self.type, memory_format=torch.channels_last)
+        x = ((prepared - 128) / 128).to(self.arithmetic, memory_format=torch.channels_last)
         features = F.adaptive_avg_pool2d(self.body(x).float(), 1).flatten(1)
         return features, features @ self.classify.T
 
@@ -57,4 +57,6 @@ def _fold(net: nn.Module) -> None:
     """conv, then batch normalization with fixed statistics -> one convolution; everywhere in `net`."""
     for block in net.modules():
         if type(block).__name__ == "BasicConv2d":
-            block.conv, block.bn = fuse_conv_bn_eval(block.conv, block.bn), nn.Identity()
+            convolution, normalization = block.get_submodule("conv"), block.get_submodule("bn")
+            assert isinstance(convolution, nn.Conv2d) and isinstance(normalization, nn.BatchNorm2d)
+            block.conv, block.bn = fuse_conv_bn_eval(convolution, normalization), nn.Identity()

@@ -54,6 +54,9 @@ class Wrapped(Extractor):
 class Standardized(nn.Module):
     """Colours in 0..255 -> (colour / 255 - mean) / std."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.register_buffer("mean", 255 * torch.tensor(mean).view(-1, 1, 1))
