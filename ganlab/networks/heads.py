@@ -88,9 +88,9 @@ def _of(logits: Logits | None, name: str) -> Tensor | None:
     return None if logits is None else logits[name]
 
 
-def accuracy(positive: Tensor, negative: Tensor) -> Tensor:
-    """The share of logits on their right side of zero; 0.5 when a question cannot be answered."""
-    return ((positive > 0).float().mean() + (negative <= 0).float().mean()) / 2
+def accuracy(positive: Tensor, negative: Tensor, edge: float = 0.0) -> Tensor:
+    """The share of logits on their right side of `edge`; 0.5 when a question cannot be answered."""
+    return ((positive > edge).float().mean() + (negative <= edge).float().mean()) / 2
 
 
 class OneLogitHead(Head, ABC):
@@ -133,8 +133,8 @@ class JointHead(OneLogitHead):
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
-            "pair_accuracy": accuracy(real["pair"], fake["pair"]),
-            "match_accuracy": accuracy(real["pair"], mismatched["pair"]),
+            "pair_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
+            "match_accuracy": accuracy(real["pair"], mismatched["pair"], objective.undecided),
         }
 
 
@@ -160,7 +160,7 @@ class ProjectionHead(OneLogitHead):
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
-            "pair_accuracy": accuracy(real["pair"], fake["pair"]),
+            "pair_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
             "match_accuracy": (real["pair"] > mismatched["pair"]).float().mean(),
         }
 
@@ -188,7 +188,7 @@ class BlindHead(OneLogitHead):
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
-            "realism_accuracy": accuracy(real["pair"], fake["pair"]),
+            "realism_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
         }
 
 
@@ -241,7 +241,7 @@ class SeparateHead(Head):
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
             "realism_divergence": objective.divergence(real["realism"], fake["realism"]),
-            "realism_accuracy": accuracy(real["realism"], fake["realism"]),
+            "realism_accuracy": accuracy(real["realism"], fake["realism"], objective.undecided),
             "match_accuracy": accuracy(real["match"], mismatched["match"]),
             "generated_match": (fake["match"] > 0).float().mean(),
         }

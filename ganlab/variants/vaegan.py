@@ -122,7 +122,7 @@ class VAEGAN(AdversarialModule):
         real, fake = self.discriminator(batch.images), self.discriminator(self.generate(batch))
         return {
             "divergence": self.objective.divergence(real, fake),
-            "realism_accuracy": accuracy(real, fake),
+            "realism_accuracy": accuracy(real, fake, self.objective.undecided),
             "reconstruction_error": reconstruction_error(self.average, batch.images),
             "kl": self.average.posterior(batch.images).kl().mean(),
         }

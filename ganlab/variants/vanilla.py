@@ -63,7 +63,7 @@ class VanillaGAN(RatioGame):
         real, fake = self.discriminator(batch.images), self.discriminator(self.generate(batch))
         return {
             "divergence": self.objective.divergence(real, fake),
-            "realism_accuracy": accuracy(real, fake),
+            "realism_accuracy": accuracy(real, fake, self.objective.undecided),
         }
 
     def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:

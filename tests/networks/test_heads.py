@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
-from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing, Wasserstein
+from ganlab.objectives import Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
 
 SHAPE = (6, 4, 4)
 KINDS = [BlindHead, JointHead, ProjectionHead, SeparateHead]
@@ -166,3 +166,10 @@ def test_a_blind_head_does_not_see_the_condition() -> None:
         for head in (JointHead(SHAPE, 3), BlindHead(SHAPE, 3))
     )
     assert torch.equal(*unseen) and not torch.equal(*seen)
+
+
+def test_accuracy_is_counted_at_the_logit_that_cannot_tell() -> None:
+    """Least squares: reals at 0.9 and 0.6, generated at 0.4 and 0.1 are all on their side of 0.5, not of 0."""
+    real, fake = torch.tensor([0.9, 0.6]), torch.tensor([0.4, 0.1])
+    assert accuracy(real, fake).item() == 0.5
+    assert accuracy(real, fake, LeastSquares().undecided).item() == 1.0
