@@ -20,6 +20,8 @@ from ganlab.metrics.diversity import Level, k_means, vendi
 from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
 from ganlab.monitor.share import bin_js, missing_share, shares
 
+FINEST = 1e-3
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -66,8 +68,9 @@ class Indicator(ABC):
 
     @property
     def noise(self) -> float:
-        """The standard deviation, in shares, that sampling alone gives to real samples."""
-        return self.slope * self.level.deviation
+        """The standard deviation, in shares, that sampling alone gives to real samples; a thousandth at least, because
+        where all draws agree they are too few to say how much they would differ."""
+        return max(FINEST, self.slope * self.level.deviation)
 
 
 def level_of(values: Sequence[float]) -> Level:

@@ -159,6 +159,12 @@ def test_data_without_variety_have_none_to_lose() -> None:
     assert {"spread", "duplicates"}.isdisjoint(one.name for one in indicators(Reals(copies, {}), 200, 0))
 
 
+def test_where_all_draws_agree_there_is_still_noise() -> None:
+    """Real draws that recall everything have a deviation of 0, by which nothing could be divided."""
+    packed = torch.rand(600, 1, generator=torch.Generator().manual_seed(0))
+    assert min(one.noise for one in indicators(Reals(packed, {}), 300, 0)) >= 1e-3
+
+
 def test_levels_are_remembered() -> None:
     kept: dict[str, list[float]] = {}
     reals = Reals(ten_gaussians(10, 1, 600), {})

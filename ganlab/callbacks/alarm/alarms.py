@@ -47,7 +47,7 @@ class Alarm:
 
 
 def of_nan(module: GenerativeModule, number: str) -> Alarm:
-    says = f"NaN: {number} is no number any more at iteration {module.iteration}"
+    says = f"NaN in {number} at iteration {module.iteration}"
     return Alarm("nan", says, module.images_seen, module.images_seen, module.iteration)
 
 
