@@ -126,8 +126,8 @@ class NoNorm(Normalization):
 class InstanceNorm(Normalization):
     """Each channel of each image normalized by itself; scale initialized from N(1, 0.02).
 
-    What batch normalization is with one image a batch, as Isola et al. 2017 (section 3.3) train and sample. A picture
-    does not depend on its batch.
+    What batch normalization is with one image a batch (Isola et al. 2017, section 3.3). A picture does not depend on
+    its batch.
     """
 
     centers = True
