@@ -42,7 +42,7 @@ class CollapseMonitor(Measurement):
 
     def __init__(
         self,
-        every: int = 20_000,
+        every: int = 30_000,
         count: int = 1_000,
         split: str = "train",
         extractor: str = "small",

@@ -21,6 +21,7 @@ from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spr
 from ganlab.monitor.share import bin_js, missing_share, shares
 
 FINEST = 1e-3
+FEW = 5  # samples of a condition, below which their distances say nothing of it
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class PerCondition(Falling, ABC):
 
     def kept(self, sample: Crowd) -> dict[Hashable, float]:
         """How much of each condition's variety there is, from 0 to 1."""
-        found = {condition: mean_distance(group) for condition, group in sample.groups.items()}
+        found = {condition: mean_distance(group) for condition, group in sample.groups.items() if len(group) >= FEW}
         return {condition: min(1.0, distance / self.real[condition]) for condition, distance in found.items()}
 
 
@@ -215,7 +216,7 @@ class WithinConditions(PerCondition):
 
     def value(self, sample: Crowd) -> float:
         kept = self.kept(sample).values()
-        return sum(kept) / len(kept)
+        return sum(kept) / len(kept) if kept else 1.0
 
 
 class WorstCondition(PerCondition):
@@ -224,4 +225,4 @@ class WorstCondition(PerCondition):
     name, what, least = "worst_condition", "variety within one condition", 0.3
 
     def value(self, sample: Crowd) -> float:
-        return min(self.kept(sample).values())
+        return min(self.kept(sample).values(), default=1.0)

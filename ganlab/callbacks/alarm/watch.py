@@ -5,7 +5,7 @@ Features are those of an extractor, points their own. The real side is made once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,18 +20,19 @@ from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Terms
 from ganlab.monitor.crowd import Crowd
-from ganlab.monitor.indicators import MissingBins, PerCondition
+from ganlab.monitor.indicators import Indicator, MissingBins, PerCondition
 from ganlab.monitor.share import missing_bins, shares
 from ganlab.monitor.words import gone
 from ganlab.monitor.yardstick import EACH, FEWEST, Reals, indicators
-from ganlab.rulers.evidence import extractor_named, generated, real_features, some_rows, split_of
-from ganlab.rulers.sources import labels_of
+from ganlab.rulers.evidence import extractor_named, real_features, some_rows, split_of
+from ganlab.rulers.sources import Generated, labels_of
 from ganlab.sampling import told
 from ganlab.sheet import Exhibit, grid, picture, scatter
 
 MOST_REALS = 5_000
 MOST_CONDITIONS = 20
 POORLY = 0.5  # of a condition's variety, below which it is named
+TOLD = ("averaged",)
 SHOWN, EACH_SHOWN = 6, 4  # missing bins, and real pictures of each, on the sheet
 
 
@@ -71,7 +72,7 @@ class Watch:
         return {
             f"{generator}/{one.name}": Terms(one.noise / parts**0.5, one.least)
             for generator in GENERATORS
-            for one in self.indicators
+            for one in self._of(generator)
         }
 
     @property
@@ -82,13 +83,17 @@ class Watch:
     def look(self, module: GenerativeModule) -> dict[str, float]:
         """Every series' loss now. Each look has latents of its own, so that its chances are independent of others'."""
         losses = {}
-        for name, chosen in GENERATORS.items():
+        for generator, chosen in GENERATORS.items():
             with chosen(module):
-                self.last[name] = self._crowds(module)
-            for one in self.indicators:
-                values = [one.value(crowd) for crowd in self.last[name]]
-                losses[f"{name}/{one.name}"] = one.loss(sum(values) / len(values))
+                self.last[generator] = self._crowds(module, generator in TOLD)
+            for one in self._of(generator):
+                values = [one.value(crowd) for crowd in self.last[generator]]
+                losses[f"{generator}/{one.name}"] = one.loss(sum(values) / len(values))
         return losses
+
+    def _of(self, generator: str) -> list[Indicator]:
+        """What is looked at: variety within conditions of the averaged generator only, which saves samples."""
+        return [one for one in self.indicators if generator in TOLD or not isinstance(one, PerCondition)]
 
     # What is missing -----------------------------------------------------------------------------------------------
 
@@ -141,18 +146,26 @@ class Watch:
         common = names[np.argsort(-counts, kind="stable")][: min(MOST_CONDITIONS, int((counts >= EACH).sum()))]
         return {str(name): np.flatnonzero(labels == name) for name in common}
 
-    def _crowds(self, module: GenerativeModule) -> list[Crowd]:
+    def _crowds(self, module: GenerativeModule, asks: bool) -> list[Crowd]:
         """`count` samples or a few more, in parts as large as real samples can be; the first has told ones with it."""
         parts, seed = -(-self.count // self.size), self.seed + module.images_seen
-        batches = generated(module, self.pictures, parts * self.size, seed)
-        features = torch.cat([self.features(images) for images in batches])
-        few, conditions = self._told(module, seed)
+        source = Generated(module, self.pictures, parts * self.size, seed)
+        batches = [(self.features(images), labels) for images, labels in source.batches()]
+        features = torch.cat([rows for rows, _ in batches])
+        labels = [label for _, names in batches for label in names]
+        few, conditions = self._told(module, features, labels, seed) if asks else (torch.empty(0, 0), [])
         return [Crowd(part, few, conditions) for part in features.split(self.size)]
 
-    def _told(self, module: GenerativeModule, seed: int) -> tuple[Tensor, Sequence[str]]:
-        """Features of `EACH` samples of each group, told what its real pictures are told."""
+    def _told(
+        self, module: GenerativeModule, features: Tensor, labels: Sequence[Hashable], seed: int
+    ) -> tuple[Tensor, list[Hashable]]:
+        """Samples of each group: those that there are where conditions are classes, which come often; else `EACH` new
+        ones, told what the group's real pictures are told."""
+        if module.spec.kind == "class":
+            rows = [row for row, label in enumerate(labels) if label in self.groups]
+            return features[rows], [labels[row] for row in rows]
         if not self.groups:
-            return torch.empty(0, 0), ()
+            return torch.empty(0, 0), []
         places = np.concatenate([group[:EACH] for group in self.groups.values()])
         condition = told(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
         latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed + 1))
