@@ -91,7 +91,7 @@ class PatchGAN(AdversarialModule):
         pairs = list(zip(*judged, strict=True))
         return {
             "divergence": torch.stack([self.objective.divergence(*pair) for pair in pairs]).mean(),
-            "realism_accuracy": torch.stack([accuracy(*pair, edge) for pair in pairs]).mean(),
+            "realism_accuracy": torch.stack([accuracy(real, fake, edge) for real, fake in pairs]).mean(),
             "l1": (batch.images - drawn).abs().mean(),
         }
 
