@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 import warnings
 from collections.abc import Mapping
@@ -121,12 +122,13 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
     console.print(table)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
+    path = shlex.quote(str(folder.path))
     told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
     for word, what in {
         "pictures": folder.samples,
-        "sample": f"python -m ganlab.sample checkpoint={folder.path}{told} count=16",
-        "evaluate": f"python -m ganlab.evaluate checkpoint={folder.path}",
-        "resume": f"python -m ganlab.fit resume={folder.path} trainer.max_steps={2 * summary['iterations']}",
+        "sample": f"python -m ganlab.sample checkpoint={path}{told} count=16",
+        "evaluate": f"python -m ganlab.evaluate checkpoint={path}",
+        "resume": f"python -m ganlab.fit resume={path} trainer.max_steps={2 * summary['iterations']}",
     }.items():
         console.print(f"{word:<10}{what}", highlight=False, markup=False)
 

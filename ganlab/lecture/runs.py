@@ -54,10 +54,10 @@ def _finish(folder: Path, words: Sequence[str], patience: float) -> None:
 
 def _train(folder: Path, words: Sequence[str]) -> None:
     """From where it was left, or from the beginning where nothing was kept."""
-    recipe = compose(*words, f"run_dir={folder}")
+    recipe = compose(*words, f"run_dir='{folder}'")
     if RunFolder(folder).last_file.exists():
         try:
-            train(compose(f"resume={folder}", f"trainer.max_steps={recipe['trainer']['max_steps']}"))
+            train(compose(f"resume='{folder}'", f"trainer.max_steps={recipe['trainer']['max_steps']}"))
             return
         except UserError:  # all its iterations are done, only the summary is missing
             pass
