@@ -33,16 +33,20 @@ from ganlab.errors import UserError
 from ganlab.grammar.arguments import RESUMED, Arguments, read, split
 from ganlab.grammar.catalog import base_recipe, recipe_folder, suggestion
 from ganlab.grammar.checking import check, unknown
+from ganlab.grammar.derived import restored, sources
 from ganlab.grammar.trust import refuse_untrusted
 from ganlab.run import saved_recipe
 
 __all__ = ["Recipe", "build", "compose", "launch", "locate", "to_yaml", "trusted"]
 
 Recipe = dict[str, Any]
-"""A composed recipe: plain values, interpolations resolved; components are mappings with a `_target_`."""
+"""A composed recipe: plain values, references resolved; components are mappings with a `_target_`."""
 
 BESIDE = ("recipe", "variant")
 """What a recipe has at its top beside the base's keys and the groups."""
+
+DERIVED = "derived"
+"""Where a composed recipe says which of its values follow which others."""
 
 OWN = ("run_dir", "resume", "allow", "ganlab")
 """What belongs to a command, not to the recipe that a checkpoint keeps."""
@@ -65,7 +69,7 @@ def to_yaml(recipe: Mapping[str, Any]) -> str:
 
 def trusted(path: str | Path, allow: Sequence[str] = ()) -> Recipe:
     """The recipe in a run's folder or checkpoint. `UserError` if it names what is neither ganlab's nor allowed."""
-    known = {*base_recipe(), *BESIDE, *Arguments().catalog.groups()}
+    known = {*base_recipe(), *BESIDE, DERIVED, *Arguments().catalog.groups()}
     recipe = {key: value for key, value in saved_recipe(path).items() if key in known and key not in OWN}
     refuse_untrusted(recipe, allow)
     return recipe
@@ -124,13 +128,15 @@ def _check_keys(arguments: Arguments) -> None:
 
 
 def _store_resumed(arguments: Arguments) -> Arguments:
-    """A checkpoint's recipe becomes one that Hydra can compose; chosen groups replace the nodes that it had."""
+    """A checkpoint's recipe becomes one that Hydra can compose: what followed a setting follows it again, and chosen
+    groups replace the nodes that it had."""
     chosen = {key.lstrip("+") for key, _ in map(split, arguments.overrides)} & arguments.catalog.groups().keys()
     allow = _parsed(arguments, "allow") or []
     if not isinstance(allow, list):
         raise UserError(f"`allow` must be a list [a, b], got {allow}")
     content = trusted(str(_parsed(arguments, "resume")), allow)
-    kept = {key: value for key, value in content.items() if key not in chosen}
+    derived = content.pop(DERIVED, {})
+    kept = restored({key: value for key, value in content.items() if key not in chosen}, derived)
     ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
     return arguments
 
@@ -171,7 +177,7 @@ def _finished(config: DictConfig, arguments: Arguments) -> Recipe:
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     recipe.setdefault("recipe", arguments.recipe)
     check(recipe, base_recipe(), [*arguments.catalog.groups(), *BESIDE])
-    return recipe
+    return recipe | {DERIVED: sources(OmegaConf.to_container(config, resolve=False), recipe)}
 
 
 # The command line -------------------------------------------------------------------------------------------------

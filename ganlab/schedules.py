@@ -6,6 +6,7 @@ The rate is a function of the iteration alone, so that a resumed run may be give
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -27,30 +28,32 @@ class ConstantThenLinear(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, end: int, hold: float = 0.5) -> None:
         if end < 1 or not 0 <= hold < 1:
-            raise ValueError(f"a schedule needs `end` >= 1 and 0 <= `hold` < 1, got {end} and {hold}")
+            raise UserError(f"a schedule needs `end` >= 1 and 0 <= `hold` < 1, got {end} and {hold}")
         super().__init__(optimizer, lambda iteration: constant_then_linear(iteration, end, hold))
 
 
 class PerStage(LambdaLR):
-    """`ConstantThenLinear` anew for each stage: `lengths` are the stages' iterations, 0 for one that is not played."""
+    """`ConstantThenLinear` anew for each stage: `ends` are the iterations at which they end, counted from the first.
 
-    def __init__(self, optimizer: Optimizer, lengths: Sequence[int], hold: float = 0.5) -> None:
-        if min(lengths, default=0) < 0 or max(lengths, default=0) < 1 or not 0 <= hold < 1:
+    A stage that does not end after the one before it is not played.
+    """
+
+    def __init__(self, optimizer: Optimizer, ends: Sequence[int], hold: float = 0.5) -> None:
+        if max(ends, default=0) < 1 or not 0 <= hold < 1:
             raise UserError(
-                f"`lengths` must be the iterations of each stage, one of them at least 1, and 0 <= `hold` < 1, "
-                f"got {list(lengths)} and {hold}"
+                f"`ends` must be the iterations at which each stage ends, one of them at least 1, and 0 <= `hold` < 1, "
+                f"got {list(ends)} and {hold}"
             )
-        super().__init__(optimizer, lambda iteration: per_stage(iteration, lengths, hold))
+        super().__init__(optimizer, lambda iteration: per_stage(iteration, ends, hold))
 
 
-def per_stage(iteration: int, lengths: Sequence[int], hold: float) -> float:
+def per_stage(iteration: int, ends: Sequence[int], hold: float) -> float:
     """The share of the full rate at this iteration of a run of several stages; 0 after the last.
 
-    >>> [per_stage(iteration, [0, 2, 3], 0.0) for iteration in range(6)]
+    >>> [per_stage(iteration, [0, 2, 5], 0.0) for iteration in range(6)]
     [1.0, 0.5, 1.0, 0.6666666666666666, 0.3333333333333333, 0.0]
     """
-    for length in lengths:
-        if iteration < length:
-            return constant_then_linear(iteration, length, hold)
-        iteration -= length
+    for start, end in pairwise((0, *ends)):
+        if iteration < end:
+            return constant_then_linear(iteration - start, end - start, hold)
     return 0.0

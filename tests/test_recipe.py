@@ -183,6 +183,35 @@ def test_resuming_with_another_group_replaces_the_whole_of_it(run):
     assert compose(f"resume={run.path}", "data=emoji")["data"].keys() == compose(RECIPE)["data"].keys()
 
 
+@pytest.mark.parametrize("name", sorted(catalog().recipes()))
+def test_what_followed_a_setting_follows_it_in_a_resumed_run(name, tmp_path):
+    """Schedules end where the run does, penalties weigh what they are told to: as if it had been said at once."""
+    words = ["trainer.max_steps=77", "gamma=0.7", "penalty_every=3", "match_weight=0.6", "pack=2"]
+    RunFolder(tmp_path).write_recipe(to_yaml(compose(f"recipe={name}", "seed=5")))
+    resumed, fresh = compose(f"resume={tmp_path}", *words), compose(f"recipe={name}", "seed=5", *words)
+    assert {**resumed, "resume": None} == fresh
+
+
+def test_a_setting_that_was_given_follows_nothing(tmp_path):
+    RunFolder(tmp_path).write_recipe(to_yaml(compose(RECIPE, "data=shapes", "generator.scheduler.end=123")))
+    resumed = compose(f"resume={tmp_path}", "trainer.max_steps=77")
+    assert resumed["generator"]["scheduler"]["end"] == 123
+    assert resumed["discriminator"]["scheduler"]["end"] == 77
+
+
+def test_a_resumed_runs_pictures_are_held_out_as_before(run):
+    """The seed of the data chose them; another seed of the run must not show them to the players."""
+    recipe = compose(f"resume={run.path}", "seed=3")
+    assert (recipe["seed"], recipe["data"]["seed"]) == (3, 11)
+
+
+@pytest.mark.parametrize("derived", ["[a]", "{a: 1}"])
+def test_a_table_of_what_follows_what_is_one(run, derived):
+    text = run.recipe_file.read_text().partition("derived:")[0]
+    run.write_recipe(f"{text}derived: {derived}\n")
+    assert "`derived`" in message(f"resume={run.path}")
+
+
 def test_resuming_checks_its_settings_too(run):
     assert "`trainer.devices`" in message(f"resume={run.path}", "trainer.devcies=2")
 

@@ -163,7 +163,7 @@ def test_processes_do_not_average_what_stands_still(stack: Make, fit: Make, monk
 def test_resumed_is_uninterrupted(stack: Make, fit: Make, same: Make, tmp_path: Path, stopped: int) -> None:
     """Stopped within Stage I, at the switch and within Stage II: the same weights, moments and rates bit for bit."""
     file = tmp_path / "stopped.ckpt"
-    side = Side(partial(torch.optim.Adam, lr=1e-2), scheduler=partial(PerStage, lengths=[3, 3]))
+    side = Side(partial(torch.optim.Adam, lr=1e-2), scheduler=partial(PerStage, ends=[3, 6]))
 
     def run(seed: int, iterations: int, resume: Path | None = None) -> tuple[pl.Trainer, dict[str, Any]]:
         part_ways(seed, 0)
