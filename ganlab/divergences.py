@@ -462,8 +462,18 @@ PLAIN: dict[Name, type[Divergence]] = {
 """Those without a parameter."""
 
 
-def named(name: Name, alpha: float, pi: float) -> Divergence:
-    """The divergence of a name; `alpha` and `pi` are the parameters of `alpha` and `weighted_js`."""
+def named(name: Name, alpha: float | None = None, pi: float | None = None) -> Divergence:
+    """The divergence of a name; `alpha` and `pi` (0.5 unless given) are the parameters of `alpha` and `weighted_js`.
+
+    `UserError` for a parameter that the divergence does not have.
+    """
+    for parameter, value, owner in (("alpha", alpha, "alpha"), ("pi", pi, "weighted_js")):
+        if value is not None and name != owner:
+            raise UserError(
+                f"`objective.{parameter}` belongs to objective.divergence={owner}, not to {name}: leave it out"
+            )
     if name == "alpha":
-        return AlphaAboveOne(alpha) if alpha >= 1 else AlphaBelowOne(alpha)
-    return WeightedJensenShannon(pi) if name == "weighted_js" else PLAIN[name]()
+        return AlphaBelowOne() if alpha is None else AlphaAboveOne(alpha) if alpha >= 1 else AlphaBelowOne(alpha)
+    if name == "weighted_js":
+        return WeightedJensenShannon() if pi is None else WeightedJensenShannon(pi)
+    return PLAIN[name]()

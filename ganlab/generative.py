@@ -200,6 +200,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         """All processes start from one seed and the same weights; from here on each draws latents of its own."""
         part_ways(self.global_rank, self.iteration)
 
+    def prepare(self) -> None:
+        """Before anything of a new run is made: take what comes from elsewhere. A resumed run has it already."""
+
     def begin_anew(self, seed: int) -> None:
         """Go on by another seed than what was loaded went by; each process draws numbers of its own."""
         self._random = None

@@ -212,11 +212,11 @@ class RelativisticPairing(Objective):
 class _FDivergence(Objective):
     """The discriminator's half of f-GAN, Nowozin et al. 2016, eq. 6: it raises E_p g(V) - E_q f*(g(V)).
 
-    `divergence`: which row of the paper's tables. `alpha` (any number but 0 and 1) is read by `alpha` alone, and `pi`
-    (the weight of the data, in (0, 1)) by `weighted_js` alone.
+    `divergence`: which row of the paper's tables. `alpha` (any number but 0 and 1) is the parameter of `alpha` alone,
+    and `pi` (the weight of the data, in (0, 1)) of `weighted_js` alone; both are 0.5 unless given.
     """
 
-    def __init__(self, divergence: Name, alpha: float = 0.5, pi: float = 0.5) -> None:
+    def __init__(self, divergence: Name, alpha: float | None = None, pi: float | None = None) -> None:
         self.f = named(divergence, alpha, pi)
         self.measures = self.f.measures
         self.undecided = self.f.undecided

@@ -38,6 +38,8 @@ def train(recipe: Recipe) -> Path:
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
     module = make_module(recipe, data.spec)
+    if checkpoint is None:
+        module.prepare()
     folder = RunFolder.start(recipe)
     trainer = make_trainer(recipe, folder.path)
     if trainer.is_global_zero:

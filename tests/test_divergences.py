@@ -89,7 +89,7 @@ WEIGHTS = (0.3, 0.5, 0.8)
 ROWS: list[tuple[Divergence, float]] = [
     *((PLAIN[name](), value) for name, value in KNOWN.items()),
     *((WeightedJensenShannon(pi), weighted_exact(pi)) for pi in WEIGHTS),
-    *((named("alpha", alpha, 0.5), alpha_exact(alpha)) for alpha in ALPHAS),
+    *((named("alpha", alpha), alpha_exact(alpha)) for alpha in ALPHAS),
 ]
 ALL = [row for row, _ in ROWS]
 SMOOTH = [row for row in ALL if not isinstance(row, TotalVariation)]
@@ -392,19 +392,27 @@ def test_logarithms_that_are_small() -> None:
 
 
 def test_every_name_names_a_class_of_its_own() -> None:
-    found = [type(named(name, 0.5, 0.5)) for name in get_args(Name)]
+    found = [type(named(name)) for name in get_args(Name)]
     assert len(set(found)) == len(found) == 11
-    assert type(named("alpha", 1.5, 0.5)) is AlphaAboveOne
-    assert len({named(name, 0.5, 0.3).measures for name in get_args(Name)}) == 11
+    assert type(named("alpha", 1.5)) is AlphaAboveOne
+    assert len({named(name).measures for name in get_args(Name)}) == 11
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, math.inf, -math.inf, math.nan])
 def test_limits_of_alpha_are_refused(alpha: float) -> None:
     with pytest.raises(UserError, match="`alpha`"):
-        named("alpha", alpha, 0.5)
+        named("alpha", alpha)
 
 
 @pytest.mark.parametrize("pi", [0.0, 1.0, -1.0, math.nan])
 def test_weights_outside_are_refused(pi: float) -> None:
     with pytest.raises(UserError, match="`pi`"):
-        named("weighted_js", 0.5, pi)
+        named("weighted_js", pi=pi)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("js", {"alpha": 0.5}), ("alpha", {"pi": 0.5}), ("weighted_js", {"alpha": 2.0})]
+)
+def test_a_parameter_that_a_divergence_does_not_have_is_refused(name, given) -> None:
+    with pytest.raises(UserError, match=f"`objective.{next(iter(given))}` belongs to"):
+        named(name, **given)

@@ -24,9 +24,10 @@ from ganlab.objectives import (
     Wasserstein,
 )
 
+PI = {"weighted_js": 0.3}  # a weight that is not that of js
 LOGISTIC = [Minimax(), NonSaturating()]
 F_DIVERGENCES: list[FGAN | NonSaturatingFGAN] = [
-    *(kind(name, pi=0.3) for kind in (FGAN, NonSaturatingFGAN) for name in get_args(Name)),
+    *(kind(name, pi=PI.get(name)) for kind in (FGAN, NonSaturatingFGAN) for name in get_args(Name)),
     FGAN("alpha", alpha=1.5),
 ]
 SMOOTHED = [kind(smoothing=0.1) for kind in (Minimax, NonSaturating, LeastSquares)]

@@ -93,6 +93,11 @@ class GanData(pl.LightningDataModule, ABC):
         return None
 
     @property
+    def digits(self) -> int:
+        """How many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else none."""
+        return 0
+
+    @property
     def checkable(self) -> dict[str, Pictures]:
         """Splits whose captions an oracle can check on any picture (`ganlab.metrics.caption_accuracy`), by name."""
         return {}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganlab.batch import Batch, Condition, take
+from ganlab.data.stacks import Stacks
 
 Misfit = Callable[[str, str, np.random.Generator], str]
 ATTEMPTS = 16  # redraws of a mismatched partner before looking at all of them
@@ -23,7 +24,7 @@ ATTEMPTS = 16  # redraws of a mismatched partner before looking at all of them
 class Pictures:
     """N pictures.
 
-    `images`: uint8 (N, C, H, W), an array, a memory map or a tensor; points are float32 (N, D).
+    `images`: uint8 (N, C, H, W), an array, a memory map, a tensor or stacks of others; points are float32 (N, D).
     `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or nothing.
     `keys`: what each picture shows; two pictures with the same key fit each other's condition, so neither is a
     mismatch for the other. Defaults to the condition itself. Where the condition is an image there are no mismatches.
@@ -33,7 +34,7 @@ class Pictures:
     `misfit`: makes a mismatched caption from a picture's own and another's; the other's as it is when left out.
     """
 
-    images: np.ndarray | Tensor
+    images: np.ndarray | Tensor | Stacks
     condition: Condition = None
     keys: Sequence[Hashable] | None = None
     flip: bool | np.ndarray = False

@@ -17,9 +17,7 @@ REAL, GENERATED, JUDGED, TRUTH = "tab:green", "tab:red", "tab:blue", "0.35"
 """The data; the model; what the discriminator says; what is exact."""
 
 
-def panels(
-    columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 3.3, dpi: int = 90
-) -> tuple[Figure, Any]:
+def panels(columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 3.3) -> tuple[Figure, Any]:
     """A figure and its axes, an array (rows, columns); `width` and `height` of each in inches."""
     figure = Figure(figsize=(columns * width, rows * height), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)

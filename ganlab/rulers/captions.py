@@ -37,7 +37,7 @@ def captions_of(pictures: Pictures, rows: np.ndarray) -> list[str]:
 
 def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
     """The matcher of these training pictures, from the cache or trained now (about a minute)."""
-    pixels = sha256(np.ascontiguousarray(train.images).tobytes()).hexdigest()
+    pixels = sha256(train.get(slice(None)).numpy().tobytes()).hexdigest()
     name = f"matcher-{digest(pixels, train.condition, seed)}.pt"
 
     def make(part: Path) -> None:

@@ -111,13 +111,18 @@ class StackGAN(AdversarialModule):
         for stages in (self.generator, self.average):
             stages.finish(self.average.stage_one)
 
-    def on_fit_start(self) -> None:
-        """A run that begins with a Stage I from elsewhere takes it now; one that goes on has it already."""
-        if self.stage_one is not None and self.images_seen == 0:
+    def prepare(self) -> None:
+        """A run that begins with a Stage I from elsewhere takes it. `UserError` if there is none that fits."""
+        if self.stage_one is not None:
             state = stage_one_of(find_checkpoint(self.stage_one), self.spec)
             check_fits(state, self.average.stage_one)
             self.average.stage_one.load_state_dict(state)
             self.finish_stage_one()
+
+    def on_fit_start(self) -> None:
+        """Where no command has prepared the run."""
+        if self.images_seen == 0 and not self.generator.finished:
+            self.prepare()
 
     # The game ------------------------------------------------------------------------------------------------------
 

@@ -30,9 +30,11 @@ from ganlab.networks.stack import Refiner, enlarge
 from ganlab.networks.text import WordEncoder
 from ganlab.objectives import NonSaturating, RelativisticPairing
 from ganlab.randomness import part_ways
+from ganlab.recipe import compose
 from ganlab.regularizers import R1
 from ganlab.schedules import PerStage
 from ganlab.sides import Side
+from ganlab.training import train
 from ganlab.variants import StackGAN
 
 Make = Callable[..., Any]
@@ -367,6 +369,17 @@ def test_a_stage_one_that_does_not_fit_is_refused(stack: Make, fit: Make, data: 
         fit(stack(spec=other, stage_one_iterations=0, stage_one=file), 1)
     with pytest.raises(UserError, match="does not exist"):
         fit(stack(stage_one_iterations=0, stage_one=str(tmp_path / "nothing")), 1)
+
+
+def test_a_stage_one_that_is_not_there_is_said_before_there_is_a_run(tmp_path: Path) -> None:
+    words = [
+        "variant.stage_one_iterations=0",
+        f"variant.stage_one={tmp_path / 'nothing'}",
+        f"run_dir={tmp_path / 'run'}",
+    ]
+    with pytest.raises(UserError, match="nothing does not exist"):
+        train(compose("recipe=stackgan", *words))
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_variants_checkpoint_has_no_stage_one(
