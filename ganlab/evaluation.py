@@ -21,6 +21,7 @@ from ganlab.metrics.reference import load_reference, save_reference
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import ClipRuler, MatchRuler, OracleRuler
+from ganlab.rulers.digits import StackRuler
 from ganlab.rulers.evidence import extractor_named, gather, split_of
 from ganlab.rulers.looks import LpipsRuler, lpips
 from ganlab.rulers.measures import MEASURES, Evidence, check_needs
@@ -32,8 +33,8 @@ from ganlab.rulers.sources import Folder
 
 OF_LOOKS = ("lpips",)
 OF_CAPTIONS = ("r_precision", "clip_score", "caption_accuracy")
-OF_POINTS = ("modes",)
-ALL = (*MEASURES, *OF_LOOKS, *OF_CAPTIONS, *OF_PAIRS, *OF_POINTS)
+OF_MODES = ("modes",)
+ALL = (*MEASURES, *OF_LOOKS, *OF_CAPTIONS, *OF_PAIRS, *OF_MODES)
 FIRST = ("fid", "kid", "precision", "recall")
 GENERATED = 1000
 
@@ -86,10 +87,11 @@ def checked(metrics: Sequence[str], possible: Sequence[str]) -> list[str]:
 def fitting(data: GanData, every: bool = False) -> list[str]:
     """What can be measured on this data; without `every`, what one would want to see first."""
     if len(data.spec.shape) != 3:
-        return list(OF_POINTS)
+        return list(OF_MODES)
     names = [*MEASURES, *OF_LOOKS] if every else list(FIRST)
     names += {"text": ["r_precision"], "image": list(OF_PAIRS)}.get(data.spec.kind, [])
     names += ["clip_score"] if every and data.spec.kind == "text" else []
+    names += list(OF_MODES) if data.digits else []
     return names + (["caption_accuracy"] if data.checkable else [])
 
 
@@ -109,6 +111,8 @@ def rulers(data: GanData, metrics: Sequence[str], terms: Terms) -> Iterator[Rule
         yield ClipRuler(pictures, split, count, seed)
     if "caption_accuracy" in metrics:
         yield OracleRuler(data.checkable, count, seed)
+    if "modes" in metrics and data.digits:
+        yield StackRuler(pictures, split, count, seed)
     if "modes" in metrics and data.modes is not None:
         yield ModeRuler(data.modes, pictures, count, seed)
 

@@ -18,6 +18,7 @@ from ganlab.generative import GenerativeModule
 from ganlab.metrics.result import Result
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import OracleRuler
+from ganlab.rulers.digits import StackRuler
 from ganlab.rulers.evidence import checked_extractor, checked_resizer, checked_split, extractor_named, split_of
 from ganlab.rulers.measures import checked_measures
 from ganlab.rulers.pictures import PictureRuler
@@ -60,7 +61,8 @@ class Quality(Judge):
     ndb, vendi, copying, duplicates, condition_diversity, condition_realism; the first decides which checkpoint is the
     best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
     Where an oracle can check captions (data=shapes), `quality/caption_accuracy` too, and `..._unseen` for what training
-    never showed. `extractor`: auto (inception where its weights can be had, else small), inception, small, or one of
+    never showed. On stacks of digits, which have known modes, `quality/mode_kl` decides which checkpoint is the best.
+    `extractor`: auto (inception where its weights can be had, else small), inception, small, or one of
     torch-fidelity's (clip-vit-b-32, dinov2-vit-s-14, ...); `resizer` before it: tf1, antialias, pil-bicubic, or auto.
     """
 
@@ -96,9 +98,14 @@ class Quality(Judge):
         """What decides which checkpoint is the best, then what an oracle says of captions where the data has one."""
         told = module.spec.kind == "text" and data.checkable
         oracle = [OracleRuler(data.checkable, min(self.count, ORACLE_COUNT), self.seed)] if told else []
-        return [self._leader(data), *oracle]
+        return [*self._modes(data), self._general(data), *oracle]
 
-    def _leader(self, data: GanData) -> Ruler:
+    def _modes(self, data: GanData) -> list[Ruler]:
+        """Where pictures have known modes, missing them is the fault that counts most."""
+        asked = (split_of(data, self.split), self.split, self.count, self.seed)
+        return [StackRuler(*asked)] if data.digits else []
+
+    def _general(self, data: GanData) -> Ruler:
         pictures = split_of(data, self.split)
         if len(data.spec.shape) == 3:
             network = extractor_named(self.extractor, self.resizer)

@@ -94,7 +94,7 @@ class GanData(pl.LightningDataModule, ABC):
 
     @property
     def digits(self) -> int:
-        """How many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else none."""
+        """How many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
         return 0
 
     @property

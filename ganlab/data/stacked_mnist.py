@@ -1,0 +1,66 @@
+"""Stacked MNIST: three random digits are the channels of a picture, so that 1,000 modes can be counted.
+
+Metz et al. 2017 (unrolled GANs), Srivastava et al. 2017 (VEEGAN, section 5.2), Lin et al. 2018 (PacGAN), whose code draws
+from all 70,000 digits; here the reference is made of the 10,000 test digits, which training never shows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.pictures import Pictures
+from ganlab.data.shapes import check_counts
+from ganlab.data.stacks import Stacks, drawn_parts
+from ganlab.data.torchvision import TorchvisionData
+
+CHANNELS = 3
+NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(10**CHANNELS))
+"""Class k is the mode whose digits, red first, spell k."""
+
+
+class StackedMnistData(GanData):
+    """`count` stacks of training digits, `held_out_count` of test digits, drawn from the seed, as the field has them.
+
+    `root`: torchvision's folder, as for data=mnist. `size`: 28 pixels get a border of two for 32; others are resized.
+    Digits are as frequent as in MNIST, so modes nearly are: a generator of these very data has a KL to uniform of
+    0.0043 nats beside what counting adds.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("class",)
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        size: int = 32,
+        count: int = 128_000,
+        held_out_count: int = 26_000,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(workers, seed)
+        check_counts(count, held_out_count)
+        self.source = TorchvisionData("MNIST", root, size)
+        self.count, self.held_out_count = count, held_out_count
+
+    @property
+    def digits(self) -> int:
+        return CHANNELS
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        train, reference, _ = self.source.load()
+        stacked = self._stacked(train, self.count, 0)
+        return stacked, self._stacked(reference, self.held_out_count, 1), self._spec(stacked)
+
+    def _stacked(self, digits: Pictures, count: int, split: int) -> Pictures:
+        parts = drawn_parts(count, CHANNELS, len(digits), self.seed, split)
+        shown = np.asarray(digits.condition)[parts]
+        modes = shown @ 10 ** np.arange(CHANNELS - 1, -1, -1)
+        return Pictures(Stacks(np.asarray(digits.images)[:, 0], parts), torch.from_numpy(modes))
+
+    def _spec(self, train: Pictures) -> DataSpec:
+        return DataSpec(train.shape, "class", NAMES, prompts=NAMES[:: len(NAMES) // 9])

@@ -1,0 +1,76 @@
+"""Reads digits: which of ten each channel of a picture shows, hence which of the 1,000 modes a stack of three is.
+
+A small classifier of our own, trained by `train_digits.py`. It gives a digit whatever it is shown: how good pictures
+look is not its business.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.metrics.features import digest_of
+from ganlab.metrics.resizers import Resizer
+
+SIZE, DIGITS = 32, 10
+WEIGHTS = Path(__file__).with_name("digits.pt")
+BATCH = 1000  # channels read at once
+
+
+def layer(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
+    """relu(normalized(convolution))."""
+    conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class DigitNet(nn.Module):
+    """Grey pictures (N, 1, 32, 32) in [-1, 1] -> logits (N, 10)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            layer(1, 16, 5, 2), layer(16, 32), nn.MaxPool2d(2), layer(32, 48), layer(48, 64, stride=2), layer(64, 64)
+        )
+        self.classify = nn.Linear(64 * 4 * 4, DIGITS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.features(x).flatten(1))
+
+
+def modes_of(digits: Tensor) -> Tensor:
+    """(N, C) digits -> (N,): the number that they spell, the first channel's digit first.
+
+    >>> modes_of(torch.tensor([[0, 0, 7], [9, 8, 0]]))
+    tensor([  7, 980])
+    """
+    places = DIGITS ** torch.arange(digits.shape[1] - 1, -1, -1, device=digits.device)
+    return (digits * places).sum(1)
+
+
+class DigitReader(nn.Module):
+    """The trained classifier, frozen. `protocol` says which."""
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        super().__init__()
+        self.net = DigitNet()
+        self.net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        self.net.to(memory_format=torch.channels_last)
+        self.resize = Resizer("antialias", SIZE)
+        self.protocol = {"classifier": "digits", "weights": digest_of(weights)}
+        self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> DigitReader:
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) of any size -> (N, C) int64, the digit in each channel."""
+        channels = images.flatten(0, 1)[:, None].to(self.net.classify.weight.device)
+        read = [self._read(part) for part in torch.split(channels, BATCH)]
+        return torch.cat(read).unflatten(0, tuple(images.shape[:2]))
+
+    def _read(self, channels: Tensor) -> Tensor:
+        x = self.resize(channels) / 127.5 - 1
+        return self.net(x.contiguous(memory_format=torch.channels_last)).argmax(1)
