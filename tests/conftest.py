@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,24 @@ def noise() -> Callable[..., Noise]:
         return data
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as torchvision has it, with 30 training and 10 test digits: picture i is a plane of 100 + i, class i."""
+    root = tmp_path_factory.mktemp("mnist")
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, count in (("train", 30), ("t10k", 10)):
+        images = np.arange(count, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2) + 100
+        _write_idx(raw / f"{name}-images-idx3-ubyte", images)
+        _write_idx(raw / f"{name}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10)
+    return root
+
+
+def _write_idx(path: Path, array: np.ndarray) -> None:
+    """MNIST's own format: two zero bytes, 8 (unsigned byte), the number of dimensions, the sizes, the bytes."""
+    path.write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
 @pytest.fixture

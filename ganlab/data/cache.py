@@ -36,6 +36,14 @@ def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np
     return np.load(cached_path(f"{name}-{digest(facts)}.npy", write), mmap_mode="r")
 
 
+def remembered_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """A copy of `cached_array`, for what nobody needs on disk: a cache that cannot be written only costs time."""
+    try:
+        return np.array(cached_array(name, facts, make))
+    except (UserError, OSError):
+        return make()
+
+
 def cached_path(name: str, write: Callable[[Path], None]) -> Path:
     """The file or folder `name` of the cache, which `write(path)` makes the first time it is asked for.
 

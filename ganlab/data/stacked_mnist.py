@@ -1,7 +1,7 @@
 """Stacked MNIST: three random digits are the channels of a picture, so that 1,000 modes can be counted.
 
-Metz et al. 2017 (unrolled GANs), Srivastava et al. 2017 (VEEGAN, section 5.2), Lin et al. 2018 (PacGAN), whose code draws
-from all 70,000 digits; here the reference is made of the 10,000 test digits, which training never shows.
+Metz et al. 2017 (unrolled GANs), Srivastava et al. 2017 (VEEGAN, section 5.2), Lin et al. 2018 (PacGAN), whose code
+draws from all 70,000 digits; here the reference is made of the 10,000 test digits, which training never shows.
 """
 
 from __future__ import annotations

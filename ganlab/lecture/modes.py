@@ -15,11 +15,12 @@ from torch import Tensor
 
 from ganlab.checkpoints import load_module
 from ganlab.lecture import drawing
-from ganlab.lecture.runs import measured, trained
+from ganlab.lecture.runs import measured, summary, trained
 from ganlab.run import RunFolder
 from ganlab.sampling import latents
 
-ITERATIONS, SEEDS, SHOWN = 8_000, 3, 2_000
+ITERATIONS, SEEDS, SHOWN = 6_000, 3, 2_000
+LOOKS = ("callbacks.collapse.every=10_000", "callbacks.quality.every=64_000")  # points
 DATA = {"ring": 8, "grid": 25}
 POINTS = ("regularizer=[gradient_penalty]", "discriminator.regularizers.gradient_penalty.weight=0.1")  # as section 5
 F_DIVERGENCES = (
@@ -59,16 +60,17 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(data: str, objective: str, seed: int) -> list[str]:
-    return [f"recipe={data}", f"seed={seed}", f"trainer.max_steps={ITERATIONS}", *OBJECTIVES[objective]]
+    return [f"recipe={data}", f"seed={seed}", f"trainer.max_steps={ITERATIONS}", *LOOKS, *OBJECTIVES[objective]]
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Modes and high-quality shares of each seed, and the mean of the Kullback-Leibler divergence to equal shares."""
+    """Modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],
         "high_quality": [round(one["quality/high_quality"], 4) for one in found],
         "mode_kl": statistics.mean(one["quality/mode_kl"] for one in found),
+        "alarms": [len(summary(run)["collapse"]["alarms"]) for run in runs],
     }
 
 

@@ -95,9 +95,8 @@ def main() -> None:
     train(net, *digits(options.mnist, train=True), options.steps)
     torch.save({name: value.half() for name, value in net.state_dict().items()}, options.out)
     right = accuracy(DigitReader(options.out), *digits(options.mnist, train=False))
-    print(
-        f"{right:.2%} of the test digits right, so {right**3:.2%} of stacks of three; {time.monotonic() - started:.0f} s"
-    )
+    seconds = time.monotonic() - started
+    print(f"{right:.2%} of the test digits right, so {right**3:.2%} of stacks of three; {seconds:.0f} s")
 
 
 if __name__ == "__main__":

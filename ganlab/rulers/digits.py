@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.data.cache import cached_array
+from ganlab.data.cache import remembered_array
 from ganlab.data.pictures import Pictures
-from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.metrics.digits import DIGITS, DigitReader, modes_of
 from ganlab.metrics.diversity import captured, kl_to_uniform, uniform_floor
@@ -41,14 +40,11 @@ def modes_of_reals(pictures: Pictures, rows: np.ndarray) -> Tensor:
     def make() -> np.ndarray:
         return torch.cat([modes_of(reader(pictures.get(part))).cpu() for part in parts]).numpy()
 
-    try:
-        return torch.from_numpy(np.array(cached_array("modes", facts, make)))
-    except (UserError, OSError):  # a cache that cannot be written only costs time
-        return torch.from_numpy(make())
+    return torch.from_numpy(remembered_array("modes", facts, make))
 
 
 class StackRuler(Ruler):
-    """Modes captured of all there are, and KL(histogram || uniform) in nats; beside them those of as many real pictures.
+    """Modes captured of all there are, and KL(histogram || uniform) in nats; beside them those of as many reals.
 
     Srivastava et al. 2017, Lin et al. 2018, whose protocol is 26,000 samples. A perfect generator has the reals' own,
     which hold what the reader gets wrong; `floor` is what uniform samples would have on average. A mode counts as

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ganlab.console import say
 from ganlab.data.base import GanData
-from ganlab.data.cache import cached_array, cached_path, digest
+from ganlab.data.cache import cached_path, digest, remembered_array
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
@@ -148,10 +148,7 @@ def real_features(extractor: Extractor, pictures: Pictures, rows: np.ndarray) ->
         device = next(extractor.parameters()).device
         return torch.cat([extractor(part.to(device)).cpu() for part in torch.split(images, BATCH)]).numpy()
 
-    try:
-        return torch.from_numpy(np.array(cached_array(f"features-{extractor.label}", facts, make)))
-    except (UserError, OSError):  # a cache that cannot be written only costs time
-        return torch.from_numpy(make())
+    return torch.from_numpy(remembered_array(f"features-{extractor.label}", facts, make))
 
 
 def generated(module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:

@@ -57,6 +57,13 @@ def test_an_unwritable_cache_is_one_clear_line(tmp_path: Path, monkeypatch: pyte
         cache.cached_path("folder", refuse)
 
 
+def test_what_is_remembered_needs_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    monkeypatch.setenv("GANLAB_CACHE", str(blocked / "cache"))
+    assert cache.remembered_array("numbers", 0, lambda: np.arange(2)).tolist() == [0, 1]
+
+
 def start(code: str) -> subprocess.Popen[bytes]:
     """Another Python, with the same cache, that runs `code`."""
     lines = "import time; from ganlab.data.cache import cached_path\n" + textwrap.dedent(code)

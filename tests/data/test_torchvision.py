@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,24 +13,8 @@ from ganlab.errors import UserError
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """MNIST's own format: two zero bytes, 8 (unsigned byte), the number of dimensions, the sizes, the bytes."""
-    path.write_bytes(struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes())
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name, count in (("train", 30), ("t10k", 10)):
-        images = np.arange(count, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2) + 100
-        write_idx(raw / f"{name}-images-idx3-ubyte", images)
-        write_idx(raw / f"{name}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10)
-    return tmp_path
-
-
-def test_files_that_are_there_are_used(root: Path) -> None:
-    data = TorchvisionData("MNIST", root)
+def test_files_that_are_there_are_used(mnist: Path) -> None:
+    data = TorchvisionData("MNIST", mnist)
     data.setup()
     assert (len(data.train), len(data.reference)) == (30, 10)
     assert data.spec.shape == data.train.shape == (1, 32, 32)
@@ -45,8 +27,8 @@ def test_files_that_are_there_are_used(root: Path) -> None:
     assert data.train.condition.tolist() == [i % 10 for i in range(30)]  # type: ignore[union-attr]
 
 
-def test_other_sizes_are_resized(root: Path) -> None:
-    data = TorchvisionData("MNIST", root, size=16)
+def test_other_sizes_are_resized(mnist: Path) -> None:
+    data = TorchvisionData("MNIST", mnist, size=16)
     data.setup()
     assert data.train.shape == (1, 16, 16)
     assert resized(torch.full((2, 3, 96, 96), 200, dtype=torch.uint8), 64).unique().tolist() == [200]

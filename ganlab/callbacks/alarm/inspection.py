@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import NamedTuple
 
-import numpy as np
 import pytorch_lightning as pl
 
 from ganlab.callbacks.alarm.alarms import Alarm, of_change, of_lack
 from ganlab.callbacks.alarm.watch import Watch
 from ganlab.callbacks.measurement import Values
-from ganlab.data.cache import cached_array
-from ganlab.errors import UserError
+from ganlab.data.cache import remembered_array
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Course, Evidence, Rule, calm
 from ganlab.monitor.null import LONGEST, Healthy
@@ -90,11 +89,4 @@ class Inspection:
 
 def healthy_runs(looks: int) -> Healthy:
     """What healthy runs of so many looks do: simulated once, then from the cache."""
-
-    def remember(facts: list[object], make: Callable[[], np.ndarray]) -> np.ndarray:
-        try:
-            return cached_array("healthy-runs", facts, make)
-        except (UserError, OSError):  # a cache that cannot be written only costs time
-            return make()
-
-    return Healthy.of(looks, remember)
+    return Healthy.of(looks, partial(remembered_array, "healthy-runs"))

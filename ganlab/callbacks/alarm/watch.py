@@ -15,7 +15,7 @@ from torch import Tensor
 from ganlab.batch import take, to_uint8
 from ganlab.callbacks.alarm.players import GENERATORS
 from ganlab.data.base import GanData
-from ganlab.data.cache import cached_array
+from ganlab.data.cache import remembered_array
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Terms
@@ -177,9 +177,6 @@ class Watch:
         facts = [*content, list(real.shape), self.size, self.seed, list(self.groups)]
 
         def remember(name: str, make: Callable[[], list[float]]) -> list[float]:
-            try:
-                return [float(x) for x in cached_array(f"healthy-{name}", facts, lambda: np.array(make()))]
-            except (UserError, OSError):  # a cache that cannot be written only costs time
-                return make()
+            return [float(x) for x in remembered_array(f"healthy-{name}", facts, lambda: np.array(make()))]
 
         return remember
