@@ -1,0 +1,111 @@
+"""A generator that collapses is noticed, while healthy ones are left in peace, and a run that goes back is saved.
+
+The vanilla game on emoji of 16 pixels: as the recipe has it (R1), and with rates so high, and no penalty, that it does
+not hold. The alarm looks every thousand images; FID is measured as often, to see when it has doubled.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ganlab.lecture import drawing
+from ganlab.lecture.runs import summary, trained
+from ganlab.run import RunFolder
+
+EVERY = 1_000  # images between two looks
+COMMON = (
+    *("recipe=vanilla", "data.size=16", "network=lighter", "batch_size=32", "latent_dim=64", "trainer.max_steps=1_000"),
+    *(f"callbacks.{one}.every={EVERY}" for one in ("collapse", "quality")),
+    *("callbacks.quality.metrics=[fid]", "callbacks.quality.count=500", "callbacks.pictures=null"),
+)
+
+
+def bare(rate: float, objective: str = "nonsaturating") -> tuple[str, ...]:
+    """A game without a penalty, both players at this rate."""
+    return ("regularizer=[]", f"objective={objective}", *rates(rate))
+
+
+def rates(rate: float) -> tuple[str, ...]:
+    return tuple(f"{side}.optimizer.lr={rate}" for side in ("generator", "discriminator"))
+
+
+BACK = ("callbacks.collapse.on_collapse=rollback", "callbacks.collapse.rates=0.1")
+ARMS: dict[str, tuple[str, ...]] = {
+    "with R1, rate 0.001": rates(1e-3),
+    "no penalty, rate 0.001": bare(1e-3),
+    "no penalty, rate 0.02": bare(2e-2),
+    "hinge, rate 0.02": bare(2e-2, "hinge"),
+    "least squares, rate 0.01": bare(1e-2, "least_squares"),
+    "minimax, rate 0.01": bare(1e-2, "minimax"),
+    "least squares, going back": (*bare(1e-2, "least_squares"), *BACK),
+    "minimax, going back": (*bare(1e-2, "minimax"), *BACK),
+}
+
+
+class Course(NamedTuple):
+    """What was measured, look by look."""
+
+    images: list[int]
+    fid: list[float]
+    evidence: list[float]
+
+
+def run(folder: Path, seed: int) -> dict[str, Any]:
+    jobs = {name: [*COMMON, *words, f"seed={seed}"] for name, words in ARMS.items()}
+    runs = trained(folder / "runs" / "collapse", jobs)
+    courses = {name: course(one) for name, one in runs.items()}
+    alarms = {name: summary(one)["collapse"]["alarms"] for name, one in runs.items()}
+    _draw(folder / "collapse.png", courses, alarms)
+    return {name: _row(courses[name], alarms[name]) | {"seconds": summary(runs[name])["seconds"]} for name in ARMS}
+
+
+def course(run: RunFolder) -> Course:
+    """From the run's metrics.csv; what a run that went back took back is in it."""
+    with run.metrics_file.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["quality/fid_small"] and row["collapse/evidence"]]
+    columns = ((float(row[name]) for row in rows) for name in ("images_seen", "quality/fid_small", "collapse/evidence"))
+    images, fid, evidence = map(list, columns)
+    return Course([int(number) for number in images], fid, evidence)
+
+
+def doubled(values: Sequence[float]) -> int | None:
+    """The first place where a value is at least twice the lowest before it.
+
+    >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([9.0, 4.0, 7.0])
+    (4, None)
+    """
+    lowest = list(accumulate(values, min))
+    return next((i for i in range(1, len(values)) if values[i] >= 2 * lowest[i - 1]), None)
+
+
+def _row(found: Course, alarms: list[dict[str, Any]]) -> dict[str, Any]:
+    twice = doubled(found.fid)
+    best = min(range(len(found.fid)), key=found.fid.__getitem__)
+    return {
+        "alarms": [{key: alarm[key] for key in ("kind", "since", "images_seen", "done")} for alarm in alarms],
+        "fid_doubled_at": None if twice is None else found.images[twice],
+        "fid_best": found.fid[best],
+        "fid_best_at": found.images[best],
+        "fid_last": found.fid[-1],
+        "looks": len(found.fid),
+    }
+
+
+def _draw(file: Path, courses: dict[str, Course], alarms: dict[str, list[dict[str, Any]]]) -> None:
+    """FID over images seen, and where the alarm came."""
+    figure, axes = drawing.panels(4, -(-len(courses) // 4), width=3.2, height=2.6)
+    for axis, (name, found) in zip(axes.flat, courses.items(), strict=False):
+        axis.plot(found.images, found.fid, color=drawing.GENERATED, label="FID (small)")
+        twice = doubled(found.fid)
+        if twice is not None:
+            axis.axvline(found.images[twice], color=drawing.TRUTH, linestyle=":", label="has doubled")
+        for number, alarm in enumerate(alarms[name]):
+            label = "alarm" if number == 0 else None
+            axis.axvline(alarm["images_seen"], color=drawing.JUDGED, linestyle="--", label=label)
+        axis.set(yscale="log", xlabel="images seen", title=name)
+        axis.legend(fontsize=7)
+    drawing.save(figure, file)
