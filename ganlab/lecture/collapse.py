@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,18 +72,23 @@ def course(run: RunFolder) -> Course:
 
 
 def doubled(values: Sequence[float]) -> int | None:
-    """The first place where a value is at least twice the lowest before it.
+    """The first place after the lowest value where one is at least twice as high.
 
-    >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([9.0, 4.0, 7.0])
+    >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([2.0, 5.0, 1.5, 2.5])
     (4, None)
     """
-    lowest = list(accumulate(values, min))
-    return next((i for i in range(1, len(values)) if values[i] >= 2 * lowest[i - 1]), None)
+    best = lowest(values)
+    return next((i for i in range(best, len(values)) if values[i] >= 2 * values[best]), None)
+
+
+def lowest(values: Sequence[float]) -> int:
+    """Where it is."""
+    return min(range(len(values)), key=values.__getitem__)
 
 
 def _row(found: Course, alarms: list[dict[str, Any]]) -> dict[str, Any]:
     twice = doubled(found.fid)
-    best = min(range(len(found.fid)), key=found.fid.__getitem__)
+    best = lowest(found.fid)
     return {
         "alarms": [{key: alarm[key] for key in ("kind", "since", "images_seen", "done")} for alarm in alarms],
         "fid_doubled_at": None if twice is None else found.images[twice],

@@ -25,7 +25,7 @@ from ganlab.run import RunFolder, atomic_write
 from ganlab.sampling import draw, latents
 from ganlab.sheet import grid, png
 
-ITERATIONS, SEEDS, COUNT, ACROSS = 1_500, 3, 2_000, 8
+ITERATIONS, SEEDS, COUNT, ACROSS = 1_000, 3, 2_000, 8
 HEADS: dict[str, tuple[str, ...]] = {
     "blind": ("head=blind",),
     "joint": ("head=joint",),

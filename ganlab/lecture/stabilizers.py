@@ -15,7 +15,7 @@ from ganlab.lecture.runs import measured, trained
 from ganlab.run import RunFolder
 
 ITERATIONS, SEEDS = 6_000, 3
-PICTURES = 3_000  # iterations
+PICTURES = 2_000  # iterations
 POINTS: dict[str, tuple[str, ...]] = {
     "nothing": (),
     "label smoothing 0.1": ("objective.smoothing=0.1",),
