@@ -14,7 +14,7 @@ from ganlab.lecture import drawing
 from ganlab.lecture.runs import measured, trained
 from ganlab.run import RunFolder
 
-ITERATIONS, SEEDS = 6_000, 3
+ITERATIONS, SEEDS = 4_000, 3
 PICTURES = 2_000  # iterations
 POINTS: dict[str, tuple[str, ...]] = {
     "nothing": (),
