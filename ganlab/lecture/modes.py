@@ -20,6 +20,7 @@ from ganlab.run import RunFolder
 from ganlab.sampling import latents
 
 ITERATIONS, SEEDS, SHOWN = 6_000, 3, 2_000
+SAME = ("network.generator.depth=3", "network.discriminator.depth=3")  # which the grid's own recipe has more of
 LOOKS = ("callbacks.collapse.every=10_000", "callbacks.quality.every=64_000")  # points
 DATA = {"ring": 8, "grid": 25}
 POINTS = ("regularizer=[gradient_penalty]", "discriminator.regularizers.gradient_penalty.weight=0.1")  # as section 5
@@ -58,7 +59,8 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(data: str, objective: str, seed: int) -> list[str]:
-    return [f"recipe={data}", f"seed={seed}", f"trainer.max_steps={ITERATIONS}", *LOOKS, *OBJECTIVES[objective]]
+    words = [f"recipe={data}", f"seed={seed}", f"trainer.max_steps={ITERATIONS}", *SAME, *LOOKS]
+    return [*words, *OBJECTIVES[objective]]
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
