@@ -72,15 +72,24 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 @torch.no_grad()
 def shown(stacked: StackGAN, single: GenerativeModule, data: GanData, seed: int) -> dict[str, Tensor]:
     """The same captions for all: Stage I's pictures with square pixels, Stage II's of the same latents, and so on."""
-    captions, known = list(SHOWN), captions_of(data.train, np.arange(len(data.train)))
+    captions = list(SHOWN)
     latent = latents(stacked, seed)
     small = stacked.average.small(latent, captions)
     return {
         f"stage I ({small.shape[-1]})": small.repeat_interleave(FACTOR, 2).repeat_interleave(FACTOR, 3),
         "stage II (64)": stacked.sample(latent, captions),
         "one stage (64)": single.sample(latents(single, seed), captions),
-        "data": to_float(data.train.get(np.array([known.index(caption) for caption in captions]))),
+        "data": torch.cat([true(data, caption) for caption in captions]),
     }
+
+
+def true(data: GanData, caption: str) -> Tensor:
+    """(1, C, H, W) in [-1, 1]: the picture that the caption names, of a training concept or of a held-out one."""
+    for pictures in (data.train, data.reference):
+        known = captions_of(pictures, np.arange(len(pictures)))
+        if caption in known:
+            return to_float(pictures.get(np.array([known.index(caption)])))
+    raise ValueError(f"no picture is called {caption!r}")
 
 
 def latents(model: GenerativeModule, seed: int) -> Tensor:

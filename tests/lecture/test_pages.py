@@ -103,3 +103,34 @@ def test_one_gaussian_covers_or_chooses(fit, mean, deviation, way):
 def test_the_animated_game_gets_there():
     divergence = list(measured("animation")["true_jsd"].values())
     assert divergence == sorted(divergence, reverse=True) and divergence[-1] < 0.03
+
+
+def test_smooth_games_find_the_ring_and_minimax_without_a_penalty_does_not():
+    """All but Neyman's divergence, which the page names."""
+    ring = {name: row["modes"] for name, row in measured("modes")["ring"].items()}
+    smooth = [name for name in ring if "no penalty" not in name and "neyman" not in name]
+    assert len(smooth) == 13 and all(ring[name] == [8, 8, 8] for name in smooth)
+    assert max(ring["minimax, no penalty"]) <= 2
+
+
+def test_a_mean_is_the_best_answer_by_pixels_and_no_answer_at_all():
+    """E[x | caption] has half the squared error of a right answer, whose error is twice the variance."""
+    answers = measured("correlation")["answers"]
+    assert answers["pixel loss"]["pixel_error"] == pytest.approx(
+        answers["mean of right answers"]["pixel_error"], rel=0.05
+    )
+    assert answers["pixel loss"]["pixel_error"] < answers["another right answer"]["pixel_error"] / 2
+    assert answers["pixel loss"]["all"] == 0 and answers["adversarial"]["all"] > 0.7
+
+
+@pytest.mark.parametrize("objective", ["least squares", "minimax"])
+def test_a_run_that_went_back_ends_near_its_best(objective):
+    runs = measured("collapse")
+    left_alone = next(row for name, row in runs.items() if name.startswith(f"{objective}, rate"))
+    back = runs[f"{objective}, going back"]
+    assert back["fid_last"] < 1.5 * back["fid_best"] and left_alone["fid_last"] > 10 * left_alone["fid_best"]
+
+
+def test_every_collapse_is_noticed_and_nothing_else():
+    for name, row in measured("collapse").items():
+        assert bool(row["alarms"]) == (row["fid_doubled_at"] is not None), name
