@@ -134,3 +134,18 @@ def test_a_run_that_went_back_ends_near_its_best(objective):
 def test_every_collapse_is_noticed_and_nothing_else():
     for name, row in measured("collapse").items():
         assert bool(row["alarms"]) == (row["fid_doubled_at"] is not None), name
+
+
+def test_two_stages_beat_one_that_had_more_time():
+    two, one = (measured("stages")[name] for name in ("two stages", "one stage"))
+    assert two["processor_seconds"] < one["processor_seconds"]
+    assert two["fid_small"] < one["fid_small"] and two["r_precision"] > 3 * one["r_precision"]
+
+
+def test_adversarial_losses_draw_sharper_pictures_and_pixel_losses_copy_better():
+    found = measured("autoencoders")
+    drawn = {name.partition(":")[0]: row["steepness"] for name, row in found.items() if name.endswith("drawn")}
+    assert min(drawn["GAN"], drawn["VAE-GAN"]) > 1.5 * max(
+        drawn["autoencoder"], drawn["VAE"], drawn["VAE with KL x 16"]
+    )
+    assert found["VAE: again"]["pixel_error"] < found["VAE-GAN: again"]["pixel_error"] / 10
