@@ -149,3 +149,10 @@ def test_adversarial_losses_draw_sharper_pictures_and_pixel_losses_copy_better()
         drawn["autoencoder"], drawn["VAE"], drawn["VAE with KL x 16"]
     )
     assert found["VAE: again"]["pixel_error"] < found["VAE-GAN: again"]["pixel_error"] / 10
+
+
+def test_a_blind_discriminator_is_not_obeyed_and_separate_questions_are():
+    """In every seed; 36 captions make chance 3 %."""
+    obeyed = {name: row["caption_accuracy"] for name, row in measured("heads").items()}
+    assert max(obeyed["blind"]) < 0.1
+    assert min(obeyed["separate"]) > max(obeyed["joint"]) > 5 * max(obeyed["blind"])
