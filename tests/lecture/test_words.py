@@ -15,7 +15,6 @@ def words() -> Iterator[Any]:
     for data in modes.DATA:
         yield from (pytest.param(modes._words(data, name, 3), id=f"{data} {name}") for name in modes.OBJECTIVES)
     yield from (pytest.param(stabilizers._on_ring(name, 3), id=f"ring {name}") for name in stabilizers.POINTS)
-    yield from (pytest.param(stabilizers._on_emoji(name, 3), id=f"emoji {name}") for name in stabilizers.AUGMENTATION)
     yield from (pytest.param(heads._words(name, 3), id=name) for name in heads.HEADS)
     yield from (pytest.param([*collapse.COMMON, *collapse.ARMS[name], "seed=3"], id=name) for name in collapse.ARMS)
 
