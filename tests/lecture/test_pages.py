@@ -156,3 +156,9 @@ def test_a_blind_discriminator_is_not_obeyed_and_separate_questions_are():
     obeyed = {name: row["caption_accuracy"] for name, row in measured("heads").items()}
     assert max(obeyed["blind"]) < 0.1
     assert min(obeyed["separate"]) > max(obeyed["joint"]) > 5 * max(obeyed["blind"])
+
+
+def test_patches_of_34_are_as_good_as_the_whole_picture():
+    found = {name: row["fid_small"] for name, row in measured("patches").items() if name not in ("held_out", "runs")}
+    assert found["patch of 34"] == pytest.approx(found["whole picture"], rel=0.05)
+    assert found["patch of 34"] < 0.85 * min(found["L1 alone"], found["pixel"])
