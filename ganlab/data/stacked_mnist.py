@@ -15,11 +15,11 @@ import torch
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.data.shapes import check_counts
-from ganlab.data.stacks import Stacks, drawn_parts
+from ganlab.data.stacks import DIGITS, Stacks, drawn_parts, modes_of
 from ganlab.data.torchvision import TorchvisionData
 
 CHANNELS = 3
-NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(10**CHANNELS))
+NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(DIGITS**CHANNELS))
 """Class k is the mode whose digits, red first, spell k."""
 
 
@@ -59,8 +59,7 @@ class StackedMnistData(GanData):
     def _stacked(self, digits: Pictures, count: int, split: int) -> Pictures:
         parts = drawn_parts(count, CHANNELS, len(digits), self.seed, split)
         shown = np.asarray(digits.condition)[parts]
-        modes = shown @ 10 ** np.arange(CHANNELS - 1, -1, -1)
-        return Pictures(Stacks(np.asarray(digits.images)[:, 0], parts), torch.from_numpy(modes))
+        return Pictures(Stacks(np.asarray(digits.images)[:, 0], parts), modes_of(torch.from_numpy(shown)))
 
     def _spec(self, train: Pictures) -> DataSpec:
         return DataSpec(train.shape, "class", NAMES, prompts=NAMES[:: len(NAMES) // 9])

@@ -4,6 +4,20 @@ what they are made of."""
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
+
+DIGITS = 10
+
+
+def modes_of(digits: Tensor) -> Tensor:
+    """(N, C) digits -> (N,): the number that they spell, the first channel's digit first.
+
+    >>> modes_of(torch.tensor([[0, 0, 7], [9, 8, 0]]))
+    tensor([  7, 980])
+    """
+    places = DIGITS ** torch.arange(digits.shape[1] - 1, -1, -1, device=digits.device)
+    return (digits * places).sum(1)
 
 
 def drawn_parts(count: int, channels: int, total: int, seed: int, split: int) -> np.ndarray:

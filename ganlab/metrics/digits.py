@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.stacks import DIGITS
 from ganlab.metrics.features import digest_of
 from ganlab.metrics.resizers import Resizer
 
-SIZE, DIGITS = 32, 10
+SIZE = 32
 WEIGHTS = Path(__file__).with_name("digits.pt")
 BATCH = 1000  # channels read at once
 
@@ -37,16 +38,6 @@ class DigitNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.features(x).flatten(1))
-
-
-def modes_of(digits: Tensor) -> Tensor:
-    """(N, C) digits -> (N,): the number that they spell, the first channel's digit first.
-
-    >>> modes_of(torch.tensor([[0, 0, 7], [9, 8, 0]]))
-    tensor([  7, 980])
-    """
-    places = DIGITS ** torch.arange(digits.shape[1] - 1, -1, -1, device=digits.device)
-    return (digits * places).sum(1)
 
 
 class DigitReader(nn.Module):

@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ganlab.data.openmoji import emoji_list, rasters
+from ganlab.metrics import train_digits
 from ganlab.metrics.small import SIZE, SmallNet
 
 WORD_AT_LEAST = 6  # pictures that a word needs to become a class
@@ -62,11 +63,9 @@ def zipped(path: str, split: str) -> tuple[Tensor, list[str]]:
 
 
 def digits(root: str, train: bool) -> tuple[Tensor, list[str]]:
-    """MNIST, padded to 32 x 32."""
-    from torchvision.datasets import MNIST
-
-    data = MNIST(root, train=train)
-    return F.pad(data.data, (2, 2, 2, 2))[:, None].repeat(1, 3, 1, 1), [f"digit {int(t)}" for t in data.targets]
+    """MNIST in color, and the digits' names."""
+    images, shown = train_digits.digits(root, train)
+    return images.repeat(1, 3, 1, 1), [f"digit {int(t)}" for t in shown]
 
 
 def one_hot(labels: list[str], classes: list[str]) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ganlab.data.cache import remembered_array
 from ganlab.data.pictures import Pictures
+from ganlab.data.stacks import DIGITS, modes_of
 from ganlab.generative import GenerativeModule
-from ganlab.metrics.digits import DIGITS, DigitReader, modes_of
+from ganlab.metrics.digits import DigitReader
 from ganlab.metrics.diversity import captured, kl_to_uniform, uniform_floor
 from ganlab.metrics.result import Result
 from ganlab.metrics.spread import jackknife
