@@ -4,8 +4,8 @@
 
 Two sets of 32-pixel pictures in memory, the same weights for all (Inception's own from torch's hub cache, or random
 ones), TensorFlow 1's resizing for all, on the processor. Every round runs every contestant once, in an order that
-moves on by one, and each figure is the median over rounds. "Matrix" is what comes after the features: means,
-covariances, trace of the root.
+moves on by one, and each figure is the median over rounds. What comes after the features, means, covariances and the
+trace of the root, is measured by itself in `benchmarks/frechet.py`.
 
 ganlab runs twice. float32 gives the others' number to rounding. bfloat16 rounds weights and activations to 8 bits but
 adds up in float32, and pools and measures in float64: rounding errors of a feature's many addends are independent and
@@ -29,13 +29,11 @@ from random_inception import save
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganlab.metrics.frechet import frechet
 from ganlab.metrics.gathering import Gathering, Sample
 from ganlab.metrics.inception import INCEPTION, Inception
-from ganlab.metrics.moments import frechet_distance_of_sets
 
 BATCH = 64  # torch-fidelity's default, also given to torchmetrics; ganlab's Inception takes 32 at once
 SIDE = 32
@@ -123,55 +121,15 @@ def end_to_end(real: Tensor, fake: Tensor, weights: Path, rounds: int) -> dict[s
     return {name: (seconds[name], values[name]) for name in names}
 
 
-def matrices(real: Tensor, fake: Tensor, weights: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds for what comes after the features, which are the same for all. torchmetrics gathers its covariances while
-    it looks at pictures; that part is counted here too."""
-    extractor = Inception(weights, precision="bfloat16")
-    features = [torch.cat([extractor(part) for part in torch.split(images, BATCH)]) for images in (real, fake)]
-    parts = {
-        "ganlab": lambda: frechet_distance_of_sets(*features),
-        "ganlab with spread": lambda: frechet(*map(Sample.of, features)),
-        "torch-fidelity": lambda: fid_statistics_to_metric(*map(fid_features_to_statistics, features), False),
-        "torchmetrics": lambda: _torchmetrics_matrix(*features),
-    }
-    return {name: [timed(part)[0] for _ in range(rounds)] for name, part in parts.items()}
-
-
-def _torchmetrics_matrix(real: Tensor, fake: Tensor) -> Tensor:
-    metric = FrechetInceptionDistance(feature=Through(real.shape[1]))
-    for features, is_real in ((real, True), (fake, False)):
-        for part in torch.split(features, BATCH):
-            metric.update(part, real=is_real)
-    return metric.compute()
-
-
-class Through(nn.Module):
-    """Gives back the features that it is given as pictures."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
-def report(whole: dict[str, tuple[list[float], float]], parts: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians, and ganlab's shares of the others': at most 1/2 from end to end and 1/5 for the matrix is the goal."""
+def report(whole: dict[str, tuple[list[float], float]]) -> dict[str, Any]:
+    """Medians, and ganlab's shares of the others': at most a half is the goal."""
     middle = {name: statistics.median(seconds) for name, (seconds, _) in whole.items()}
-    matrix = {name: statistics.median(seconds) for name, seconds in parts.items()}
     truth = whole["torch-fidelity"][1]
     return {
         "seconds": middle,
-        "matrix_seconds": matrix,
         "ratios": {
             f"{ours} / {theirs}": middle[ours] / middle[theirs]
             for ours in ("ganlab float32", "ganlab bfloat16")
-            for theirs in ("torch-fidelity", "torchmetrics")
-        },
-        "matrix_ratios": {
-            f"{ours} / {theirs}": matrix[ours] / matrix[theirs]
-            for ours in ("ganlab", "ganlab with spread")
             for theirs in ("torch-fidelity", "torchmetrics")
         },
         "fid": {name: value for name, (_, value) in whole.items()},
@@ -185,7 +143,7 @@ def main(images: int = 2000, rounds: int = 3, threads: int = 2, weights: str = "
     with tempfile.TemporaryDirectory() as folder:
         given = Path(weights) if weights else INCEPTION.path
         file = given if given.is_file() else save(Path(folder) / "random.pth")
-        found = report(end_to_end(real, fake, file, rounds), matrices(real, fake, file, rounds))
+        found = report(end_to_end(real, fake, file, rounds))
     found |= {"images": images, "rounds": rounds, "threads": threads, "weights": file.name, "torch": torch.__version__}
     print(json.dumps(found, indent=2))
     if out:

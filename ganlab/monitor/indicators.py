@@ -16,9 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import Level, k_means, vendi
+from ganlab.metrics.diversity import Level, vendi
 from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
-from ganlab.monitor.share import bin_js, missing_share, shares
+from ganlab.monitor.share import Bins, bin_js, dropped_share, missing_share
 
 FINEST = 1e-3
 FEW = 5  # samples of a condition, below which their distances say nothing of it
@@ -95,25 +95,37 @@ class Falling(Indicator, ABC):
         return self.level.mean > 1e-6
 
 
-class MissingBins(Indicator):
-    """Jensen-Shannon divergence over k-means bins of the real data (the bins of Richardson and Weiss 2018)."""
+class OfBins(Indicator, ABC):
+    """A number about the shares of samples in bins of the real data."""
 
-    name, what, least = "bins", "whole parts of the data", 0.05
-    COUNT = 20
+    def __init__(self, bins: Bins, generator: torch.Generator) -> None:
+        self.bins, self.generator = bins, generator
 
-    def __init__(self, real: Tensor, generator: torch.Generator) -> None:
-        self.centers = k_means(real, self.COUNT, generator)
-        self.expected = shares(real, self.centers)
-        self.generator = generator
+    @abstractmethod
+    def between(self, found: Tensor) -> float:
+        """The number for these shares (K,)."""
+
+    def value(self, sample: Crowd) -> float:
+        return self.between(self.bins.shares(sample.points))
 
     def healthy(self, draws: Sequence[Draw]) -> Level:
         """By the bootstrap: counts of real samples are multinomial, however few real pictures there are."""
-        count = len(draws[0].sample.features)
-        found = [torch.multinomial(self.expected, count, True, generator=self.generator) for _ in draws]
-        return level_of([bin_js(self.expected, which.bincount(minlength=len(self.centers)) / count) for which in found])
+        count, expected = len(draws[0].sample.features), self.bins.expected
+        found = [torch.multinomial(expected, count, True, generator=self.generator) for _ in draws]
+        return level_of([self.between(which.bincount(minlength=len(expected)) / count) for which in found])
 
-    def value(self, sample: Crowd) -> float:
-        return bin_js(self.expected, shares(sample.points, self.centers))
+    @property
+    def applies(self) -> bool:
+        return len(self.bins.expected) > 1
+
+
+class UnevenBins(OfBins):
+    """Their Jensen-Shannon divergence from those of the data: parts that are drawn too seldom, or never."""
+
+    name, what, least = "bins", "whole parts of the data", 0.05
+
+    def between(self, found: Tensor) -> float:
+        return bin_js(self.bins.expected, found)
 
     def loss(self, value: float) -> float:
         return missing_share(value - self.level.mean)
@@ -123,9 +135,21 @@ class MissingBins(Indicator):
         """js_of_missing(e) is about e log(2) / 2 for small e."""
         return 2 / log(2)
 
+
+class DroppedBins(OfBins):
+    """Parts that are all but never drawn. How uneven the others are does not matter, so that it sees a small one go."""
+
+    name, what, least = "dropped", "whole parts of the data", 0.03
+
+    def between(self, found: Tensor) -> float:
+        return dropped_share(self.bins.expected, found)
+
+    def loss(self, value: float) -> float:
+        return max(0.0, value - self.level.mean)
+
     @property
-    def applies(self) -> bool:
-        return len(self.centers) > 1
+    def slope(self) -> float:
+        return 1.0
 
 
 class Recall(Falling):

@@ -6,13 +6,15 @@ setting such as "a lasting loss of 5 % counts" mean the same for all indicators.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import js_divergence, nearest
+from ganlab.metrics.diversity import js_divergence, k_means, nearest
 
 GRID = 4_001  # points at which the divergence of a missing share is tabled: 1/4000 of the data apart
 RARE = 0.2  # a bin is missing when it has less than this part of the samples that it should have
@@ -47,6 +49,25 @@ def missing_share(js: float) -> float:
     return float(np.interp(js, *_table()))
 
 
+@dataclass(frozen=True)
+class Bins:
+    """Cells of k-means on real data (the bins of Richardson and Weiss 2018), at `centers` (K, D); `expected` (K,)
+    float64, summing to 1: the share of the data that is in each."""
+
+    centers: Tensor
+    expected: Tensor
+
+    @classmethod
+    def of(cls, real: Tensor, count: int, generator: torch.Generator) -> Bins:
+        """So many, or fewer where the data (N, D) have no more different points."""
+        centers = k_means(real, count, generator)
+        return cls(centers, shares(real, centers))
+
+    def shares(self, points: Tensor) -> Tensor:
+        """(K,) float64, summing to 1: the share of the points (N, D) that is in each."""
+        return shares(points, self.centers)
+
+
 def shares(points: Tensor, centers: Tensor) -> Tensor:
     """(K,) float64, summing to 1: the share of the points (N, D) that is nearest to each center (K, D)."""
     counts = nearest(points, centers)[1].bincount(minlength=len(centers))
@@ -56,6 +77,16 @@ def shares(points: Tensor, centers: Tensor) -> Tensor:
 def bin_js(expected: Tensor, found: Tensor) -> float:
     """The Jensen-Shannon divergence of two histograms (K,) of shares, in nats."""
     return js_divergence(expected, found)
+
+
+def dropped_share(expected: Tensor, found: Tensor) -> float:
+    """The share of the data in bins (K,) that are empty. A bin with a fifth of what is expected, or more, counts as
+    there; one between counts in part, so that no sample decides.
+
+    >>> round(dropped_share(torch.tensor([0.1, 0.2, 0.7]), torch.tensor([0.0, 0.02, 0.98])), 3)
+    0.2
+    """
+    return float((expected - found / RARE).clamp(min=0).sum())
 
 
 def missing_bins(expected: Tensor, found: Tensor) -> list[int]:

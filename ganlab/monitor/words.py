@@ -12,6 +12,7 @@ COPIES = "perturbation=[adaptive] or [diffaugment], minibatch_deviation=4, more 
 DEAF = "a smaller match_weight, head=projection, a larger latent_dim, minibatch_deviation=4"
 ADVICE = {
     "bins": MISSING_MODES,
+    "dropped": MISSING_MODES,
     "recall": MISSING_MODES,
     "vendi": SHRUNKEN,
     "spread": SHRUNKEN,

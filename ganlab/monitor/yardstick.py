@@ -16,19 +16,22 @@ from ganlab.metrics.diversity import Level
 from ganlab.monitor.crowd import Crowd, mean_distance
 from ganlab.monitor.indicators import (
     Draw,
+    DroppedBins,
     Duplicates,
     Indicator,
-    MissingBins,
     Recall,
     Spread,
+    UnevenBins,
     Vendi,
     WithinConditions,
     WorstCondition,
 )
+from ganlab.monitor.share import Bins
 
 FEWEST = 200  # real samples: with fewer there is no healthy level to speak of
 REFERENCE = 2_000  # real samples that recall asks about
 DRAWS = 20  # real samples in a generator's place
+BINS = 20
 EACH = 20  # samples of one condition, and the fewest real ones that say how varied it is
 
 Remember = Callable[[str, Callable[[], list[float]]], list[float]]
@@ -71,16 +74,18 @@ class Reals:
 def indicators(reals: Reals, size: int, seed: int, remember: Remember = fresh) -> list[Indicator]:
     """Those that apply to these data, each with its level on real samples of `size`."""
     generator = torch.Generator().manual_seed(seed)
-    first = reals.draw(size, generator)
+    first, bins = reals.draw(size, generator), Bins.of(reals.features, BINS, generator)
     found: list[Indicator] = [
-        MissingBins(reals.features, generator),
+        UnevenBins(bins, generator),
+        DroppedBins(bins, generator),
         Recall(reals.features[torch.randperm(len(reals.features), generator=generator)[:REFERENCE]], first.sample),
         Vendi(reals.features),
         Spread(),
         Duplicates(first.sample),
         *([WithinConditions(reals.distances), WorstCondition(reals.distances)] if reals.told else []),
     ]
-    levels = remember("levels", lambda: _levels(found, [reals.draw(size, generator) for _ in range(DRAWS)]))
+    names = "-".join(one.name for one in found)
+    levels = remember(names, lambda: _levels(found, [reals.draw(size, generator) for _ in range(DRAWS)]))
     for indicator, mean, deviation in zip(found, levels[::2], levels[1::2], strict=True):
         indicator.level = Level(mean, deviation)
     return [indicator for indicator in found if indicator.applies]

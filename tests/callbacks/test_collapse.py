@@ -20,7 +20,7 @@ from ganlab.data.toy import ToyData, ring
 from ganlab.errors import UserError
 
 Make = Callable[..., Any]
-NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
+NAMES = ("bins", "dropped", "recall", "vendi", "spread", "duplicates")
 
 
 def monitor(**kwargs: Any) -> CollapseMonitor:

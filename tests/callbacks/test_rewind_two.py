@@ -30,7 +30,7 @@ from ganlab.strategies import TwoPlayerStrategy
 from ganlab.variants import VanillaGAN
 
 BATCH, LAST = 4, 30
-NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
+NAMES = ("bins", "dropped", "recall", "vendi", "spread", "duplicates")
 
 
 class Steps(pl.Callback):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganlab.monitor.crowd import Crowd, duplicates, recalled, spread
 from ganlab.monitor.indicators import Indicator
-from ganlab.monitor.share import bin_js, js_of_missing, missing_bins, missing_share
+from ganlab.monitor.share import bin_js, dropped_share, js_of_missing, missing_bins, missing_share
 from ganlab.monitor.yardstick import EACH, Reals, indicators
 
 COUNT = 400
@@ -64,6 +64,13 @@ def test_missing_bins_are_those_with_less_than_a_fifth_the_largest_first() -> No
     assert missing_bins(expected, found) == [1, 0]
 
 
+def test_a_bin_drops_out_by_degrees() -> None:
+    """A fifth of what is expected, 0.08 of 0.4, is enough; a tenth counts as half of the bin gone."""
+    expected = torch.tensor([0.6, 0.4], dtype=torch.float64)
+    parts = [dropped_share(expected, torch.tensor([1 - part, part])) for part in (0.4, 0.08, 0.04, 0.0)]
+    assert parts == pytest.approx([0.0, 0.0, 0.2, 0.4], abs=1e-7)
+
+
 # Crowds ------------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +104,8 @@ def test_duplicates_are_those_nearer_than_allowed() -> None:
 def test_real_samples_have_lost_nothing(fitted: dict[str, Indicator]) -> None:
     """Fresh ones, within five standard deviations and half of what counts."""
     found = losses(fitted, told([1.0] * 10, 50))
-    assert found.keys() == {"bins", "recall", "vendi", "spread", "duplicates", "within_conditions", "worst_condition"}
+    unconditional = {"bins", "dropped", "recall", "vendi", "spread", "duplicates"}
+    assert found.keys() == unconditional | {"within_conditions", "worst_condition"}
     for name, loss in found.items():
         assert loss < min(5 * fitted[name].noise + 1e-9, fitted[name].least), name
 
@@ -107,8 +115,19 @@ def test_modes_that_are_gone_are_missing_in_bins_and_recall(fitted: dict[str, In
     """A tenth of the data each. The loss of recall is a little smaller, because balls reach into modes nearby."""
     found = losses(fitted, Crowd(ten_gaussians(10 - gone, 50)))
     assert found["bins"] == pytest.approx(gone / 10, abs=0.03)
+    assert found["dropped"] == pytest.approx(gone / 10, abs=0.01)
     assert found["recall"] == pytest.approx(gone / 10, abs=0.04)
     assert found["spread"] < fitted["spread"].least
+
+
+def test_uneven_modes_have_not_dropped_out(fitted: dict[str, Indicator]) -> None:
+    """Nine modes three times as often as the tenth: the divergence counts it, what dropped out is none."""
+    often = ten_gaussians(10, 50, 4 * COUNT)
+    rows = torch.arange(len(often))
+    crowd = Crowd(often[(rows % 10 > 0) | (rows % 30 == 0)][:COUNT])
+    found = losses(fitted, crowd)
+    assert found["bins"] > 2 * fitted["bins"].noise
+    assert found["dropped"] < fitted["dropped"].least / 3
 
 
 def test_shrunken_modes_are_seen_in_spread_and_recall_but_not_in_bins(fitted: dict[str, Indicator]) -> None:

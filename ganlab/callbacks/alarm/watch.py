@@ -20,8 +20,8 @@ from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Terms
 from ganlab.monitor.crowd import Crowd
-from ganlab.monitor.indicators import Indicator, MissingBins, PerCondition
-from ganlab.monitor.share import missing_bins, shares
+from ganlab.monitor.indicators import Indicator, OfBins, PerCondition
+from ganlab.monitor.share import Bins, missing_bins
 from ganlab.monitor.words import gone
 from ganlab.monitor.yardstick import EACH, FEWEST, Reals, indicators
 from ganlab.rulers.evidence import extractor_named, real_features, some_rows, split_of
@@ -100,7 +100,7 @@ class Watch:
     def missing(self) -> Missing:
         """As of the last look."""
         crowd = self.last["averaged"][0]
-        found = shares(crowd.points, self.bins.centers)
+        found = self.bins.shares(crowd.points)
         numbers = missing_bins(self.bins.expected, found)
         listed = [(number, float(self.bins.expected[number]), float(found[number])) for number in numbers]
         kept = [one.kept(crowd) for one in self.indicators if isinstance(one, PerCondition)][:1]
@@ -124,8 +124,8 @@ class Watch:
         return self.rows[distances.topk(EACH_SHOWN, largest=False).indices.numpy()]
 
     @property
-    def bins(self) -> MissingBins:
-        return next(one for one in self.indicators if isinstance(one, MissingBins))
+    def bins(self) -> Bins:
+        return next(one.bins for one in self.indicators if isinstance(one, OfBins))
 
     # Features ------------------------------------------------------------------------------------------------------
 
