@@ -1,7 +1,8 @@
 """A generator that collapses is noticed, while healthy ones are left in peace, and a run that goes back is saved.
 
 The vanilla game on emoji of 16 pixels: as the recipe has it (R1), and with rates so high, and no penalty, that it does
-not hold. The alarm looks every thousand images; FID is measured as often, to see when it has doubled.
+not hold, or with a discriminator that stops learning. The alarm looks every thousand images; FID is measured as often,
+to see when it has doubled.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ganlab.lecture.runs import summary, trained
 from ganlab.run import RunFolder
 
 EVERY = 1_000  # images between two looks
+COLUMNS = 3  # of the figure
 COMMON = (
     *("recipe=vanilla", "data.size=16", "network=lighter", "batch_size=32", "latent_dim=64", "trainer.max_steps=1_000"),
     *(f"callbacks.{one}.every={EVERY}" for one in ("collapse", "quality")),
@@ -32,6 +34,7 @@ def rates(rate: float) -> tuple[str, ...]:
     return tuple(f"{side}.optimizer.lr={rate}" for side in ("generator", "discriminator"))
 
 
+FADING = "{_target_: ganlab.schedules.ConstantThenLinear, _partial_: true, end: 800, hold: 0.5}"
 BACK = ("callbacks.collapse.on_collapse=rollback", "callbacks.collapse.rates=0.1")
 ARMS: dict[str, tuple[str, ...]] = {
     "with R1, rate 0.001": rates(1e-3),
@@ -40,6 +43,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "hinge, rate 0.02": bare(2e-2, "hinge"),
     "least squares, rate 0.01": bare(1e-2, "least_squares"),
     "minimax, rate 0.01": bare(1e-2, "minimax"),
+    "the discriminator's rate fades": (*bare(1e-3), f"+discriminator.scheduler={FADING}"),
     "least squares, going back": (*bare(1e-2, "least_squares"), *BACK),
     "minimax, going back": (*bare(1e-2, "minimax"), *BACK),
 }
@@ -101,8 +105,8 @@ def _row(found: Course, alarms: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _draw(file: Path, courses: dict[str, Course], alarms: dict[str, list[dict[str, Any]]]) -> None:
     """FID over images seen, and where the alarm came."""
-    figure, axes = drawing.panels(4, -(-len(courses) // 4), width=3.2, height=2.6)
-    for axis, (name, found) in zip(axes.flat, courses.items(), strict=False):
+    figure, axes = drawing.panels(COLUMNS, -(-len(courses) // COLUMNS), width=3.2, height=2.6)
+    for axis, (name, found) in zip(axes.flat, courses.items(), strict=True):
         axis.plot(found.images, found.fid, color=drawing.GENERATED, label="FID (small)")
         twice = doubled(found.fid)
         if twice is not None:
