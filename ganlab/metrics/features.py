@@ -116,7 +116,7 @@ class Small(Extractor):
     def __init__(self, weights: Path = SMALL_WEIGHTS) -> None:
         stored = torch.load(weights, map_location="cpu", weights_only=True)
         names: list[str] = stored["classes"]
-        super().__init__("small", DIM, digest_of(weights), Resizer("antialias", SIZE), False, len(names), 500)
+        super().__init__("small", DIM, digest_of(weights), Resizer("antialias", SIZE), False, len(names), 100)
         self.class_names = names
         self.net = SmallNet(self.classes)
         self.net.load_state_dict(stored["state"])
