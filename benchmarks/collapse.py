@@ -128,8 +128,10 @@ def evidence(losses: np.ndarray, one: Indicator, healthy: Healthy) -> np.ndarray
 def alarms(losses: np.ndarray, measured: list[Indicator], healthy: Healthy, chance: float) -> dict[str, np.ndarray]:
     """(runs,): the look of the first alarm, infinite without one; of each indicator alone, and of the rule."""
     names = [one.name for one in measured]
-    strength = np.stack([evidence(x, measured[i % len(names)], healthy) for i, x in enumerate(losses)])
-    each = {name: strength[i :: len(names)] for i, name in enumerate(names)} | {"rule": strength}
+    both = [i for i in range(len(losses)) if i < len(names) or measured[i % len(names)].live]
+    strength = np.stack([evidence(losses[i], measured[i % len(names)], healthy) for i in both])
+    of = np.array([i % len(names) for i in both])
+    each = {name: strength[of == i] for i, name in enumerate(names)} | {"rule": strength}
     return {name: first(series.max(0) >= healthy.threshold(chance / len(series))) for name, series in each.items()}
 
 

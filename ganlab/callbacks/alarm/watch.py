@@ -32,7 +32,7 @@ from ganlab.sheet import Exhibit, grid, picture, scatter
 MOST_REALS = 5_000
 MOST_CONDITIONS = 20
 POORLY = 0.5  # of a condition's variety, below which it is named
-TOLD = ("averaged",)
+AVERAGED = "averaged"
 SHOWN, EACH_SHOWN = 6, 4  # missing bins, and real pictures of each, on the sheet
 
 
@@ -85,21 +85,21 @@ class Watch:
         losses = {}
         for generator, chosen in GENERATORS.items():
             with chosen(module):
-                self.last[generator] = self._crowds(module, generator in TOLD)
+                self.last[generator] = self._crowds(module, generator == AVERAGED)
             for one in self._of(generator):
                 values = [one.value(crowd) for crowd in self.last[generator]]
                 losses[f"{generator}/{one.name}"] = one.loss(sum(values) / len(values))
         return losses
 
     def _of(self, generator: str) -> list[Indicator]:
-        """What is looked at: variety within conditions of the averaged generator only, which saves samples."""
-        return [one for one in self.indicators if generator in TOLD or not isinstance(one, PerCondition)]
+        """What is looked at."""
+        return [one for one in self.indicators if one.live or generator == AVERAGED]
 
     # What is missing -----------------------------------------------------------------------------------------------
 
     def missing(self) -> Missing:
         """As of the last look."""
-        crowd = self.last["averaged"][0]
+        crowd = self.last[AVERAGED][0]
         found = self.bins.shares(crowd.points)
         numbers = missing_bins(self.bins.expected, found)
         listed = [(number, float(self.bins.expected[number]), float(found[number])) for number in numbers]
@@ -110,7 +110,7 @@ class Watch:
     def exhibit(self, missing: Missing) -> Exhibit | None:
         """Real pictures of missing bins, the most typical of each; of points, the generated over the real."""
         if len(self.pictures.shape) != 3:
-            return Exhibit(scatter(self.real, self.last["averaged"][0].features), [], None)
+            return Exhibit(scatter(self.real, self.last[AVERAGED][0].features), [], None)
         if not missing.bins:
             return None
         chosen = missing.bins[:SHOWN]
