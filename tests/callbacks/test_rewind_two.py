@@ -30,7 +30,8 @@ from ganlab.strategies import TwoPlayerStrategy
 from ganlab.variants import VanillaGAN
 
 BATCH, LAST = 4, 30
-NAMES = ("bins", "dropped", "recall", "vendi", "spread", "duplicates")
+NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
+SERIES = ("averaged/dropped", *(f"{who}/{name}" for who in ("averaged", "live") for name in NAMES))
 
 
 class Steps(pl.Callback):
@@ -51,7 +52,7 @@ class Scripted(Watch):
     def look(self, module: Any) -> dict[str, float]:
         self.looked += 1
         loss = 0.95 if self.looked in (9, 10) else 0.1
-        return {f"{who}/{name}": loss for who in ("averaged", "live") for name in NAMES}
+        return dict.fromkeys(SERIES, loss)
 
     def missing(self) -> Missing:
         return Missing([], [], 20)
