@@ -43,7 +43,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "hinge, rate 0.02": bare(2e-2, "hinge"),
     "least squares, rate 0.01": bare(1e-2, "least_squares"),
     "minimax, rate 0.01": bare(1e-2, "minimax"),
-    "the discriminator's rate fades": (*bare(1e-3), f"+discriminator.scheduler={FADING}"),
+    "a discriminator that fades": (*bare(1e-3), f"+discriminator.scheduler={FADING}"),
     "least squares, going back": (*bare(1e-2, "least_squares"), *BACK),
     "minimax, going back": (*bare(1e-2, "minimax"), *BACK),
 }
