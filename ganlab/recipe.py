@@ -96,18 +96,27 @@ def _quote(override: str) -> str:
         return override
     except HydraException as error:
         key, value = split(override)
-        quoted = f"{key}='{value}'"
-        if "'" in value or value.startswith(("[", "{", '"')):
+        if value.startswith(("[", "{", '"', "'")):
             raise UserError(
                 f"`{override.lstrip('+')}` cannot be read: lists are [a,b], words with signs are quoted"
             ) from error
     try:
-        parser.parse_override(quoted)
+        parser.parse_override(literal(key, value))
     except HydraException as error:
         raise UserError(
             f"`{override.lstrip('+')}` cannot be read: settings are written key=value, see --help"
         ) from error
-    return quoted
+    return literal(key, value)
+
+
+def literal(key: str, value: object) -> str:
+    """key=value, where the value is a word that is taken as it is, with all its commas, brackets and apostrophes.
+
+    >>> print(literal("data.root", "Anna's photos, new"))
+    data.root='Anna\\'s photos, new'
+    """
+    escaped = str(value).replace("'", "\\'")
+    return f"{key}='{escaped}'"
 
 
 def _check_keys(arguments: Arguments) -> None:

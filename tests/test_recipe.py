@@ -10,7 +10,7 @@ from ganlab.errors import UserError
 from ganlab.grammar.arguments import read
 from ganlab.grammar.catalog import base_recipe, catalog, read_yaml
 from ganlab.grammar.trust import is_trusted, refuse_untrusted
-from ganlab.recipe import build, compose, locate, to_yaml, trusted
+from ganlab.recipe import build, compose, literal, locate, to_yaml, trusted
 from ganlab.run import RunFolder
 
 RECIPE = "recipe=cgan_text2img"
@@ -362,3 +362,12 @@ def test_where_the_settings_of_a_group_are():
         "discriminator.regularizers",
         "",
     ]
+
+
+@pytest.mark.parametrize("folder", ["Anna's photos", "two words, [and] {signs}", "it's 'quoted'"])
+def test_a_value_is_taken_as_it_is(folder: str) -> None:
+    assert compose("recipe=vanilla", literal("run_dir", folder))["run_dir"] == folder
+
+
+def test_an_apostrophe_in_a_path_needs_no_quotes() -> None:
+    assert compose("recipe=vanilla", "run_dir=Anna's photos")["run_dir"] == "Anna's photos"

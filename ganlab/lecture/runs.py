@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ganlab.errors import UserError
-from ganlab.recipe import compose
+from ganlab.recipe import compose, literal
 from ganlab.run import RunFolder
 from ganlab.training import train
 
@@ -54,10 +54,10 @@ def _finish(folder: Path, words: Sequence[str], patience: float) -> None:
 
 def _train(folder: Path, words: Sequence[str]) -> None:
     """From where it was left, or from the beginning where nothing was kept."""
-    recipe = compose(*words, f"run_dir='{folder}'")
+    recipe = compose(*words, literal("run_dir", folder))
     if RunFolder(folder).last_file.exists():
         try:
-            train(compose(f"resume='{folder}'", f"trainer.max_steps={recipe['trainer']['max_steps']}"))
+            train(compose(literal("resume", folder), f"trainer.max_steps={recipe['trainer']['max_steps']}"))
             return
         except UserError:  # all its iterations are done, only the summary is missing
             pass
