@@ -6,7 +6,7 @@ are allowed: each a part of `chance` (Bonferroni), which is cautious, because th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,9 +56,10 @@ class Course:
                 self.losses.setdefault(name, []).append(loss)
         return counts
 
-    def enter(self, chapter: str) -> None:
-        """Start over where a new chapter begins: it has a course of its own."""
-        if chapter != self.chapter:
+    def enter(self, chapter: str, series: Collection[str]) -> None:
+        """Start over where a new chapter begins, which has a course of its own, or where the series are others than
+        so far: those of a run that an older ganlab began."""
+        if chapter != self.chapter or (self.losses and self.losses.keys() != set(series)):
             self.chapter, self.images, self.losses, self.lacking = chapter, [], {}, []
 
     def cut(self, images_seen: int) -> None:

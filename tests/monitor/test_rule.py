@@ -148,9 +148,17 @@ def test_a_course_begins_when_something_has_been_learned() -> None:
 
 def test_a_new_chapter_has_a_course_of_its_own() -> None:
     made = course(np.array([0.5] * 4), np.array([0.1] * 4))
-    made.enter("")
+    series = list(made.losses)
+    made.enter("", series)
     assert len(made.images) == 4
-    made.enter("stage_two")
+    made.enter("stage_two", series)
+    assert (made.images, made.losses) == ([], {})
+
+
+def test_a_course_of_other_series_is_begun_anew() -> None:
+    """As where a run goes on that was begun before there was an indicator."""
+    made = course(np.array([0.5] * 4), np.array([0.1] * 4))
+    made.enter("", [*made.losses, "averaged/new"])
     assert (made.images, made.losses) == ([], {})
 
 

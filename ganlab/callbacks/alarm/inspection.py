@@ -54,7 +54,7 @@ class Inspection:
         """Every series' loss, the strongest evidence, and what is to be thought of it."""
         watch, rule = self._prepared(trainer, module)
         losses = watch.look(module)
-        self.course.enter(module.chapter)
+        self.course.enter(module.chapter, losses)
         self.course.add(module.images_seen, losses)
         found = rule.evidence(self.course, watch.terms)
         alarm = self._alarm(module, watch, losses, found, self.patience.is_over(trainer, module))
