@@ -3,28 +3,23 @@
     python benchmarks/fid.py [images=2000] [rounds=3] [threads=2] [weights=FILE] [out=FILE.json]
 
 Two sets of 32-pixel pictures in memory, the same weights for all (Inception's own from torch's hub cache, or random
-ones), TensorFlow 1's resizing for all, on the processor. Every round runs every contestant once, in an order that
-moves on by one, and each figure is the median over rounds. What comes after the features, means, covariances and the
-trace of the root, is measured by itself in `benchmarks/frechet.py`.
+ones), TensorFlow 1's resizing for all, on the processor. Half of the others' time is the goal. What comes after the
+features, means, covariances and the trace of the root, is measured by itself in `benchmarks/frechet.py`.
 
 ganlab runs twice. float32 gives the others' number to rounding. bfloat16 rounds weights and activations to 8 bits but
-adds up in float32, and pools and measures in float64: rounding errors of a feature's many addends are independent and
-average out, so that the distance moves by far less than a feature. By how much is measured here, not promised: the
-table's last column is the relative difference from torch-fidelity's FID.
+adds up in float32, and pools and measures in float64; its rounded weights are a slightly different network, and the
+last figures say by how much that moves the FID.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
+from contest import contest, settings, tell
 from random_inception import save
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -60,10 +55,10 @@ def pictures(count: int, seed: int, contrast: float) -> Tensor:
     return (smooth + 8 * torch.randn(count, 3, SIDE, SIDE, generator=random)).clamp(0, 255).to(torch.uint8)
 
 
-Contestant = Callable[[Tensor, Tensor, Path], float]
+Way = Callable[[Tensor, Tensor, Path], float]
 
 
-def ganlab(precision: str) -> Contestant:
+def ganlab(precision: str) -> Way:
     """As `ganlab.evaluate` does it, spread included."""
 
     def run(real: Tensor, fake: Tensor, weights: Path) -> float:
@@ -96,45 +91,12 @@ def torchmetrics(real: Tensor, fake: Tensor, weights: Path) -> float:
     return float(metric.compute())
 
 
-CONTESTANTS: dict[str, Contestant] = {
+WAYS: dict[str, Way] = {
     "ganlab float32": ganlab("float32"),
     "torch-fidelity": torch_fidelity,
     "ganlab bfloat16": ganlab("bfloat16"),
     "torchmetrics": torchmetrics,
 }
-
-
-def timed(what: Callable[[], Any]) -> tuple[float, Any]:
-    started = time.perf_counter()
-    found = what()
-    return time.perf_counter() - started, found
-
-
-def end_to_end(real: Tensor, fake: Tensor, weights: Path, rounds: int) -> dict[str, tuple[list[float], float]]:
-    """For each contestant its seconds in every round, and its FID."""
-    names, seconds, values = list(CONTESTANTS), {name: [] for name in CONTESTANTS}, {}
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            took, values[name] = timed(lambda name=name: CONTESTANTS[name](real, fake, weights))
-            seconds[name].append(took)
-            print(f"round {turn + 1}  {name:<16} {took:8.2f} s  FID {values[name]:.6f}", file=sys.stderr, flush=True)
-    return {name: (seconds[name], values[name]) for name in names}
-
-
-def report(whole: dict[str, tuple[list[float], float]]) -> dict[str, Any]:
-    """Medians, and ganlab's shares of the others': at most a half is the goal."""
-    middle = {name: statistics.median(seconds) for name, (seconds, _) in whole.items()}
-    truth = whole["torch-fidelity"][1]
-    return {
-        "seconds": middle,
-        "ratios": {
-            f"{ours} / {theirs}": middle[ours] / middle[theirs]
-            for ours in ("ganlab float32", "ganlab bfloat16")
-            for theirs in ("torch-fidelity", "torchmetrics")
-        },
-        "fid": {name: value for name, (_, value) in whole.items()},
-        "relative_error": {name: abs(value / truth - 1) for name, (_, value) in whole.items()},
-    }
 
 
 def main(images: int = 2000, rounds: int = 3, threads: int = 2, weights: str = "", out: str = "") -> None:
@@ -143,13 +105,10 @@ def main(images: int = 2000, rounds: int = 3, threads: int = 2, weights: str = "
     with tempfile.TemporaryDirectory() as folder:
         given = Path(weights) if weights else INCEPTION.path
         file = given if given.is_file() else save(Path(folder) / "random.pth")
-        found = report(end_to_end(real, fake, file, rounds))
-    found |= {"images": images, "rounds": rounds, "threads": threads, "weights": file.name, "torch": torch.__version__}
-    print(json.dumps(found, indent=2))
-    if out:
-        Path(out).write_text(json.dumps(found, indent=2) + "\n")
+        contestants = {name: partial(way, real, fake, file) for name, way in WAYS.items()}
+        found = contest(contestants, rounds, "torch-fidelity")
+    tell(found, out, images=images, rounds=rounds, threads=threads, weights=file.name)
 
 
 if __name__ == "__main__":
-    words = dict(word.split("=", 1) for word in sys.argv[1:])
-    main(**{name: int(text) if text.isdecimal() else text for name, text in words.items()})
+    main(**settings())

@@ -3,21 +3,17 @@
     python benchmarks/frechet.py [count=2000] [dim=2048] [decay=1] [rounds=3] [threads=2] [out=FILE.json]
 
 Means, covariances, trace of the root; what comes before, the network, is in `benchmarks/fid.py`. Features are normal,
-their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. Every round runs every
-contestant once, in an order that moves on by one; figures are medians over rounds.
+their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. A fifth of the others' time
+is the goal.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import torch
+from contest import contest, settings, tell
 from torch import Tensor, nn
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -53,7 +49,7 @@ def torch_fidelity(real: Tensor, fake: Tensor) -> float:
     return float(found["frechet_inception_distance"])
 
 
-CONTESTANTS: dict[str, Callable[[Tensor, Tensor], float]] = {
+WAYS: dict[str, Callable[[Tensor, Tensor], float]] = {
     "ganlab": frechet_distance_of_sets,
     "torch-fidelity": torch_fidelity,
     "ganlab with spread": lambda real, fake: frechet(Sample.of(real), Sample.of(fake)).value,
@@ -69,36 +65,13 @@ def features(count: int, dim: int, decay: float, seed: int) -> Tensor:
     return torch.randn(count, dim, generator=random) * scales @ basis.T
 
 
-def measure(real: Tensor, fake: Tensor, rounds: int) -> dict[str, Any]:
-    """Medians, and ganlab's shares of the others': at most a fifth is the goal."""
-    names = list(CONTESTANTS)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    values = {}
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            started = time.perf_counter()
-            values[name] = CONTESTANTS[name](real, fake)
-            seconds[name].append(time.perf_counter() - started)
-    middle = {name: statistics.median(taken) for name, taken in seconds.items()}
-    ratios = {
-        f"{ours} / {theirs}": middle[ours] / middle[theirs]
-        for ours in ("ganlab", "ganlab with spread")
-        for theirs in ("torch-fidelity", "torchmetrics")
-    }
-    error = {name: abs(value / values["torch-fidelity"] - 1) for name, value in values.items()}
-    return {"seconds": middle, "ratios": ratios, "value": values, "relative_difference": error}
-
-
 def main(count: int = 2000, dim: int = 2048, decay: int = 1, rounds: int = 3, threads: int = 2, out: str = "") -> None:
     torch.set_num_threads(threads)
-    found = measure(features(count, dim, decay, 0), features(count, dim, decay, 1), rounds)
-    found |= {"count": count, "dim": dim, "decay": decay, "rounds": rounds, "threads": threads}
-    text = json.dumps(found | {"torch": torch.__version__}, indent=2)
-    print(text)
-    if out:
-        Path(out).write_text(text + "\n", encoding="utf-8")
+    real, fake = (features(count, dim, decay, seed) for seed in (0, 1))
+    contestants = {name: partial(way, real, fake) for name, way in WAYS.items()}
+    found = contest(contestants, rounds, "torch-fidelity")
+    tell(found, out, count=count, dim=dim, decay=decay, rounds=rounds, threads=threads)
 
 
 if __name__ == "__main__":
-    words = dict(word.split("=", 1) for word in sys.argv[1:])
-    main(**{name: int(text) if text.isdecimal() else text for name, text in words.items()})
+    main(**settings())

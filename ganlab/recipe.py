@@ -100,13 +100,14 @@ def _quote(override: str) -> str:
             raise UserError(
                 f"`{override.lstrip('+')}` cannot be read: lists are [a,b], words with signs are quoted"
             ) from error
+    quoted = literal(key, value)
     try:
-        parser.parse_override(literal(key, value))
+        parser.parse_override(quoted)
     except HydraException as error:
         raise UserError(
             f"`{override.lstrip('+')}` cannot be read: settings are written key=value, see --help"
         ) from error
-    return literal(key, value)
+    return quoted
 
 
 def literal(key: str, value: object) -> str:

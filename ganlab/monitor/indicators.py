@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganlab.metrics.diversity import Level, vendi
 from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
-from ganlab.monitor.share import Bins, bin_js, dropped_share, missing_share
+from ganlab.monitor.share import Bins, bin_js, dropped_share, missing_share, shares
 
 FINEST = 1e-3
 FEW = 5  # samples of a condition, below which their distances say nothing of it
@@ -108,7 +108,7 @@ class OfBins(Indicator, ABC):
         """The number for these shares (K,)."""
 
     def value(self, sample: Crowd) -> float:
-        return self.between(self.bins.shares(sample.points))
+        return self.between(shares(sample.points, self.bins.centers))
 
     def healthy(self, draws: Sequence[Draw]) -> Level:
         """By the bootstrap: counts of real samples are multinomial, however few real pictures there are."""

@@ -63,10 +63,6 @@ class Bins:
         centers = k_means(real, count, generator)
         return cls(centers, shares(real, centers))
 
-    def shares(self, points: Tensor) -> Tensor:
-        """(K,) float64, summing to 1: the share of the points (N, D) that is in each."""
-        return shares(points, self.centers)
-
 
 def shares(points: Tensor, centers: Tensor) -> Tensor:
     """(K,) float64, summing to 1: the share of the points (N, D) that is nearest to each center (K, D)."""

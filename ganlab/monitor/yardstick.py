@@ -31,7 +31,7 @@ from ganlab.monitor.share import Bins
 FEWEST = 200  # real samples: with fewer there is no healthy level to speak of
 REFERENCE = 2_000  # real samples that recall asks about
 DRAWS = 20  # real samples in a generator's place
-BINS = 20
+BINS = 20  # of the real data
 EACH = 20  # samples of one condition, and the fewest real ones that say how varied it is
 
 Remember = Callable[[str, Callable[[], list[float]]], list[float]]

@@ -30,8 +30,6 @@ from ganlab.strategies import TwoPlayerStrategy
 from ganlab.variants import VanillaGAN
 
 BATCH, LAST = 4, 30
-NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
-SERIES = ("averaged/dropped", *(f"{who}/{name}" for who in ("averaged", "live") for name in NAMES))
 
 
 class Steps(pl.Callback):
@@ -52,7 +50,7 @@ class Scripted(Watch):
     def look(self, module: Any) -> dict[str, float]:
         self.looked += 1
         loss = 0.95 if self.looked in (9, 10) else 0.1
-        return dict.fromkeys(SERIES, loss)
+        return dict.fromkeys(self.terms, loss)
 
     def missing(self) -> Missing:
         return Missing([], [], 20)

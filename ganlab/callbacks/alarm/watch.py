@@ -21,7 +21,7 @@ from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Terms
 from ganlab.monitor.crowd import Crowd
 from ganlab.monitor.indicators import Indicator, OfBins, PerCondition
-from ganlab.monitor.share import Bins, missing_bins
+from ganlab.monitor.share import Bins, missing_bins, shares
 from ganlab.monitor.words import gone
 from ganlab.monitor.yardstick import EACH, FEWEST, Reals, indicators
 from ganlab.rulers.evidence import extractor_named, real_features, some_rows, split_of
@@ -100,7 +100,7 @@ class Watch:
     def missing(self) -> Missing:
         """As of the last look."""
         crowd = self.last[AVERAGED][0]
-        found = self.bins.shares(crowd.points)
+        found = shares(crowd.points, self.bins.centers)
         numbers = missing_bins(self.bins.expected, found)
         listed = [(number, float(self.bins.expected[number]), float(found[number])) for number in numbers]
         kept = [one.kept(crowd) for one in self.indicators if isinstance(one, PerCondition)][:1]
