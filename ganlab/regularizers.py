@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.batch import Condition
+from ganlab.errors import UserError
+from ganlab.networks.styles import Styles
 
 Critic = Callable[[Tensor, Condition], Tensor]
 """Images (N, ...) and their condition -> (N,): the discriminator's logits, summed where it has several."""
@@ -39,6 +41,9 @@ class Regularizer(ABC):
             raise ValueError(f"a penalty needs `weight` >= 0 and `every` >= 1, got {weight} and {every}")
         self.weight = weight
         self.every = every
+
+    def start(self, network: nn.Module) -> None:  # noqa: B027  # most need no network
+        """Called once, before training, with the network of the side that is penalized."""
 
     def due(self, iteration: int) -> bool:
         return iteration % self.every == 0
@@ -139,3 +144,47 @@ class LeCam(Regularizer, nn.Module):
         self.calls += 1
         share = (1 - self.decay) / (1 - self.decay ** self.calls.float())  # 1 on the first call
         self.anchors.lerp_(means, share)
+
+
+class PathLength(Regularizer, nn.Module):
+    """(||J^T y|| - a)^2, J the Jacobian of the picture in its style: Karras et al. 2020, eq. 4. A generator's penalty.
+
+    y ~ N(0, 1 / pixels) for each number of the picture; the squared norm is a mean over the layers that a style goes
+    to. a is the moving average of the lengths, in which each call's mean counts `decay`. `weight` 2 every 4 iterations
+    in the paper's code. `UserError` if the generator has no styles.
+    """
+
+    average: Tensor
+
+    def __init__(self, weight: float = 2.0, every: int = 4, decay: float = 0.01) -> None:
+        nn.Module.__init__(self)
+        Regularizer.__init__(self, weight, every)
+        if not 0 < decay <= 1:
+            raise ValueError(f"a path length needs `decay` above 0 and at most 1, got {decay}")
+        self.decay = decay
+        self.register_buffer("average", torch.tensor(0.0))
+        self._styles: list[Tensor] = []
+
+    def start(self, network: nn.Module) -> None:
+        """Remember the styles that the generator has drawn from last."""
+        mappings = [part for part in network.modules() if isinstance(part, Styles)]
+        if not mappings:
+            raise UserError(
+                "`generator.regularizers.path_length` needs a generator with styles: pass network=stylegan2"
+            )
+        last = self._styles
+        for mapping in mappings:
+            mapping.register_forward_hook(lambda module, given, styles: last.__setitem__(slice(None), [styles]))
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        lengths = path_lengths(fake, self._styles[0])
+        self.average.lerp_(lengths.detach().mean().to(self.average), self.decay)
+        return (lengths - self.average).square()
+
+
+def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
+    """(N,): ||J^T y|| for a random y. images: (N, C, H, W), made from styles (N, layers, style_dim)."""
+    noise = torch.randn_like(images) / (images.shape[2] * images.shape[3]) ** 0.5
+    (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+    return (gradient.square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
