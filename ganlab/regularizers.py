@@ -1,7 +1,7 @@
 """Penalties that a side adds to its loss to keep the game well behaved.
 
-A regularizer is a term: (critic, real, fake, condition) -> (N,), already weighted. `every` makes it lazy (Karras et
-al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
+A regularizer is a term: (critic, real, fake, condition, iteration) -> (N,), already weighted. `every` makes it lazy
+(Karras et al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ganlab.batch import Condition
 from ganlab.errors import UserError
 from ganlab.networks.styles import Styles
+from ganlab.schedules import Schedule, value
 
 Critic = Callable[[Tensor, Condition], Tensor]
 """Images (N, ...) and their condition -> (N,): the discriminator's logits, summed where it has several."""
@@ -31,13 +32,13 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
 
 
 class Regularizer(ABC):
-    """A penalty with a weight, due on iterations 0, `every`, 2 `every`, ..."""
+    """A penalty with a weight, or a schedule of weights by iterations, due on iterations 0, `every`, 2 `every`, ..."""
 
     differentiates: ClassVar[bool] = True
     """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
 
-    def __init__(self, weight: float, every: int = 1) -> None:
-        if weight < 0 or every < 1:
+    def __init__(self, weight: float | Schedule, every: int = 1) -> None:
+        if value(weight, 0) < 0 or every < 1:
             raise ValueError(f"a penalty needs `weight` >= 0 and `every` >= 1, got {weight} and {every}")
         self.weight = weight
         self.every = every
@@ -48,9 +49,9 @@ class Regularizer(ABC):
     def due(self, iteration: int) -> bool:
         return iteration % self.every == 0
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition, iteration: int = 0) -> Tensor:
         """(N,): weight x every x penalty."""
-        return self.weight * self.every * self.penalty(critic, real, fake, condition)
+        return value(self.weight, iteration) * self.every * self.penalty(critic, real, fake, condition)
 
     @abstractmethod
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:

@@ -48,11 +48,13 @@ def check(recipe: Tree, base: Tree, groups: Sequence[str] = ()) -> None:
 
 
 def _check_like(path: str, value: Any, example: Any) -> None:
-    """A setting of no component must be of the type that it has in the base recipe."""
+    """A setting of no component must be of the type that it has in the base recipe; a number may be a component."""
     if isinstance(example, Mapping) and "_target_" not in example and not isinstance(value, Mapping):
         raise UserError(f"`{path}` must be several settings ({path}.name=...), got {show(value)}")
     if isinstance(example, Mapping) and isinstance(value, Mapping):
         return _check_inside(path, value, example)
+    if isinstance(example, float) and isinstance(value, Mapping) and "_target_" in value:
+        return None  # a schedule, perhaps: `_walk` checks it, there and in the components that it goes to
     allowed = _type_of(example)
     if allowed and not (isinstance(value, allowed[0]) and (not isinstance(value, bool) or allowed[0] is bool)):
         raise UserError(f"`{path}` must be {allowed[1]}, got {show(value)}")

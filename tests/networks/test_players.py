@@ -11,7 +11,7 @@ from torch import nn
 
 from ganlab.constraints import SpectralNormalization
 from ganlab.errors import UserError
-from ganlab.networks import dcgan, mlp, resnet, stylegan2
+from ganlab.networks import dcgan, mlp, r3gan, resnet, stylegan2
 from ganlab.networks.blocks import LayerNorm, NoNorm
 from ganlab.networks.heads import PairLogit, RealismLogit
 
@@ -23,6 +23,14 @@ def spectral(network: nn.Module) -> nn.Module:
     return network
 
 
+def awake(network: nn.Module) -> nn.Module:
+    """A network as it is after some steps: layers that start at zero have weights."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return network
+
+
 GENERATORS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "dcgan": lambda shape: dcgan.Generator(shape, CODE, width=2),
     "dcgan-layernorm": lambda shape: dcgan.Generator(shape, CODE, width=2, normalization=LayerNorm()),
@@ -30,6 +38,7 @@ GENERATORS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "resnet-learned": lambda shape: resnet.Generator(shape, CODE, width=2, start=resnet.Learned()),
     "mlp": lambda shape: mlp.Generator(shape, CODE, width=8),
     "stylegan2": lambda shape: stylegan2.Generator(shape, CODE, width=2, style_dim=8, depth=2),
+    "r3gan": lambda shape: awake(r3gan.Generator(shape, CODE, width=4, group=2)),
     "stylegan2-residual": lambda shape: stylegan2.Generator(shape, CODE, width=2, style_dim=8, depth=2, residual=True),
 }
 TRUNKS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
@@ -40,9 +49,11 @@ TRUNKS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "resnet-spectral": lambda shape: spectral(resnet.Trunk(shape, width=2)),
     "mlp": lambda shape: mlp.Trunk(shape, width=8),
     "stylegan2": lambda shape: stylegan2.Trunk(shape, width=2, deviation=0),
+    "r3gan": lambda shape: awake(r3gan.Trunk(shape, width=4, group=2)),
+    "r3gan-map": lambda shape: awake(r3gan.Trunk(shape, width=4, group=2, basis=False)),
     "stylegan2-skip": lambda shape: stylegan2.Trunk(shape, width=2, deviation=0, residual=False, dense=False),
 }
-ANY_ASPECT = ("stylegan2",)
+ANY_ASPECT = ("stylegan2", "r3gan")
 """Networks that take any sides that `blocks.grid` takes, by how their names begin."""
 generators = pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS.keys())
 trunks = pytest.mark.parametrize("make", TRUNKS.values(), ids=TRUNKS.keys())
@@ -178,7 +189,20 @@ def test_the_refusal_names_the_next_size_that_fits():
 
 
 def test_networks_import_neither_lightning_nor_hydra():
-    names = ["blocks", "conditioning", "text", "sentences", "mlp", "dcgan", "resnet", "heads", "packing", "minibatch"]
+    names = [
+        "blocks",
+        "conditioning",
+        "text",
+        "sentences",
+        "mlp",
+        "dcgan",
+        "resnet",
+        "stylegan2",
+        "r3gan",
+        "heads",
+        "packing",
+        "minibatch",
+    ]
     lines = [f"import ganlab.networks.{name}" for name in names]
     foreign = "{'pytorch_lightning', 'lightning', 'hydra', 'omegaconf', 'sentence_transformers'}"
     check = f"import sys; assert not {foreign} & set(sys.modules), sorted(sys.modules)"
