@@ -12,9 +12,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ganlab.batch import Condition
 from ganlab.errors import UserError
+from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
 from ganlab.schedules import Schedule, value
 
@@ -189,3 +191,26 @@ def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
     gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
     return (gradient.square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
+
+
+class Reconstruction(Regularizer):
+    """mean |T(x) - decoder(features of x)| at real images: FastGAN's second task, Liu et al. 2021, eq. 2.
+
+    T shrinks a picture to a quarter of its sides. The paper compares features of a perceptual network and decodes parts
+    of pictures as well; here pixels of whole pictures are compared. The decoder becomes part of the discriminator, and
+    learns with it. `UserError` if the discriminator has not FastGAN's trunk.
+    """
+
+    differentiates: ClassVar[bool] = False
+
+    def start(self, network: nn.Module) -> None:
+        """Put a decoder into the trunk, whose features do not depend on it."""
+        trunks = [part for part in network.modules() if isinstance(part, Trunk)]
+        if not trunks:
+            raise UserError("`discriminator.regularizers.reconstruction` needs FastGAN's trunk: pass network=fastgan")
+        trunk = trunks[0]
+        trunk.decoder = Decoder(trunk)
+        self.autoencoder = nn.Sequential(trunk, trunk.decoder)
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        return (self.autoencoder(real) - F.avg_pool2d(real, 4)).abs().flatten(1).mean(1)

@@ -8,13 +8,14 @@ departure from the paper: pictures end in tanh, because pictures here are in [-1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.errors import UserError
+from ganlab.networks.attention import attention_at
 from ganlab.networks.blocks import SLOPE, grid, widths
 from ganlab.networks.resampling import Downsample, Upsample
 
@@ -96,13 +97,28 @@ def change(inputs: int, outputs: int) -> nn.Module:
     return nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1)
 
 
+def stages(
+    attention: Sequence[int], size: tuple[int, int], levels: int, blocks: int, expansion: int, group: int
+) -> Callable[[int, int], list[nn.Module]]:
+    """Return a function of (channels, level) that gives the layers at one resolution; level 0 is the coarsest."""
+    sides = [min(size) << level for level in range(levels + 1)]
+    attentive, total = attention_at(attention, sides), blocks * (levels + 1)
+
+    def stage(channels: int, level: int) -> list[nn.Module]:
+        same: list[nn.Module] = [ResidualBlock(channels, group, expansion, total) for _ in range(blocks)]
+        return [*same, *attentive(sides[level], channels)]
+
+    return stage
+
+
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
     `width`: channels at full resolution; they double with every halving, up to `limit` times. `blocks`: residual blocks
-    at each resolution; inside they are `expansion` times as wide, in groups of `group` channels. The authors' network
-    for CIFAR-10 is `width=768, limit=1`, for 256 pixels `width=96, limit=8`. `UserError` for a shape that `grid`
-    refuses, or groups that do not divide.
+    at each resolution; inside they are `expansion` times as wide, in groups of `group` channels. `attention`: shorter
+    sides of the maps that have self-attention, none in the paper. The authors' network for CIFAR-10 is `width=768,
+    limit=1`, for 256 pixels `width=96, limit=8`. `UserError` for a shape that `grid` refuses, groups that do not
+    divide, or a map that there is not.
     """
 
     def __init__(
@@ -114,18 +130,15 @@ class Generator(nn.Module):
         blocks: int = 2,
         expansion: int = 2,
         group: int = 16,
+        attention: Sequence[int] = (),
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
         channels = widths(width, levels + 1, limit)[::-1]
-        total = blocks * (levels + 1)
-
-        def stage(count: int) -> list[nn.Module]:
-            return [ResidualBlock(count, group, expansion, total) for _ in range(blocks)]
-
-        layers = [GenerativeBasis(code_dim, channels[0], size), *stage(channels[0])]
+        stage = stages(attention, size, levels, blocks, expansion, group)
+        layers = [GenerativeBasis(code_dim, channels[0], size), *stage(channels[0], 0)]
         for i in range(levels):
-            layers += [change(channels[i], channels[i + 1]), Upsample(), *stage(channels[i + 1])]
+            layers += [change(channels[i], channels[i + 1]), Upsample(), *stage(channels[i + 1], i + 1)]
         self.layers = nn.Sequential(*layers, convolution(width, shape[0], 1))
 
     def forward(self, code: Tensor) -> Tensor:
@@ -151,19 +164,16 @@ class Trunk(nn.Module):
         expansion: int = 2,
         group: int = 16,
         basis: bool = True,
+        attention: Sequence[int] = (),
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
         channels = widths(width, levels + 1, limit)
-        total = blocks * (levels + 1)
-
-        def stage(count: int) -> list[nn.Module]:
-            return [ResidualBlock(count, group, expansion, total) for _ in range(blocks)]
-
+        stage = stages(attention, size, levels, blocks, expansion, group)
         layers: list[nn.Module] = [convolution(shape[0], width, 1)]
         for i in range(levels):
-            layers += [*stage(channels[i]), Downsample(), change(channels[i], channels[i + 1])]
-        layers += [*stage(channels[-1]), *([DiscriminativeBasis(channels[-1], size)] if basis else [])]
+            layers += [*stage(channels[i], levels - i), Downsample(), change(channels[i], channels[i + 1])]
+        layers += [*stage(channels[-1], 0), *([DiscriminativeBasis(channels[-1], size)] if basis else [])]
         self.layers = nn.Sequential(*layers)
         self.feature_shape = (channels[-1], *((1, 1) if basis else size))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ganlab.networks import dcgan, mlp, patch, projected, r3gan, resnet, stylegan2, unet
+from ganlab.networks import dcgan, fastgan, mlp, patch, projected, r3gan, resnet, stylegan2, unet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.cost import Cost, cost, costs
 
@@ -18,6 +18,7 @@ EVERY = {
     "resnet": (resnet.Generator, resnet.Trunk),
     "stylegan2": (stylegan2.Generator, stylegan2.Trunk),
     "r3gan": (r3gan.Generator, r3gan.Trunk),
+    "fastgan": (fastgan.Generator, fastgan.Trunk),
     "pix2pix": (unet.Generator, patch.Discriminator),
     "projected": (resnet.Generator, projected.Trunk),
 }
