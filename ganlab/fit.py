@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 
 

@@ -16,7 +16,7 @@ from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.quality import Judge
-from ganlab.checkpoints import read_checkpoint
+from ganlab.checkpoints import make_fitting, read_checkpoint, rehearse
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.recipe import to_yaml
@@ -37,11 +37,16 @@ def train(recipe: Recipe) -> Path:
     make_strategy(recipe["trainer"])  # or say why not, before anything is made
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
-    module = make_module(recipe, data.spec)
+    content = read_checkpoint(checkpoint) if checkpoint else {}
     if checkpoint is None:
+        module = make_module(recipe, data.spec)
         module.prepare()
+    else:
+        module = make_fitting(recipe, data.spec, content["state_dict"], checkpoint)
     folder = RunFolder.start(recipe)
     trainer = make_trainer(recipe, folder.path)
+    if checkpoint is not None:
+        rehearse(trainer, module, content, checkpoint)
     if trainer.is_global_zero:
         folder.write_recipe(to_yaml(recipe))
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

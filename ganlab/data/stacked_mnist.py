@@ -41,10 +41,11 @@ class StackedMnistData(GanData):
         held_out_count: int = 26_000,
         workers: int = 0,
         seed: int = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(workers, seed)
         check_counts(count, held_out_count)
-        self.source = TorchvisionData("MNIST", root, size)
+        self.source = TorchvisionData("MNIST", root, size, download=download)
         self.count, self.held_out_count = count, held_out_count
 
     @property
