@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import UserError
+from ganlab.ranges import NonNegativeInt
 
 
 class FrozenSentences:
@@ -23,7 +24,7 @@ class FrozenSentences:
     It keeps the last `remember` captions' vectors, on the processor.
     """
 
-    def __init__(self, model: str, remember: int = 100_000) -> None:
+    def __init__(self, model: str, remember: NonNegativeInt = 100_000) -> None:
         self.model, self.remember = model, remember
         self._network = _load(model)
         self._known: OrderedDict[str, Tensor] = OrderedDict()
