@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import some
-from ganlab.data.checks import check_channels, check_fraction, check_size
+from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form, in_form, read_picture
 from ganlab.data.files import Reader, Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
+from ganlab.data.walk import some
 from ganlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class PairsData(GanData):
         check_fraction(held_out)
         if direction not in DIRECTIONS:
             raise UserError(f"`direction` must be AtoB or BtoA, got {direction!r}")
-        self.root, self.direction, self.form = Path(root).expanduser(), direction, Form(size, crop, channels)
+        self.root, self.direction, self.form = check_root(root), direction, Form(size, crop, channels)
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
@@ -145,13 +145,21 @@ def in_two_files(partners: Mapping[Path, Path]) -> Reader:
     """A reader of a file and its partner, (2 C, size, size). It raises `UserError` unless they are of one size."""
 
     def read(path: Path, form: Form) -> np.ndarray:
-        first, second = read_picture(path), read_picture(partners[path])
+        first, second = read_picture(path), _partner(partners[path])
         if first.size != second.size:
             sizes = [f"{width} x {height}" for width, height in (first.size, second.size)]
             raise UserError(f"{path} is {sizes[0]} and {partners[path]} is {sizes[1]}: a pair must be of one size")
         return _beside(first, second, form)
 
     return read
+
+
+def _partner(path: Path) -> Image:
+    """A picture whose error names it: the pair is called after the other one."""
+    try:
+        return read_picture(path)
+    except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _beside(first: Image, second: Image, form: Form) -> np.ndarray:
