@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ FOREIGN = dict.fromkeys(
 )
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000")
 """What a file may be, whatever its suffix says. Others of Pillow's start programs (EPS) or take any bytes (TGA)."""
-PIXELS = 2**26  # decoded at a time by all threads together: 8192 x 8192, at most 0.9 GB
+PIXELS = 2**26  # decoded at a time by all threads together: 8192 x 8192, at most 1.3 GB
 DRAFT = 2  # a JPEG is decoded at no less than this many times the side asked for: faster, and nothing is lost
 
 DECODING = Budget(PIXELS)
@@ -49,8 +51,9 @@ class Form:
         return asdict(self)
 
 
-def read_picture(path: Path, least: int | None = None) -> Image:
-    """Return the picture in `path`, upright, on white, of 8 bits.
+@contextmanager
+def opened(path: Path, least: int | None = None) -> Iterator[Image]:
+    """Yield the picture in `path`, upright, on white, of 8 bits. Meanwhile other threads decode less.
 
     Color profiles are not applied: values are taken as sRGB.
 
@@ -62,16 +65,14 @@ def read_picture(path: Path, least: int | None = None) -> Image:
         Exception: the file is broken (whatever Pillow raises), has more than `PIXELS` pixels, or pixels whose range
             is not known.
     """
-    from PIL import Image, ImageOps
+    with DECODING.spend(_cost(path, least)):
+        yield _upright(path, least)
 
-    with Image.open(path, formats=_formats()) as file:
-        whole = file.size
-        if least is not None:
-            file.draft(None, (least, least))
-        with DECODING.spend(_cost(whole if file.info.get("progressive") else file.size)):
-            _check_sums(file, path)
-            ImageOps.exif_transpose(file, in_place=True)
-            return _on_white(eight_bits(file))
+
+def read_picture(path: Path) -> Image:
+    """Return the picture in `path` at its own size; raises what `opened` raises."""
+    with opened(path) as picture:
+        return picture
 
 
 @cache
@@ -83,12 +84,29 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def _cost(size: tuple[int, int]) -> int:
+def _cost(path: Path, least: int | None) -> int:
     """The pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
-    width, height = size
+    from PIL import Image
+
+    with Image.open(path, formats=_formats()) as file:
+        width, height = file.size
+        if least is not None and not file.info.get("progressive"):
+            file.draft(None, (least, least))
+            width, height = file.size
     if width * height > PIXELS:
         raise ValueError(f"{width} x {height} pixels, more than the {PIXELS:,} that are decoded: make it smaller")
     return width * height
+
+
+def _upright(path: Path, least: int | None) -> Image:
+    from PIL import Image, ImageOps
+
+    with Image.open(path, formats=_formats()) as file:
+        if least is not None:
+            file.draft(None, (least, least))
+        _check_sums(file, path)
+        ImageOps.exif_transpose(file, in_place=True)
+        return _on_white(eight_bits(file))
 
 
 def _check_sums(file: Image, path: Path) -> None:
@@ -102,7 +120,8 @@ def _check_sums(file: Image, path: Path) -> None:
 
 def decode(path: Path, form: Form) -> np.ndarray:
     """The picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
-    return in_form(read_picture(path, DRAFT * form.size), form)
+    with opened(path, DRAFT * form.size) as picture:
+        return in_form(picture, form)
 
 
 def in_form(picture: Image, form: Form) -> np.ndarray:

@@ -35,8 +35,9 @@ def _scaled(picture: Image) -> Image:
     stored = np.asarray(picture)
     levels = stored / np.float32(_top(picture) / 255)
     if _tag(picture, PHOTOMETRIC, 1) == WHITE_IS_ZERO:
-        levels = 255 - levels
-    grey = Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
+        np.subtract(255, levels, out=levels)
+    np.clip(np.rint(levels, out=levels), 0, 255, out=levels)  # in place: the picture may be large
+    grey = Image.fromarray(levels.astype(np.uint8))
     clear = picture.info.get("transparency")
     if isinstance(clear, int):
         grey.putalpha(Image.fromarray(np.where(stored == clear, 0, 255).astype(np.uint8)))

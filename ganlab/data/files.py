@@ -24,6 +24,7 @@ from ganlab.data.walk import listing, printable, reasons
 from ganlab.errors import UserError
 
 DECODED = 1  # raise when pictures come out differently, so that nobody gets old ones from the cache
+THREADS = 8  # at most: each keeps memory for itself that it has freed
 TRAINING = frozenset({"train", "training"})
 REFERENCE = frozenset({"test", "val", "valid", "validation"})
 
@@ -121,7 +122,7 @@ def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, rea
             return printable(" ".join(str(error).split()) or type(error).__name__)
         return None
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # a picture is read or left out; Pillow's doubts help nobody
         faults = list(progress(pool.map(one, range(len(files))), len(files), f"decoding {root}:"))
     broken = {file: fault for file, fault in zip(files, faults, strict=True) if fault}
