@@ -23,9 +23,9 @@ from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
 from ganlab.logbook import Logbook
+from ganlab.processes import average_across_processes, gather_values
 from ganlab.randomness import part_ways, random_states, restore_random_states
 from ganlab.sides import Side, frozen
-from ganlab.strategies import average_across_processes
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
@@ -187,7 +187,7 @@ class GenerativeModule(pl.LightningModule, ABC):
             "iteration": self.iteration,
             "images_seen": self.images_seen,
             "logged": {"sums": dict(self._logged.sums), "counts": dict(self._logged.counts)},
-            "random": _on_every_process(random_states()),
+            "random": gather_values(random_states()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -220,12 +220,3 @@ def remembering(sides: Mapping[str, Side]) -> nn.ModuleDict:
     """Regularizers that have a memory, which checkpoints must keep."""
     every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
     return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})
-
-
-def _on_every_process(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """This value of every process, in rank order."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    gathered: list[dict[str, Any]] = [{}] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(gathered, value)
-    return gathered
