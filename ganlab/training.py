@@ -91,10 +91,11 @@ def far_from_best(summary: Mapping[str, Any]) -> str | None:
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 31.0}, "checkpoint": "run/best.ckpt"})
     'far from its best: quality/fid is 31, and was 20 at iteration 500 (32,000 images seen), which is in run/best.ckpt'
+    >>> far_from_best({"best": best | {"value": 0.0}, "metrics": {"quality/fid": 0.0}, "checkpoint": "run/best.ckpt"})
     """
     best = summary.get("best")
     last = summary["metrics"].get(best["name"]) if best else None
-    if best is None or last is None or abs(last - best["value"]) < FAR * max(abs(last), abs(best["value"])):
+    if best is None or last is None or abs(last - best["value"]) <= FAR * max(abs(last), abs(best["value"])):
         return None
     then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
     return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"
