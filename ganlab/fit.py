@@ -24,6 +24,10 @@ def main() -> None:
 
 def train(recipe: dict[str, Any]) -> None:
     """One run, from its composed and checked recipe to its summary."""
+    from ganlab.preflight import check_machine, check_parts
+
+    check_parts(recipe)
+    check_machine(recipe)
     from torch import distributed
 
     from ganlab import training

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from ganlab.building import build, locate
 from ganlab.cli import errors_in_one_line
 from ganlab.errors import UserError
 from ganlab.grammar.arguments import RESUMED, Arguments, read, split
-from ganlab.grammar.catalog import base_recipe, recipe_folder, suggestion
+from ganlab.grammar.catalog import base_recipe, catalog, read_yaml, recipe_folder, suggestion
 from ganlab.grammar.checking import check, unknown
 from ganlab.grammar.derived import restored, sources
 from ganlab.grammar.trust import admitted, plain
@@ -92,7 +92,22 @@ def _prepared(words: Sequence[str]) -> Arguments:
 
 def _quoted(arguments: Arguments) -> Arguments:
     """Values that Hydra's grammar does not take as they are (brackets in a path) taken as the words they are."""
-    return replace(arguments, overrides=tuple(map(_quote, arguments.overrides)))
+    return replace(arguments, overrides=tuple(map(_quote, map(_without, arguments.overrides))))
+
+
+def _without(override: str) -> str:
+    """`logger=null` leaves a whole group out: `~logger` in Hydra's grammar, `regularizer=[]` for a list of choices."""
+    key, value = split(override)
+    if value != "null" or key not in catalog().groups():
+        return override
+    listed = {
+        name
+        for entry in read_yaml(recipe_folder() / "base.yaml")["defaults"]
+        if isinstance(entry, Mapping)
+        for name, choice in entry.items()
+        if isinstance(choice, list)
+    }
+    return f"{key}=[]" if key in listed else f"~{key}"
 
 
 def _quote(override: str) -> str:
@@ -139,8 +154,18 @@ def _check_keys(arguments: Arguments) -> None:
         if place is not None:
             where = f"write {name.replace(first, place, 1)}={value}" if place else "--cfg job shows where they are"
             raise UserError(f"`{name}` is not where the settings of {first}={'|'.join(groups[first])} are: {where}")
+        if name in groups and value != "null" and not isinstance(choice := _choice(value), str | list):
+            raise UserError(f"`{name}` is one of {', '.join(groups[name])}, got {choice}")
         if isinstance(base_recipe().get(name), Mapping) and name not in groups and not value.startswith(("{", "null")):
             raise UserError(f"`{name}` is several settings: write {name}.NAME=...; --cfg job shows them")
+
+
+def _choice(text: str) -> Any:
+    """What a group is told: a word, a list of words, or something else, which no choice can be."""
+    override = OverridesParser.create().parse_override(f"group={text}")
+    chosen = text if override.is_sweep_override() else override.value()
+    wrong = [item for item in chosen if not isinstance(item, str)] if isinstance(chosen, list) else []
+    return wrong[0] if wrong else chosen
 
 
 def _store_resumed(arguments: Arguments) -> Arguments:
@@ -153,7 +178,12 @@ def _store_resumed(arguments: Arguments) -> Arguments:
     said = [key.lstrip("+~") for key, _ in map(split, arguments.overrides)]
     kept = trusted(str(_parsed(arguments, "resume")), allow, [key for key in said if "." in key or key in chosen])
     ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
-    return arguments
+    return replace(arguments, overrides=tuple(o for o in arguments.overrides if not _is_left_out(o, chosen)))
+
+
+def _is_left_out(override: str, chosen: Set[str]) -> bool:
+    key, value = split(override)
+    return value == "null" and key.lstrip("+") in chosen
 
 
 def _parsed(arguments: Arguments, key: str) -> Any:
@@ -191,8 +221,22 @@ def _finished(config: DictConfig, arguments: Arguments) -> Recipe:
     with one_line():
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     recipe.setdefault("recipe", arguments.recipe)
-    check(recipe, base_recipe(), [*arguments.catalog.groups(), *BESIDE])
-    return recipe | {DERIVED: sources(OmegaConf.to_container(config, resolve=False), recipe)}
+    derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
+    with _source_named(derived):
+        check(recipe, [*arguments.catalog.groups(), *BESIDE])
+    return recipe | {DERIVED: derived}
+
+
+@contextmanager
+def _source_named(derived: Mapping[str, str]) -> Iterator[None]:
+    """Add to an error about a setting that follows another the name of the other, which is what was typed."""
+    try:
+        yield
+    except UserError as error:
+        source = derived.get(str(error).split("`")[1])
+        if source is None:
+            raise
+        raise UserError(f"{error} (it follows `{source}`)") from error
 
 
 # The command line -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.batch import Condition
+from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
 
 Critic = Callable[[Tensor, Condition], Tensor]
 """Images (N, ...) and their condition -> (N,): the discriminator's logits, summed where it has several."""
@@ -34,7 +35,7 @@ class Regularizer(ABC):
     differentiates: ClassVar[bool] = True
     """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
 
-    def __init__(self, weight: float, every: int = 1) -> None:
+    def __init__(self, weight: NonNegative, every: PositiveInt = 1) -> None:
         if weight < 0 or every < 1:
             raise ValueError(f"a penalty needs `weight` >= 0 and `every` >= 1, got {weight} and {every}")
         self.weight = weight
@@ -99,7 +100,7 @@ class DRAGAN(Regularizer):
     brightened as much as they are blurred.
     """
 
-    def __init__(self, weight: float = 10.0, every: int = 1, k: float = 1.0) -> None:
+    def __init__(self, weight: NonNegative = 10.0, every: PositiveInt = 1, k: NonNegative = 1.0) -> None:
         super().__init__(weight, every)
         self.k = k
 
@@ -121,7 +122,7 @@ class LeCam(Regularizer, nn.Module):
     calls: Tensor
     differentiates: ClassVar[bool] = False
 
-    def __init__(self, weight: float = 0.3, every: int = 1, decay: float = 0.99) -> None:
+    def __init__(self, weight: NonNegative = 0.3, every: PositiveInt = 1, decay: ProperFraction = 0.99) -> None:
         nn.Module.__init__(self)
         Regularizer.__init__(self, weight, every)
         if not 0 <= decay < 1:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ganlab.constraints import Constraint, Unconstrained
+from ganlab.ranges import Positive, PositiveInt, Turns
 from ganlab.regularizers import Regularizer
 
 
@@ -26,9 +27,9 @@ class Side:
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
-    turns: int = 1
-    accumulate: int = 1
-    clip: float | None = None
+    turns: Turns = 1
+    accumulate: PositiveInt = 1
+    clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     constraint: Constraint = field(default_factory=Unconstrained)
 

@@ -113,6 +113,7 @@ def own(tmp_path):
     (tmp_path / "objective" / "mine.yaml").write_text("_target_: ganlab.objectives.Hinge\n")
     (tmp_path / "mine.yaml").write_text(
         "# My recipe.\ndefaults: [base, network: mlp, objective: mine, _self_]\nbatch_size: 5\n"
+        "variant: {_target_: ganlab.variants.VanillaGAN}\n"
         "data:\n  _target_: torch.optim.Adam\n  lr: ???\n"
     )
     return tmp_path

@@ -18,6 +18,7 @@ from ganlab.callbacks.quality import Best, Judge
 from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
+from ganlab.ranges import PositiveInt
 from ganlab.run import RunFolder
 
 AGREE_EVERY = 10  # iterations between two exchanges of "did anybody press Ctrl-C" when there are several processes
@@ -26,7 +27,7 @@ AGREE_EVERY = 10  # iterations between two exchanges of "did anybody press Ctrl-
 class Checkpoints(pl.Callback):
     """`every`: iterations between two saves of the last. `interrupted`: whether Ctrl-C ended the run."""
 
-    def __init__(self, every: int = 1_000) -> None:
+    def __init__(self, every: PositiveInt = 1_000) -> None:
         self.every = positive("every", every)
         self.interrupted = False
         self._interrupt = Interrupt()

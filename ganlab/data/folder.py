@@ -19,6 +19,7 @@ from ganlab.data.checks import check_channels, check_fraction, check_size
 from ganlab.data.decode import Form
 from ganlab.data.files import Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
+from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
 
 PROMPTS = 12  # captions shown by default: one grid
 
@@ -44,13 +45,13 @@ class FolderData(GanData):
     def __init__(
         self,
         root: str | Path,
-        size: int = 64,
+        size: Side = 64,
         crop: bool = True,
-        channels: int = 3,
-        held_out: float = 0.1,
+        channels: Channels = 3,
+        held_out: ProperFraction = 0.1,
         flip: bool = False,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)

@@ -21,6 +21,7 @@ from ganlab.data.decode import Form, in_form, read_picture
 from ganlab.data.files import Reader, Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,13 +45,13 @@ class PairsData(GanData):
         self,
         root: str | Path,
         direction: str = "AtoB",
-        size: int = 64,
+        size: Side = 64,
         crop: bool = True,
-        channels: int = 3,
-        held_out: float = 0.1,
+        channels: Channels = 3,
+        held_out: ProperFraction = 0.1,
         flip: bool = False,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)

@@ -17,6 +17,7 @@ from ganlab.data.cache import cache_folder
 from ganlab.data.checks import check_size
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.ranges import Seed, Side, Workers
 
 DIGITS = tuple("0123456789")
 FAILURES = (RuntimeError, OSError, ImportError, ValueError, AssertionError)  # no file, no net, half a file
@@ -88,10 +89,10 @@ class TorchvisionData(GanData):
         self,
         dataset: str,
         root: str | Path | None = None,
-        size: int = 32,
+        size: Side = 32,
         flip: bool = False,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
         download: bool = True,
     ) -> None:
         super().__init__(workers, seed)

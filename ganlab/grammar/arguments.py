@@ -89,6 +89,8 @@ def read(words: Sequence[str]) -> Arguments:
     """The command line, rewritten for Hydra. Raises `UserError` for what cannot be a command line of fit."""
     given = vars(_parser().parse_intermixed_args(list(words)))
     overrides = given.pop("overrides")
+    if given["resolve"] and not given["cfg"]:
+        raise UserError("`--resolve` goes with --cfg job: it prints the recipe with its references resolved")
     arguments = Arguments(tuple(overrides), {name: value for name, value in given.items() if value})
     for override in overrides:
         _check_form(override, arguments.catalog)

@@ -7,7 +7,6 @@ block's two convolutions only one works at the block's finer resolution, which i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
+from ganlab.ranges import ImageShape, Width
 
 
 class Start(ABC):
@@ -90,7 +90,7 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], code_dim: int, width: int = 32, limit: int = 8, start: Start | None = None
+        self, shape: ImageShape, code_dim: int, width: Width = 32, limit: Width = 8, start: Start | None = None
     ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
@@ -116,7 +116,7 @@ class Trunk(nn.Module):
     `width` and `limit` as in the generator.
     """
 
-    def __init__(self, shape: Sequence[int], width: int = 32, limit: int = 8) -> None:
+    def __init__(self, shape: ImageShape, width: Width = 32, limit: Width = 8) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
         channels = widths(width, levels + 1, limit)

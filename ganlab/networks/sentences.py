@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import UserError
+from ganlab.ranges import NonNegativeInt
 
 PART = re.compile(r"sentence_transformers(\.[a-z_]+)*\.[A-Z]\w+")
 
@@ -29,7 +30,7 @@ class FrozenSentences:
     It keeps the last `remember` captions' vectors, on the processor.
     """
 
-    def __init__(self, model: str, hub: bool = True, remember: int = 100_000) -> None:
+    def __init__(self, model: str, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
         self.model, self.hub, self.remember = model, hub, remember
         self._known: OrderedDict[str, Tensor] = OrderedDict()
         with torch.device("cpu"):  # also where networks are made without memory

@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 from ganlab.batch import Condition
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
+from ganlab.ranges import Dim, PositiveInt, Width
 
 WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
@@ -86,7 +87,12 @@ class WordEncoder(ConditionEncoder):
     kind = "text"
 
     def __init__(
-        self, vocabulary: Sequence[str], dim: int, width: int = 128, buckets: int = 4096, longest: int = 64
+        self,
+        vocabulary: Sequence[str],
+        dim: Dim,
+        width: Width = 128,
+        buckets: PositiveInt = 4096,
+        longest: PositiveInt = 64,
     ) -> None:
         super().__init__()
         self.vocabulary = tuple(vocabulary)

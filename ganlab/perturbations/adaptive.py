@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from ganlab.errors import UserError
 from ganlab.perturbations import pictures
 from ganlab.perturbations.base import Perturbation, as_pictures
 from ganlab.perturbations.pictures import normal, uniform, whole
+from ganlab.ranges import PositiveInt, Range
 
 
 class AdaptiveAugmentation(Perturbation):
@@ -39,9 +42,9 @@ class AdaptiveAugmentation(Perturbation):
         scale: bool = True,
         color: bool = True,
         cutout: bool = True,
-        target: float = 0.6,
-        speed: int = 500_000,
-        every: int = 4,
+        target: Annotated[float, Range(least=-1, most=1)] = 0.6,
+        speed: PositiveInt = 500_000,
+        every: PositiveInt = 4,
     ) -> None:
         super().__init__()
         if not -1 < target < 1:
