@@ -187,6 +187,13 @@ TRAINER = {
 NAME = re.compile(r"[\w .:+-]{0,100}")
 """What a word is in a stored trainer, logger or callback: neither a path nor an address."""
 
+MOST = {
+    r"(network|condition|head|variant\.stage_two)\..*": 2**16,
+    r"data\.mixture\..*": 1_000,
+    r"data\.(?!seed).*": 10**7,
+}
+"""The largest whole number at a place of a stored recipe where building takes time or memory for each."""
+
 FROM_ELSEWHERE = {
     "ganlab.networks.text.SentenceEncoder": "hub",
     "ganlab.data.torchvision.TorchvisionData": "download",
@@ -237,7 +244,10 @@ class _Judge:
 
 
 def _check_setting(value: Any, place: str) -> None:
-    """Raise `UserError` for a setting that a stored trainer, logger or callback may not have."""
+    """Raise `UserError` for a number that is too large, or what a stored trainer, logger or callback may not have."""
+    most = next((most for pattern, most in MOST.items() if re.fullmatch(pattern, place)), MOST_NUMBER)
+    if isinstance(value, int) and abs(value) > most:
+        raise UserError(f"`{place}` in the checkpoint's recipe must be at most {most}: say {place}={value} yourself")
     slot, _, rest = place.partition(".")
     if slot == "trainer" and value is not None and rest.partition(".")[0] not in TRAINER:
         raise UserError(f"`{place}` in the checkpoint's recipe needs your word: say {place}={_short(value)} yourself")
