@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
 import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
+from ganlab.run import RunFolder
 
 
 def main() -> None:
@@ -22,8 +24,12 @@ def main() -> None:
         return launch(train, words)
 
 
-def train(recipe: dict[str, Any]) -> None:
-    """One run, from its composed and checked recipe to its summary."""
+def train(recipe: dict[str, Any]) -> float | None:
+    """Train one run, from its composed and checked recipe to its summary.
+
+    Return the best value of the measurement that decides which checkpoint is the best, as it was measured (FID: less is
+    better; `modes_and_quality`: more is), for sweepers that search. None if nothing judged the run.
+    """
     from ganlab.preflight import check_machine, check_parts
 
     check_parts(recipe)
@@ -33,10 +39,12 @@ def train(recipe: dict[str, Any]) -> None:
     from ganlab import training
 
     try:
-        training.train(recipe)
+        folder = training.train(recipe)
     finally:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()  # or a sweep's next job waits for the processes of this one
+    best = json.loads(RunFolder(folder).summary_file.read_text(encoding="utf-8")).get("best")
+    return best["value"] if best else None
 
 
 if __name__ == "__main__":
