@@ -5,6 +5,7 @@ A call that exchanges something must be made by every process of the run, in the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -15,6 +16,23 @@ from torch import Tensor
 Value = TypeVar("Value")
 
 BUCKET = 25 * 2**20  # bytes in one message, as DistributedDataParallel has it
+
+
+class PeerLost(ConnectionError):
+    """Another process of the run ended or does not answer. The message is one line."""
+
+
+def limit() -> float:
+    """Return how many seconds a process waits for another one: GANLAB_TIMEOUT, or 10 minutes.
+
+    One process measures alone, and the others wait for it: the limit must be longer than the longest measurement.
+    """
+    return float(os.environ.get("GANLAB_TIMEOUT", 600))
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether an exchange failed because another process ended or did not answer in time."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
 def is_distributed() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -36,7 +36,7 @@ class Side:
 
 
 @torch.no_grad()
-def clip_gradients(gradients: Sequence[Tensor], limit: float | None) -> Tensor:
+def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
     """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the norm before that.
 
     If the norm is not finite, or there is no limit, the gradients stay as they are. An infinite entry divided by an

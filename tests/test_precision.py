@@ -56,7 +56,7 @@ class Norms(Callback):
 
 @pytest.fixture
 def scaled(vanilla: Make, plain: Architecture, trainer: Make, noise: Make) -> Callable[..., Norms]:
-    """scaled(scale, fused): three iterations of float16 on the CPU, clipped to 0.01, at rate 1 for the discriminator."""
+    """scaled(scale, fused): three iterations of float16 on the CPU, clipped to 0.01, at rate 1."""
 
     def run(scale: float, fused: bool, clip: float | None = 0.01) -> Norms:
         side = Side(partial(torch.optim.SGD, lr=1.0, fused=fused))

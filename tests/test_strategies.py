@@ -27,8 +27,8 @@ from ganlab.data.pictures import Pictures
 from ganlab.networks import dcgan, mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
-from ganlab.processes import average_across_processes
 from ganlab.perturbations import AdaptiveAugmentation
+from ganlab.processes import average_across_processes
 from ganlab.regularizers import R1, LeCam
 from ganlab.sides import Side
 from ganlab.strategies import TwoPlayerStrategy
