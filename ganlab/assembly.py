@@ -13,12 +13,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from ganlab.building import build, locate
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
+from ganlab.preflight import check_parts
 from ganlab.strategies import TwoPlayerStrategy
 
 Recipe = Mapping[str, Any]
@@ -26,6 +28,7 @@ Recipe = Mapping[str, Any]
 
 def make_data(recipe: Recipe) -> GanData:
     """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
+    check_parts(recipe)
     _check_condition(recipe)
     _check_generator(recipe)
     _check_discriminator(recipe)
@@ -60,7 +63,11 @@ def _check_discriminator(recipe: Recipe) -> None:
         return
     with torch.device("meta"):
         trunk = build(recipe["network"]["discriminator"])(shape=(3, size, size))
-    _check_pack(recipe)
+    if not isinstance(getattr(trunk, "feature_shape", None), tuple):
+        raise UserError(
+            f"`network.discriminator` {recipe['network']['discriminator']['_target_']} must say its `feature_shape` "
+            "(features, height, width): what its forward makes of one picture, before any logit"
+        )
     nodes = recipe["discriminator"].get("regularizers", {})
     penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
@@ -68,19 +75,6 @@ def _check_discriminator(recipe: Recipe) -> None:
             f"`discriminator.regularizers.{penalties[0]}` needs each picture's own gradient, and the discriminator of "
             "`network` normalizes over the batch: pass regularizer=[], network=resnet, or "
             "network.discriminator.normalization._target_=ganlab.networks.blocks.LayerNorm"
-        )
-
-
-def _check_pack(recipe: Recipe) -> None:
-    """`UserError` for packs that a batch does not divide into, or that would be told several conditions."""
-    pack = recipe.get("pack", 1)
-    size = recipe["batch_size"]
-    if size % pack:
-        raise UserError(f"`pack` must divide `batch_size`, {size}, got {pack}: pass batch_size={32 * pack}")
-    if pack > 1 and recipe.get("condition"):
-        raise UserError(
-            f"`pack` must be 1 with a condition, got {pack}: the discriminator judges one picture with its "
-            "condition; pass minibatch_deviation=4 to let it see how much the pictures of a batch differ"
         )
 
 
@@ -97,8 +91,19 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
                 f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults"
             )
     module: GenerativeModule = build(recipe["variant"], spec=spec, **parts)
+    _check_optimizers(module)
     module.recipe = dict(recipe)
     return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
+
+
+def _check_optimizers(module: GenerativeModule) -> None:
+    """Raise `UserError` for settings that torch's own optimizers and schedulers refuse: none is kept."""
+    try:
+        module.configure_optimizers()
+    except UserError:
+        raise
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise UserError(f"`generator.optimizer`, `discriminator.optimizer` or a `scheduler`: {error}") from error
 
 
 def _around(recipe: Recipe) -> dict[str, Any]:
@@ -121,7 +126,9 @@ def _component(node: Any, spec: DataSpec, recipe: Recipe) -> Any:
 def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
     """Lightning's Trainer with the recipe's callbacks and loggers, and the two-player strategy for several devices."""
     callbacks = [build(node) for node in recipe["callbacks"].values() if node]
-    loggers = [build(node, folder=folder, recipe=dict(recipe)) for node in recipe["logger"].values() if node]
+    loggers = [
+        build(node, folder=folder, recipe=dict(recipe)) for node in (recipe.get("logger") or {}).values() if node
+    ]
     settings = {
         "callbacks": callbacks,
         "logger": loggers,
@@ -132,7 +139,10 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
         "use_distributed_sampler": False,  # the stream knows its rank
         "strategy": make_strategy(recipe["trainer"]),
     }
-    trainer: pl.Trainer = build(recipe["trainer"], **settings)
+    try:
+        trainer: pl.Trainer = build(recipe["trainer"], **settings)
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        raise UserError(f"`trainer`: {error}") from error
     return trainer
 
 

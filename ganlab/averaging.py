@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ganlab.ranges import Fraction, NonNegative
+
 
 @dataclass(frozen=True)
 class MovingAverage:
@@ -20,8 +22,8 @@ class MovingAverage:
     `ramp` times the images seen so far, so that the first, random weights are soon forgotten. `half_life=0` copies.
     """
 
-    half_life: float = 10_000
-    ramp: float = 0.05
+    half_life: NonNegative = 10_000
+    ramp: Fraction = 0.05
 
     def start(self, network: nn.Module) -> nn.Module:
         """A copy of the network that never trains."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ganlab.errors import UserError
+from ganlab.grammar.checking import check_settings
 
 
 def locate(target: str) -> Any:
@@ -40,6 +41,8 @@ def build(node: Any, **extra: Any) -> Any:
     """
     if isinstance(node, Mapping):
         given = {key: value for key, value in node.items() if key not in extra and key not in ("_target_", "_partial_")}
+        if "_target_" in node:
+            check_settings(node["_target_"], given)
         parts = {key: build(value) for key, value in given.items()} | extra
         return _call(locate(node["_target_"]), bool(node.get("_partial_")), parts) if "_target_" in node else parts
     return [build(item) for item in node] if isinstance(node, list | tuple) else node

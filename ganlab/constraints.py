@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.errors import UserError
+from ganlab.ranges import Positive
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -42,7 +43,7 @@ class WeightClipping(Constraint):
     It makes a critic Lipschitz with a constant that nobody knows, which its estimate of W1 is then multiplied by.
     """
 
-    def __init__(self, limit: float = 0.01) -> None:
+    def __init__(self, limit: Positive = 0.01) -> None:
         if not limit > 0:
             raise UserError(f"`limit` must be greater than 0, got {limit}")
         self.limit = limit
@@ -81,7 +82,7 @@ def _refuse(name: str, layer: nn.Module) -> None:
     """`UserError` for a layer whose weight cannot be divided by its largest singular value."""
     if parametrize.is_parametrized(layer, "weight"):
         reason = "is parametrized already"
-    elif not layer.get_parameter("weight").any():
+    elif not (weight := layer.get_parameter("weight")).is_meta and not weight.any():
         reason = "starts at zero, which has no largest singular value to divide by"
     else:
         return

@@ -21,7 +21,9 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from ganlab.console import from_here, say
-from ganlab.run import RunFolder, atomic_write
+from ganlab.durable import atomic_write
+from ganlab.ranges import PositiveInt
+from ganlab.run import RunFolder
 from ganlab.sheet import Exhibit
 from ganlab.table import Row, read_rows
 
@@ -102,7 +104,7 @@ class Dashboard(WandbLogger):
         project: str = "ganlab",
         name: str | None = None,
         artifact: bool = False,
-        charts_every: int = 40,
+        charts_every: PositiveInt = 40,
     ) -> None:
         super().__init__(project=project, name=name, save_dir=str(folder))
         self.folder, self.recipe = RunFolder(Path(folder)), dict(recipe or {})

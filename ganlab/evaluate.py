@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion

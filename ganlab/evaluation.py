@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from ganlab.assembly import make_data
-from ganlab.checkpoints import load_module
-from ganlab.data.base import GanData
+from ganlab.checkpoints import load_module, stored_content
+from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import digest
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
@@ -66,12 +66,19 @@ class Terms:
 def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[str, Result]:
     """The metrics of a checkpoint's averaged generator on its own data; those that fit the data when none are named."""
     module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
-    data = make_data(module.recipe)
+    with stored_content(file):
+        data = make_data(module.recipe)
+    if (data.spec.shape, data.spec.kind) != (module.spec.shape, module.spec.kind):
+        raise UserError(f"{file} was trained on {_told(module.spec)}, and its data are {_told(data.spec)} now")
     wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
     results: dict[str, Result] = {}
     for ruler in rulers(data, wanted, terms):
         results |= ruler.measure(module)
     return results
+
+
+def _told(spec: DataSpec) -> str:
+    return f"{' x '.join(map(str, spec.shape))} with condition {spec.kind}"
 
 
 def checked(metrics: Sequence[str], possible: Sequence[str]) -> list[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from ganlab.divergences import Name, named
 from ganlab.errors import UserError
+from ganlab.ranges import Range
 
 
 def per_sample(values: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ class _Logistic(Objective):
 
     measures = "Jensen-Shannon divergence (nats)"
 
-    def __init__(self, smoothing: float = 0.0) -> None:
+    def __init__(self, smoothing: Annotated[float, Range(least=0, below=0.5)] = 0.0) -> None:
         self.smoothing = _checked_smoothing(smoothing)
         self.undecided = math.log((1 - smoothing) / (1 + smoothing))
 
@@ -123,7 +124,7 @@ class LeastSquares(Objective):
 
     measures = "Le Cam divergence (0 to 1)"
 
-    def __init__(self, smoothing: float = 0.0) -> None:
+    def __init__(self, smoothing: Annotated[float, Range(least=0, below=0.5)] = 0.0) -> None:
         self.smoothing = _checked_smoothing(smoothing)
         self.undecided = (1 - smoothing) / 2
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,11 +32,11 @@ from ganlab.building import build, locate
 from ganlab.cli import errors_in_one_line
 from ganlab.errors import UserError
 from ganlab.grammar.arguments import RESUMED, Arguments, read, split
-from ganlab.grammar.catalog import base_recipe, recipe_folder, suggestion
+from ganlab.grammar.catalog import base_recipe, catalog, read_yaml, recipe_folder, suggestion
 from ganlab.grammar.checking import check, unknown
 from ganlab.grammar.derived import restored, sources
-from ganlab.grammar.trust import refuse_untrusted
-from ganlab.run import saved_recipe
+from ganlab.grammar.trust import admitted, plain
+from ganlab.run import check_links, checked_name, saved_recipe
 
 __all__ = ["Recipe", "build", "compose", "launch", "locate", "to_yaml", "trusted"]
 
@@ -67,12 +68,18 @@ def to_yaml(recipe: Mapping[str, Any]) -> str:
     return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in recipe.items() if key not in OWN}))
 
 
-def trusted(path: str | Path, allow: Sequence[str] = ()) -> Recipe:
-    """The recipe in a run's folder or checkpoint. `UserError` if it names what is neither ganlab's nor allowed."""
-    known = {*base_recipe(), *BESIDE, DERIVED, *Arguments().catalog.groups()}
-    recipe = {key: value for key, value in saved_recipe(path).items() if key in known and key not in OWN}
-    refuse_untrusted(recipe, allow)
-    return recipe
+def trusted(path: str | Path, allow: Sequence[str] = (), said: Sequence[str] = ()) -> Recipe:
+    """Return the recipe in a run's folder or checkpoint, with references where a setting follows another.
+
+    `said`: groups and dotted settings that the command line sets. Raise `UserError` for what may not be in it.
+    """
+    check_links(path)
+    known = {*base_recipe(), *BESIDE, *Arguments().catalog.groups()} - {*OWN}
+    stored = saved_recipe(path)
+    values = plain({key: value for key, value in stored.items() if key in known}, "the checkpoint's recipe")
+    checked_name(values.get("recipe"), "recipe")
+    judged = admitted({key: value for key, value in values.items() if key not in said}, allow, said)
+    return restored(judged, values, stored.get(DERIVED, {}))
 
 
 def _prepared(words: Sequence[str]) -> Arguments:
@@ -86,7 +93,22 @@ def _prepared(words: Sequence[str]) -> Arguments:
 
 def _quoted(arguments: Arguments) -> Arguments:
     """Values that Hydra's grammar does not take as they are (brackets in a path) taken as the words they are."""
-    return replace(arguments, overrides=tuple(map(_quote, arguments.overrides)))
+    return replace(arguments, overrides=tuple(map(_quote, map(_without, arguments.overrides))))
+
+
+def _without(override: str) -> str:
+    """`logger=null` leaves a whole group out: `~logger` in Hydra's grammar, `regularizer=[]` for a list of choices."""
+    key, value = split(override)
+    if value != "null" or key not in catalog().groups():
+        return override
+    listed = {
+        name
+        for entry in read_yaml(recipe_folder() / "base.yaml")["defaults"]
+        if isinstance(entry, Mapping)
+        for name, choice in entry.items()
+        if isinstance(choice, list)
+    }
+    return f"{key}=[]" if key in listed else f"~{key}"
 
 
 def _quote(override: str) -> str:
@@ -133,8 +155,18 @@ def _check_keys(arguments: Arguments) -> None:
         if place is not None:
             where = f"write {name.replace(first, place, 1)}={value}" if place else "--cfg job shows where they are"
             raise UserError(f"`{name}` is not where the settings of {first}={'|'.join(groups[first])} are: {where}")
+        if name in groups and value != "null" and not isinstance(choice := _choice(value), str | list):
+            raise UserError(f"`{name}` is one of {', '.join(groups[name])}, got {choice}")
         if isinstance(base_recipe().get(name), Mapping) and name not in groups and not value.startswith(("{", "null")):
             raise UserError(f"`{name}` is several settings: write {name}.NAME=...; --cfg job shows them")
+
+
+def _choice(text: str) -> Any:
+    """What a group is told: a word, a list of words, or something else, which no choice can be."""
+    override = OverridesParser.create().parse_override(f"group={text}")
+    chosen = text if override.is_sweep_override() else override.value()
+    wrong = [item for item in chosen if not isinstance(item, str)] if isinstance(chosen, list) else []
+    return wrong[0] if wrong else chosen
 
 
 def _store_resumed(arguments: Arguments) -> Arguments:
@@ -144,11 +176,15 @@ def _store_resumed(arguments: Arguments) -> Arguments:
     allow = _parsed(arguments, "allow") or []
     if not isinstance(allow, list):
         raise UserError(f"`allow` must be a list [a, b], got {allow}")
-    content = trusted(str(_parsed(arguments, "resume")), allow)
-    derived = content.pop(DERIVED, {})
-    kept = restored({key: value for key, value in content.items() if key not in chosen}, derived)
+    said = [key.lstrip("+~") for key, _ in map(split, arguments.overrides)]
+    kept = trusted(str(_parsed(arguments, "resume")), allow, [key for key in said if "." in key or key in chosen])
     ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
-    return arguments
+    return replace(arguments, overrides=tuple(o for o in arguments.overrides if not _is_left_out(o, chosen)))
+
+
+def _is_left_out(override: str, chosen: Set[str]) -> bool:
+    key, value = split(override)
+    return value == "null" and key.lstrip("+") in chosen
 
 
 def _parsed(arguments: Arguments, key: str) -> Any:
@@ -186,14 +222,28 @@ def _finished(config: DictConfig, arguments: Arguments) -> Recipe:
     with one_line():
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     recipe.setdefault("recipe", arguments.recipe)
-    check(recipe, base_recipe(), [*arguments.catalog.groups(), *BESIDE])
-    return recipe | {DERIVED: sources(OmegaConf.to_container(config, resolve=False), recipe)}
+    derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
+    with _source_named(derived):
+        check(recipe, [*arguments.catalog.groups(), *BESIDE])
+    return recipe | {DERIVED: derived}
+
+
+@contextmanager
+def _source_named(derived: Mapping[str, str]) -> Iterator[None]:
+    """Add to an error about a setting that follows another the name of the other, which is what was typed."""
+    try:
+        yield
+    except UserError as error:
+        source = derived.get(str(error).split("`")[1])
+        if source is None:
+            raise
+        raise UserError(f"{error} (it follows `{source}`)") from error
 
 
 # The command line -------------------------------------------------------------------------------------------------
 
 
-def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
+def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> None:
     """Runs the function on the words' recipe, or on each of a sweep's; all are checked before the first starts."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
     arguments = _prepared(words)
@@ -205,9 +255,9 @@ def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
         hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments))()
 
 
-def _job(function: Callable[[Recipe], None], arguments: Arguments) -> Callable[[DictConfig], None]:
+def _job(function: Callable[[Recipe], Any], arguments: Arguments) -> Callable[[DictConfig], Any]:
     @functools.wraps(function)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             with _place_of_its_own(arguments):
                 return function(_finished(config, arguments))
@@ -293,5 +343,11 @@ def _flat(error: Exception) -> str:
     if text.startswith("Ambiguous value for argument"):
         override = text.split("'", 2)[1].rstrip("'")
         return f"`{override}` has several values: add -m to run them all, write [a,b] for a list, or quote the whole"
+    if brought := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)'", text):
+        group, choice, other = brought.groups()
+        return (
+            f"`{group}={choice}` also chooses `{other}`, which is not open to choice here: a resumed run goes on with "
+            "its own data; elsewhere, take a recipe that has it"
+        )
     notes = ("full_key:", "object_type=", "reference_type=", "See ", "Set the environment")
     return " ".join(" ".join(line for line in text.splitlines() if not line.strip().startswith(notes)).split())

@@ -18,6 +18,8 @@ from ganlab.batch import Condition
 from ganlab.errors import UserError
 from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
+from ganlab.processes import average_across_processes
+from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
 from ganlab.schedules import Schedule, value
 
 Critic = Callable[[Tensor, Condition], Tensor]
@@ -39,7 +41,7 @@ class Regularizer(ABC):
     differentiates: ClassVar[bool] = True
     """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
 
-    def __init__(self, weight: float | Schedule, every: int = 1) -> None:
+    def __init__(self, weight: NonNegative | Schedule, every: PositiveInt = 1) -> None:
         if value(weight, 0) < 0 or every < 1:
             raise ValueError(f"a penalty needs `weight` >= 0 and `every` >= 1, got {weight} and {every}")
         self.weight = weight
@@ -107,7 +109,7 @@ class DRAGAN(Regularizer):
     brightened as much as they are blurred.
     """
 
-    def __init__(self, weight: float = 10.0, every: int = 1, k: float = 1.0) -> None:
+    def __init__(self, weight: NonNegative = 10.0, every: PositiveInt = 1, k: NonNegative = 1.0) -> None:
         super().__init__(weight, every)
         self.k = k
 
@@ -122,14 +124,15 @@ class LeCam(Regularizer, nn.Module):
     a_R and a_F are moving averages of the mean logit of real and of generated images, the batch's own included,
     without the bias of a start at zero, as in the authors' code. That code also counts only positive parts, D(x) - a_F
     and a_R - D(G(z)); the formula, followed here, is the same while reals are above what generated images used to be.
-    A module, because the averages belong into a checkpoint. Each process averages its own.
+    A module, because the averages belong into a checkpoint. With several processes the means are those of all of them.
+    The authors' code starts the penalty after 1,000 iterations (`start_itr`); this one starts it at once.
     """
 
     anchors: Tensor
     calls: Tensor
     differentiates: ClassVar[bool] = False
 
-    def __init__(self, weight: float = 0.3, every: int = 1, decay: float = 0.99) -> None:
+    def __init__(self, weight: NonNegative = 0.3, every: PositiveInt = 1, decay: ProperFraction = 0.99) -> None:
         nn.Module.__init__(self)
         Regularizer.__init__(self, weight, every)
         if not 0 <= decay < 1:
@@ -140,7 +143,9 @@ class LeCam(Regularizer, nn.Module):
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
         judged = torch.stack([critic(real.detach(), condition).float(), critic(fake.detach(), condition).float()])
-        self._remember(judged.detach().mean(1))
+        means = judged.detach().mean(1)
+        average_across_processes([means])
+        self._remember(means)
         return (judged - self.anchors.flip(0)[:, None]).square().sum(0)
 
     def _remember(self, means: Tensor) -> None:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from ganlab.errors import UserError
+from ganlab.ranges import NonNegativeInt, PositiveInt, ProperFraction
 
 
 def constant_then_linear(iteration: int, end: int, hold: float) -> float:
@@ -29,7 +30,7 @@ def constant_then_linear(iteration: int, end: int, hold: float) -> float:
 class ConstantThenLinear(LambdaLR):
     """The full rate for the share `hold` of `end` iterations, then straight down to nothing (as Isola et al. 2017)."""
 
-    def __init__(self, optimizer: Optimizer, end: int, hold: float = 0.5) -> None:
+    def __init__(self, optimizer: Optimizer, end: PositiveInt, hold: ProperFraction = 0.5) -> None:
         if end < 1 or not 0 <= hold < 1:
             raise UserError(f"a schedule needs `end` >= 1 and 0 <= `hold` < 1, got {end} and {hold}")
         super().__init__(optimizer, lambda iteration: constant_then_linear(iteration, end, hold))
@@ -41,7 +42,7 @@ class PerStage(LambdaLR):
     A stage that does not end after the one before it is not played.
     """
 
-    def __init__(self, optimizer: Optimizer, ends: Sequence[int], hold: float = 0.5) -> None:
+    def __init__(self, optimizer: Optimizer, ends: Sequence[NonNegativeInt], hold: ProperFraction = 0.5) -> None:
         if max(ends, default=0) < 1 or not 0 <= hold < 1:
             raise UserError(
                 f"`ends` must be the iterations at which each stage ends, one of them at least 1, and 0 <= `hold` < 1, "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
@@ -20,6 +20,7 @@ from ganlab.callbacks.measurement import EveryImages, Measurement, Values, log, 
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Course
+from ganlab.ranges import NonNegative, NonNegativeInt, PositiveInt, Probability, Range, SampleCount, Seed
 from ganlab.rulers.evidence import checked_extractor, checked_split
 from ganlab.sheet import Exhibit
 
@@ -42,19 +43,19 @@ class CollapseMonitor(Measurement):
 
     def __init__(
         self,
-        every: int = 30_000,
-        count: int = 1_000,
+        every: PositiveInt = 30_000,
+        count: SampleCount = 1_000,
         split: str = "train",
         extractor: str = "small",
-        chance: float = 0.01,
+        chance: Probability = 0.01,
         on_collapse: str = "warn",
-        max_rollbacks: int = 2,
-        rates: float = 0.5,
-        noise: float = 0.0,
-        fade: int = 100_000,
-        grace: float = 0.5,
-        patience: int = 100_000,
-        seed: int = 0,
+        max_rollbacks: PositiveInt = 2,
+        rates: Annotated[float, Range(above=0, most=1)] = 0.5,
+        noise: NonNegative = 0.0,
+        fade: PositiveInt = 100_000,
+        grace: NonNegative = 0.5,
+        patience: NonNegativeInt = 100_000,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(EveryImages(positive("every", every)))
         if not 0 < chance < 1:

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, positive
 from ganlab.generative import GenerativeModule
+from ganlab.ranges import PositiveInt, SampleCount, Seed
 from ganlab.rulers.evidence import some_rows
 
 
@@ -22,7 +23,7 @@ class Standing(Measurement):
 
     what = "how the game stands"
 
-    def __init__(self, every: int = 100, count: int = 256, seed: int = 0) -> None:
+    def __init__(self, every: PositiveInt = 100, count: SampleCount = 256, seed: Seed = 0) -> None:
         super().__init__(EveryIterations(positive("every", every)))
         self.count, self.seed = positive("count", count), seed
 

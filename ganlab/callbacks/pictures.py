@@ -17,10 +17,12 @@ from ganlab.batch import Condition, take, to_uint8
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
+from ganlab.durable import atomic_write
 from ganlab.generative import GenerativeModule
 from ganlab.loggers import show
+from ganlab.ranges import PositiveInt, SampleCount, Seed
 from ganlab.rulers.evidence import many_rows, some_rows
-from ganlab.run import RunFolder, atomic_write
+from ganlab.run import RunFolder
 from ganlab.sampling import told
 from ganlab.sheet import Exhibit, comparison, grid, picture, png, scatter
 
@@ -110,7 +112,9 @@ class SampleGrid(Measurement):
 
     what = "samples"
 
-    def __init__(self, every: int = 25_000, count: int = 32, columns: int = 8, seed: int = 0) -> None:
+    def __init__(
+        self, every: PositiveInt = 25_000, count: SampleCount = 32, columns: PositiveInt = 8, seed: Seed = 0
+    ) -> None:
         super().__init__(EveryImages(positive("every", every)))
         self.count, self.columns, self.seed = positive("count", count), positive("columns", columns), seed
         self._scene: Scene | None = None

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ganlab.callbacks.measurement import log
 from ganlab.callbacks.pace import Pace, clock
 from ganlab.generative import GenerativeModule
+from ganlab.ranges import NonNegative
 
 Metrics = dict[str, Any]
 
@@ -96,7 +97,7 @@ class Silence(Display):
 class IterationBar(pl.Callback):
     """`seconds`: between two lines where there is no terminal."""
 
-    def __init__(self, seconds: float = 10.0) -> None:
+    def __init__(self, seconds: NonNegative = 10.0) -> None:
         self.seconds = seconds
         self._display: Display = Silence()
         self._pace, self._logged = Pace(), Pace()

@@ -16,6 +16,7 @@ from ganlab.data.base import GanData
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.metrics.result import Result
+from ganlab.ranges import PositiveInt, SampleCount, Seed
 from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import OracleRuler
 from ganlab.rulers.digits import StackRuler
@@ -70,12 +71,12 @@ class Quality(Judge):
 
     def __init__(
         self,
-        every: int = 100_000,
-        count: int = 2_000,
+        every: PositiveInt = 100_000,
+        count: SampleCount = 2_000,
         metrics: Sequence[str] = ("fid", "kid", "is", "precision", "recall"),
         split: str = "reference",
         extractor: str = "auto",
-        seed: int = 0,
+        seed: Seed = 0,
         resizer: str = "auto",
     ) -> None:
         super().__init__(EveryImages(positive("every", every)))

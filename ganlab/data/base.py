@@ -17,6 +17,7 @@ from ganlab.batch import Batch
 from ganlab.data.pictures import Pictures
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
+from ganlab.ranges import Seed, Workers
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class GanData(pl.LightningDataModule, ABC):
     reference: Pictures
     spec: DataSpec
 
-    def __init__(self, workers: int = 0, seed: int = 0) -> None:
+    def __init__(self, workers: Workers = 0, seed: Seed = 0) -> None:
         super().__init__()
         self.workers = workers
         self.seed = seed

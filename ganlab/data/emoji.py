@@ -15,6 +15,7 @@ from ganlab.data.checks import check_fraction, check_size
 from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
+from ganlab.ranges import ProperFraction, Seed, Side, Workers
 
 PROMPTS = (
     "red apple",
@@ -53,14 +54,14 @@ class EmojiData(GanData):
 
     def __init__(
         self,
-        size: int = 32,
+        size: Side = 32,
         skin_tones: bool = False,
         flags: bool = False,
         signs: bool = False,
-        held_out: float = 0.1,
+        held_out: ProperFraction = 0.1,
         flip: bool = True,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_fraction(held_out)

@@ -14,6 +14,7 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.emoji import EmojiData
 from ganlab.data.openmoji import emoji_list, line_rasters
 from ganlab.data.pictures import Pictures
+from ganlab.ranges import ProperFraction, Seed, Side, Workers
 
 
 class LinesData(GanData):
@@ -26,14 +27,14 @@ class LinesData(GanData):
 
     def __init__(
         self,
-        size: int = 64,
+        size: Side = 64,
         skin_tones: bool = False,
         flags: bool = False,
         signs: bool = False,
-        held_out: float = 0.1,
+        held_out: ProperFraction = 0.1,
         flip: bool = True,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         self.emoji = EmojiData(size, skin_tones, flags, signs, held_out)

@@ -5,7 +5,7 @@ One thing a picture, its size and place left open. `shapes` tells the same world
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import scenes, things
 from ganlab.data.shapes import check_counts, check_drawable
+from ganlab.ranges import Count, Range, Seed, Workers
 
 
 class ShapeClassesData(GanData):
@@ -24,7 +25,12 @@ class ShapeClassesData(GanData):
     kinds: ClassVar[tuple[str, ...]] = ("class",)
 
     def __init__(
-        self, size: int = 32, count: int = 20_000, held_out_count: int = 2_000, workers: int = 0, seed: int = 0
+        self,
+        size: Annotated[int, Range(least=32, most=128)] = 32,
+        count: Count = 20_000,
+        held_out_count: Count = 2_000,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_drawable(size)

@@ -6,7 +6,7 @@ Needs no files. What can be drawn is in `scenes`, how in `drawing`; `ganlab.metr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_miss, parse, scenes, things
 from ganlab.errors import UserError
+from ganlab.ranges import Count, Fraction, Range, Seed, Workers
 
 SMALLEST, LARGEST = 32, 128
 PROMPTS = 8  # shown by default, of the training captions and as many of held-out combinations
@@ -36,14 +37,14 @@ class ShapesData(GanData):
 
     def __init__(
         self,
-        size: int = 32,
-        count: int = 20_000,
-        held_out_count: int = 2_000,
-        pairs: float = 0.75,
-        near_misses: float = 0.5,
+        size: Annotated[int, Range(least=32, most=128)] = 32,
+        count: Count = 20_000,
+        held_out_count: Count = 2_000,
+        pairs: Fraction = 0.75,
+        near_misses: Fraction = 0.5,
         held_out: Sequence[str] = HELD_OUT,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_drawable(size)

@@ -17,6 +17,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.shapes import check_counts
 from ganlab.data.stacks import DIGITS, Stacks, drawn_parts, modes_of
 from ganlab.data.torchvision import TorchvisionData
+from ganlab.ranges import Count, Seed, Side, Workers
 
 CHANNELS = 3
 NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(DIGITS**CHANNELS))
@@ -36,15 +37,16 @@ class StackedMnistData(GanData):
     def __init__(
         self,
         root: str | Path | None = None,
-        size: int = 32,
-        count: int = 128_000,
-        held_out_count: int = 26_000,
-        workers: int = 0,
-        seed: int = 0,
+        size: Side = 32,
+        count: Count = 128_000,
+        held_out_count: Count = 26_000,
+        workers: Workers = 0,
+        seed: Seed = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(workers, seed)
         check_counts(count, held_out_count)
-        self.source = TorchvisionData("MNIST", root, size)
+        self.source = TorchvisionData("MNIST", root, size, download=download)
         self.count, self.held_out_count = count, held_out_count
 
     @property

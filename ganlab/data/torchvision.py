@@ -17,6 +17,7 @@ from ganlab.data.cache import cache_folder
 from ganlab.data.checks import check_size
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.ranges import Seed, Side, Workers
 
 DIGITS = tuple("0123456789")
 FAILURES = (RuntimeError, OSError, ImportError, ValueError, AssertionError)  # no file, no net, half a file
@@ -79,6 +80,7 @@ class TorchvisionData(GanData):
     """A set of `torchvision.datasets` by its name there (MNIST, CIFAR10, ...), its test split as the reference.
 
     `root`: torchvision's root folder; nothing is downloaded where it holds the files. Defaults to the cache.
+    `download`: whether missing files may be fetched.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("class",)
@@ -87,16 +89,17 @@ class TorchvisionData(GanData):
         self,
         dataset: str,
         root: str | Path | None = None,
-        size: int = 32,
+        size: Side = 32,
         flip: bool = False,
-        workers: int = 0,
-        seed: int = 0,
+        workers: Workers = 0,
+        seed: Seed = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)
         if dataset not in SOURCES:
             raise UserError(f"`dataset` must be one of {', '.join(SOURCES)}, got {dataset!r}")
-        self.dataset, self.size, self.flip = dataset, size, flip
+        self.dataset, self.size, self.flip, self.download = dataset, size, flip, download
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
@@ -121,7 +124,12 @@ class TorchvisionData(GanData):
         kind = getattr(datasets, self.dataset)
         try:
             return kind(self.root, download=False, **split)
-        except FAILURES:
+        except FAILURES as error:
+            if not self.download:
+                raise UserError(
+                    f"`root` has no {self.dataset} ({self.root}), and a checkpoint's recipe fetches nothing by itself: "
+                    "pass allow=[hub]"
+                ) from error
             return self._download(kind, split)
 
     def _download(self, kind: Any, split: Mapping[str, Any]) -> Any:

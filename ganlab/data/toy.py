@@ -16,6 +16,7 @@ from torch import Tensor
 from ganlab.data.base import DataSpec, GanData, Modes
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.ranges import Count, NonNegative, Positive, PositiveInt, Probability, Seed, Workers
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Mixture:
         return self.centers[which] + self.sigma * noise
 
 
-def mixture(centers: list[list[float]], sigma: float, weights: list[float] | None = None) -> Mixture:
+def mixture(centers: list[list[float]], sigma: Positive, weights: list[float] | None = None) -> Mixture:
     """Any mixture: K centers of D numbers each, and K weights, equal if not given, which are made to sum to one."""
     if not sigma > 0:
         raise UserError(f"`sigma` must be greater than 0, got {sigma}")
@@ -55,19 +56,19 @@ def mixture(centers: list[list[float]], sigma: float, weights: list[float] | Non
     return Mixture(torch.tensor(centers, dtype=torch.float32), sigma, shares / shares.sum())
 
 
-def ring(modes: int = 8, radius: float = 1.0, sigma: float = 0.01) -> Mixture:
+def ring(modes: PositiveInt = 8, radius: NonNegative = 1.0, sigma: Positive = 0.01) -> Mixture:
     """`modes` Gaussians at equal angles on a circle (VEEGAN, Srivastava et al. 2017, and PacGAN, Lin et al. 2018)."""
     angles = [2 * math.pi * k / modes for k in range(modes)]  # without the end point, which is the start again
     return mixture([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles], sigma)
 
 
-def grid(side: int = 5, spacing: float = 2.0, sigma: float = 0.05) -> Mixture:
+def grid(side: PositiveInt = 5, spacing: Positive = 2.0, sigma: Positive = 0.05) -> Mixture:
     """`side` x `side` Gaussians, `spacing` apart, around the origin: {-4, -2, 0, 2, 4}^2 (the same papers)."""
     places = [spacing * (k - (side - 1) / 2) for k in range(side)]
     return mixture([list(point) for point in product(places, repeat=2)], sigma)
 
 
-def two_gaussians(distance: float = 4.0, sigma: float = 0.5, share: float = 0.5) -> Mixture:
+def two_gaussians(distance: NonNegative = 4.0, sigma: Positive = 0.5, share: Probability = 0.5) -> Mixture:
     """Two Gaussians at x = -distance / 2 and +distance / 2 in the plane; the first has this `share` of the mass."""
     return mixture([[-distance / 2, 0.0], [distance / 2, 0.0]], sigma, [share, 1 - share])
 
@@ -78,7 +79,12 @@ class ToyData(GanData):
     kinds: ClassVar[tuple[str, ...]] = ("none",)
 
     def __init__(
-        self, mixture: Mixture, count: int = 100_000, held_out_count: int = 10_000, workers: int = 0, seed: int = 0
+        self,
+        mixture: Mixture,
+        count: Count = 100_000,
+        held_out_count: Count = 10_000,
+        workers: Workers = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         if count < 2 or held_out_count < 1:

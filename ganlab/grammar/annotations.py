@@ -1,4 +1,4 @@
-"""Whether a plain value (number, word, list, mapping) can be what a type annotation asks for, read from its source.
+"""What a type annotation takes of a plain value (number, word, list, mapping), read from its source.
 
 Doubt counts as yes: only what is plainly wrong (a word for a number) is refused. Knows nothing of recipes.
 """
@@ -6,180 +6,174 @@ Doubt counts as yes: only what is plainly wrong (a word for a number) is refused
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ganlab.grammar.signatures import Parameter
 from ganlab.grammar.sources import Alias, Definition, Module, evaluate
+from ganlab.ranges import Range, Square
 
-LISTS = {"list", "List", "Sequence", "Iterable", "Collection", "set", "Set", "MutableSequence", "frozenset"}
+LISTS = {"list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset", "tuple", "Tuple"}
 MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
-PATHS = {"Path", "PathLike", "PurePath"}
-OBJECTS = {"Callable", "Tensor", "Module", "timedelta"}
-PLAIN = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "None": "null"}
-ANYTHING = {"Any", "object", "TypeVar", "Self", "type", "Type"}
+COMPONENTS = MAPPINGS | {"Callable", "Tensor", "Module", "timedelta"}
+ANYTHING = {"Any", "object", "Self", "type", "Type"}
+LIMITS: dict[str, Callable[..., Any]] = {"Range": Range, "Square": Square}
+ENUMS = {"Enum", "IntEnum", "StrEnum", "str", "int", "float"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One alternative of a type: its words, its test, and the values that it lists, if it lists any."""
+
+    words: str
+    test: Callable[[Any], bool] = lambda value: True
+    choices: tuple[Any, ...] = ()
+
+
+PLAIN = {
+    "int": Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
+    "float": Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "bool": Kind("true or false", lambda value: isinstance(value, bool)),
+    "str": Kind("text", lambda value: isinstance(value, str)),
+    "Path": Kind("a path", lambda value: isinstance(value, str)),
+    "None": Kind("null", lambda value: value is None),
+}
 
 
 def accepts(parameter: Parameter, value: Any) -> bool:
-    """Whether the parameter can be given this value; always, where it has no annotation that can be read."""
-    if parameter.annotation is None:
+    """Return whether the parameter takes this value. True if it has no annotation that can be read."""
+    default = parameter.default
+    if value is None and isinstance(default, ast.Constant) and default.value is None:
         return True
-    if value is None and isinstance(parameter.default, ast.Constant) and parameter.default.value is None:
-        return True
-    return fits(parameter.module, parameter.annotation, value)
-
-
-def fits(module: Module, annotation: ast.expr, value: Any) -> bool:
-    """Whether the value can be of the annotated type."""
-    if isinstance(annotation, ast.Constant):
-        return _fits_constant(module, annotation.value, value)
-    if isinstance(annotation, ast.BinOp):
-        return fits(module, annotation.left, value) or fits(module, annotation.right, value)
-    if isinstance(annotation, ast.Subscript):
-        return _fits_subscript(module, annotation, value)
-    return _fits_name(module, annotation, value)
-
-
-def _fits_constant(module: Module, constant: object, value: Any) -> bool:
-    """`None`, or an annotation written as a string."""
-    if isinstance(constant, str):
-        return fits(module, ast.parse(constant, mode="eval").body, value)
-    return value is None if constant is None else True
-
-
-def _fits_name(module: Module, annotation: ast.expr, value: Any) -> bool:
-    name = _last_word(annotation)
-    if name in ANYTHING:
-        return True
-    if name in ("int", "float", "bool", "str", "bytes", "None", "complex"):
-        return _fits_builtin(name, value)
-    if name in LISTS or name in ("tuple", "Tuple"):
-        return isinstance(value, Sequence) and not isinstance(value, str)
-    if name in PATHS:
-        return isinstance(value, str)
-    if name in MAPPINGS or name in OBJECTS:
-        return isinstance(value, Mapping)
-    return _fits_elsewhere(module, annotation, value)
-
-
-def _fits_builtin(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return name == "bool"
-    kinds = {"int": int, "float": (int, float), "str": str, "None": type(None), "complex": (int, float)}
-    return isinstance(value, kinds.get(name, ()))  # type: ignore[arg-type]
-
-
-def _fits_elsewhere(module: Module, annotation: ast.expr, value: Any) -> bool:
-    """A name defined in the source: an alias of another annotation, or a class, which only a component can be."""
-    try:
-        found = evaluate(module, annotation)
-    except LookupError:
-        return True
-    if isinstance(found, Alias):
-        return found.expression is annotation or fits(found.module, found.expression, value)
-    if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
-        plain = any(
-            _last_word(base) in ("Enum", "IntEnum", "StrEnum", "str", "int", "float") for base in found.node.bases
-        )
-        return plain or isinstance(value, Mapping)
-    return True
-
-
-def _fits_subscript(module: Module, annotation: ast.Subscript, value: Any) -> bool:
-    name = _last_word(annotation.value)
-    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-    if name == "Optional":
-        return value is None or fits(module, inner[0], value)
-    if name == "Union":
-        return any(fits(module, part, value) for part in inner)
-    if name == "Literal":
-        return value in literal_values(annotation)
-    if name in ("Annotated", "Final"):
-        return fits(module, inner[0], value)
-    if name in ("tuple", "Tuple"):
-        return _fits_tuple(module, inner, value)
-    if name in LISTS:
-        return _fits_name(module, annotation.value, value) and all(fits(module, inner[0], item) for item in value)
-    if name in MAPPINGS:
-        return isinstance(value, Mapping) and _fits_values(module, inner[-1], value)
-    return True if name in ANYTHING else _fits_name(module, annotation.value, value)
-
-
-def _fits_tuple(module: Module, inner: Sequence[ast.expr], value: Any) -> bool:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return False
-    if isinstance(inner[-1], ast.Constant) and inner[-1].value is ...:
-        return all(fits(module, inner[0], item) for item in value)
-    return len(inner) == len(value) and all(fits(module, *pair) for pair in zip(inner, value, strict=True))
-
-
-def _fits_values(module: Module, annotation: ast.expr, value: Mapping[Any, Any]) -> bool:
-    return "_target_" in value or all(item is None or fits(module, annotation, item) for item in value.values())
-
-
-def literal_values(annotation: ast.Subscript) -> list[Any]:
-    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-    return [part.value for part in inner if isinstance(part, ast.Constant)]
+    return any(kind.test(value) for kind in _of(parameter))
 
 
 def choices(parameter: Parameter) -> list[Any]:
-    """The words that an annotation lists, where it lists any: what a wrong one may have been meant to be."""
-    return _choices(parameter.module, parameter.annotation) if parameter.annotation else []
-
-
-def _choices(module: Module, annotation: ast.expr) -> list[Any]:
-    if isinstance(annotation, ast.BinOp):
-        return [*_choices(module, annotation.left), *_choices(module, annotation.right)]
-    if isinstance(annotation, ast.Subscript):
-        return _choices_of_subscript(module, annotation)
-    try:
-        found = evaluate(module, annotation)
-    except LookupError:
-        return []
-    if not isinstance(found, Alias) or found.expression is annotation:
-        return []
-    return _choices(found.module, found.expression)
-
-
-def _choices_of_subscript(module: Module, annotation: ast.Subscript) -> list[Any]:
-    name = _last_word(annotation.value)
-    if name == "Literal":
-        return literal_values(annotation)
-    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-    return [word for part in inner for word in _choices(module, part)] if name in ("Optional", "Union") else []
+    """Return the values that the annotation lists: what a wrong one may have been meant to be."""
+    return [choice for kind in _of(parameter) for choice in kind.choices]
 
 
 def describe(parameter: Parameter) -> str:
-    """The annotation in words: `a whole number`, `a number or null`, `one of 'a', 'b'`."""
-    return _words(parameter.module, parameter.annotation) if parameter.annotation else "anything"
+    """Return the annotation in words: `a whole number of at least 1`, `a number or null`, `one of 'a', 'b'`."""
+    listed = ", ".join(map(repr, choices(parameter)))
+    words = [kind.words for kind in _of(parameter) if not kind.choices]
+    return " or ".join(dict.fromkeys(([f"one of {listed}" if "," in listed else listed] if listed else []) + words))
 
 
-def _words(module: Module, annotation: ast.expr) -> str:
+def _of(parameter: Parameter) -> list[Kind]:
+    return kinds(parameter.module, parameter.annotation) if parameter.annotation else [Kind("anything")]
+
+
+def kinds(module: Module, annotation: ast.expr) -> list[Kind]:
+    """Return the alternatives of an annotation; aliases are followed to where they are defined."""
     if isinstance(annotation, ast.Constant):
         text = annotation.value
-        return _words(module, ast.parse(text, mode="eval").body) if isinstance(text, str) else "null"
+        return kinds(module, ast.parse(text, mode="eval").body) if isinstance(text, str) else [PLAIN["None"]]
     if isinstance(annotation, ast.BinOp):
-        return f"{_words(module, annotation.left)} or {_words(module, annotation.right)}"
+        return [*kinds(module, annotation.left), *kinds(module, annotation.right)]
     if isinstance(annotation, ast.Subscript):
-        return _words_of_subscript(module, annotation)
+        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        return _of_subscript(module, _last_word(annotation.value), inner)
+    return _of_name(module, annotation)
+
+
+def _of_subscript(module: Module, name: str, inner: list[ast.expr]) -> list[Kind]:
+    if name == "Literal":
+        values = tuple(map(ast.literal_eval, inner))
+        return [
+            Kind(
+                ", ".join(map(repr, values)),
+                lambda value: any(value == v and type(value) is type(v) for v in values),
+                values,
+            )
+        ]
+    if name in ("Optional", "Union"):
+        null = [PLAIN["None"]] if name == "Optional" else []
+        return [kind for part in inner for kind in kinds(module, part)] + null
+    if name == "Annotated":
+        return [_within(kind, _limits(inner[1:])) for kind in kinds(module, inner[0])]
+    if name in ("tuple", "Tuple") and not (isinstance(inner[-1], ast.Constant) and inner[-1].value is ...):
+        return [_tuple([kinds(module, part) for part in inner])]
+    if name in MAPPINGS:
+        return [_mapping(kinds(module, inner[-1]))]
+    return [_list(kinds(module, inner[0]))] if name in LISTS else _named(name)
+
+
+def _of_name(module: Module, annotation: ast.expr) -> list[Kind]:
     name = _last_word(annotation)
+    if name in PLAIN or name in LISTS or name in COMPONENTS:
+        return _named(name)
     try:
-        found = None if name in PLAIN else evaluate(module, annotation)
+        found = None if name in ANYTHING else evaluate(module, annotation)
     except LookupError:
         found = None
-    return _words(found.module, found.expression) if isinstance(found, Alias) else PLAIN.get(name, name)
+    if isinstance(found, Alias) and found.expression is not annotation:
+        return kinds(found.module, found.expression)
+    if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
+        plain = any(_last_word(base) in ENUMS for base in found.node.bases)
+        if name == "Component":
+            return [Kind("a component, with a `_target_`", lambda value: _is_mapping(value) and "_target_" in value)]
+        return [Kind(name) if plain else Kind(name, _is_mapping)]
+    return [Kind(name)]
 
 
-def _words_of_subscript(module: Module, annotation: ast.Subscript) -> str:
-    name = _last_word(annotation.value)
-    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-    if name == "Optional":
-        return f"{_words(module, inner[0])} or null"
-    if name == "Union":
-        return " or ".join(_words(module, part) for part in inner)
-    if name == "Literal":
-        return "one of " + ", ".join(repr(value) for value in literal_values(annotation))
-    return ast.unparse(annotation)
+def _named(name: str) -> list[Kind]:
+    if name in LISTS:
+        return [_list([Kind("anything")])]
+    return [PLAIN.get(name) or (Kind(name, _is_mapping) if name in COMPONENTS else Kind(name))]
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _list(items: list[Kind]) -> Kind:
+    words = " or ".join(kind.words for kind in items)
+    return Kind(
+        "a list" if words == "anything" else f"a list of {words} each",
+        lambda value: isinstance(value, list | tuple) and all(any(k.test(item) for k in items) for item in value),
+    )
+
+
+def _tuple(places: list[list[Kind]]) -> Kind:
+    words = ", ".join(" or ".join(kind.words for kind in place) for place in places)
+    return Kind(
+        f"a list [{words}]",
+        lambda value: (
+            isinstance(value, list | tuple)
+            and len(value) == len(places)
+            and all(any(k.test(item) for k in place) for item, place in zip(value, places, strict=True))
+        ),
+    )
+
+
+def _mapping(items: list[Kind]) -> Kind:
+    """Components by name, or one component that is a mapping; null takes one away."""
+    values = [*items, PLAIN["None"]]
+    words = " or ".join(kind.words for kind in items)
+    return Kind(
+        f"several settings, NAME: {words}",
+        lambda value: (
+            isinstance(value, Mapping)
+            and ("_target_" in value or all(any(k.test(item) for k in values) for item in value.values()))
+        ),
+    )
+
+
+def _limits(metadata: list[ast.expr]) -> Any:
+    """Return the first `Range(...)` or `Square(...)` beside a type; None if there is none."""
+    for part in metadata:
+        if isinstance(part, ast.Call) and (kind := LIMITS.get(_last_word(part.func))):
+            named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in part.keywords}
+            return kind(*map(ast.literal_eval, part.args), **named)
+    return None
+
+
+def _within(kind: Kind, limits: Any) -> Kind:
+    if limits is None or kind == PLAIN["None"]:
+        return kind
+    return Kind(f"{kind.words} {limits}".strip(), lambda value: kind.test(value) and value in limits)
 
 
 def _last_word(annotation: ast.expr) -> str:

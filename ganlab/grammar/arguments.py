@@ -89,6 +89,8 @@ def read(words: Sequence[str]) -> Arguments:
     """The command line, rewritten for Hydra. Raises `UserError` for what cannot be a command line of fit."""
     given = vars(_parser().parse_intermixed_args(list(words)))
     overrides = given.pop("overrides")
+    if given["resolve"] and not given["cfg"]:
+        raise UserError("`--resolve` goes with --cfg job: it prints the recipe with its references resolved")
     arguments = Arguments(tuple(overrides), {name: value for name, value in given.items() if value})
     for override in overrides:
         _check_form(override, arguments.catalog)
@@ -108,7 +110,7 @@ def _with_recipe(arguments: Arguments) -> Arguments:
     named = [split(override)[1] for override in arguments.overrides if split(override)[0] == "recipe"]
     rest = tuple(override for override in arguments.overrides if split(override)[0] != "recipe")
     options = dict(arguments.options)
-    resumes = arguments.value("resume") not in (None, "", "null")
+    resumes = arguments.value("resume") not in (None, "", "null", "auto")
     if resumes and named:
         raise UserError("`recipe` cannot be chosen with `resume`: the checkpoint brings its own; leave recipe=... out")
     if named and named[-1].endswith((".yaml", ".yml")):

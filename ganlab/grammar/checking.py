@@ -1,13 +1,15 @@
-"""Is every setting of a composed recipe one that its component takes? Answered from sources: nothing is imported.
+"""Refuse a composed recipe with a setting that its component does not take. Answered from sources: nothing is imported.
 
-Each `_target_` must exist, each key beside it must be a parameter, each value must be able to have its type. What is
-not given is no error: some parameters are known only when the component is built. The message is one line and names
-the nearest right word. Knows nothing of Hydra.
+Each `_target_` must exist, each key beside it must be a parameter, each value must have its type and lie in its range.
+A parameter without a value is no error: some are known only when the component is built. The message is one line and
+names the nearest right word. Knows nothing of Hydra.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ganlab.errors import UserError
@@ -15,14 +17,18 @@ from ganlab.grammar.annotations import accepts, choices, describe
 from ganlab.grammar.catalog import nearest
 from ganlab.grammar.signatures import Parameter, Signature, parameters
 from ganlab.grammar.sources import Definition, Missing, find
+from ganlab.grammar.stubs import STUBS
 
 Tree = Mapping[str, Any]
 
 WORDS = {"_target_", "_partial_"}
 """Keys that say how to build, rather than what with."""
 
-IMPLICIT = {"trainer": "pytorch_lightning.Trainer"}
+IMPLICIT = {"trainer": "pytorch_lightning.Trainer", "ganlab": "ganlab.grammar.stubs.Ganlab"}
 """What is built where a recipe does not say."""
+
+NAMED = {"callbacks", "logger", "perturbations", "generator.regularizers", "discriminator.regularizers"}
+"""Where components stand under names of the user's choice."""
 
 ELSEWHERE = {
     "trainer.accumulate_grad_batches": "`generator.accumulate` and `discriminator.accumulate`",
@@ -32,96 +38,81 @@ ELSEWHERE = {
 """What Lightning takes but two players need one of each."""
 
 
-def check(recipe: Tree, base: Tree, groups: Sequence[str] = ()) -> None:
-    """Raises `UserError` for the first setting that cannot be right.
-
-    `base` is what every recipe starts from: its keys and the groups' names are all that may be at the top, and its
-    values show the type of those that no component takes.
-    """
-    known = [*base, *(group for group in groups if group not in base)]
-    for key, value in recipe.items():
-        if key not in known:
-            raise UserError(unknown(key, known, "a recipe"))
-        _check_like(key, value, base.get(key))
-    first = {key: recipe[key] for key in ("trainer",) if key in recipe}  # others are told its numbers: name the source
-    _walk("", {**first, **recipe})
-
-
-def _check_like(path: str, value: Any, example: Any) -> None:
-    """A setting of no component must be of the type that it has in the base recipe; a number may be a component."""
-    if isinstance(example, Mapping) and "_target_" not in example and not isinstance(value, Mapping):
-        raise UserError(f"`{path}` must be several settings ({path}.name=...), got {show(value)}")
-    if isinstance(example, Mapping) and isinstance(value, Mapping):
-        return _check_inside(path, value, example)
-    if isinstance(example, float) and isinstance(value, Mapping) and "_target_" in value:
-        return None  # a schedule, perhaps: `_walk` checks it, there and in the components that it goes to
-    allowed = _type_of(example)
-    if allowed and not (isinstance(value, allowed[0]) and (not isinstance(value, bool) or allowed[0] is bool)):
-        raise UserError(f"`{path}` must be {allowed[1]}, got {show(value)}")
-    return None
+def check(recipe: Tree, known: Sequence[str] = ()) -> None:
+    """Raise `UserError` for the first setting that cannot be right. `known`: the groups, which may stand at the top."""
+    top = parameters(find("ganlab.grammar.stubs.Recipe")).parameters
+    for key in recipe:
+        if key not in top and key not in known:
+            raise UserError(unknown(key, [*top, *known], "a recipe"))
+    for key, parameter in top.items():
+        if key not in recipe and parameter.default is None:
+            raise UserError(f"`{key}` is needed: every recipe has it; pass {key}=...")
+        if key in recipe:
+            _check_value(key, parameter, recipe[key])
+    _walk("", {"trainer": recipe["trainer"], **recipe})  # others are told its numbers: name the source
 
 
-def _check_inside(path: str, value: Tree, example: Tree) -> None:
-    if not example:
-        return _check_named(path, value)
-    if "_target_" in example or path in IMPLICIT or _names_components(example):
-        return None
-    for key, inner in value.items():
-        if key not in example and "_target_" not in value:
-            raise UserError(unknown(f"{path}.{key}", list(example), f"`{path}`"))
-        _check_like(f"{path}.{key}", inner, example.get(key))
-    return None
-
-
-def _names_components(value: Any) -> bool:
-    """Whether components stand in a mapping under names of the user's choice, as callbacks and loggers do."""
-    inner = value.values() if isinstance(value, Mapping) and "_target_" not in value else ()
-    return any(isinstance(node, Mapping) and "_target_" in node for node in inner)
-
-
-def _check_named(path: str, value: Tree) -> None:
-    """All that stands beside components must be one; null takes one away."""
-    complete = [key for key, inner in value.items() if isinstance(inner, Mapping) and "_target_" in inner]
-    for key, inner in value.items():
-        if inner is not None and key not in complete and "_target_" not in value:
-            hint = f" ({_hint(key, complete, f'{path}.')})" if complete else ""
-            raise UserError(f"`{path}.{key}` is not a component: it has no `_target_`{hint}")
-
-
-def _type_of(example: Any) -> tuple[Any, str] | None:
-    kinds = {bool: (bool, "true or false"), int: (int, "a whole number"), float: ((int, float), "a number")}
-    return {**kinds, str: (str, "a word"), list: (list, "a list [a, b]")}.get(type(example))
-
-
-# Components -------------------------------------------------------------------------------------------------------
-
-
-def _walk(path: str, value: Any) -> None:
-    if value == "???":
-        raise UserError(f"`{path}` is needed: pass {path}=...")
-    if isinstance(value, Mapping):
-        if target := value.get("_target_", IMPLICIT.get(path)):
-            _check_component(path, target, value)
-        elif path and _names_components(value):
-            _check_named(path, value)
-        for key, inner in value.items():
-            _walk(f"{path}.{key}" if path else str(key), inner)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            _walk(f"{path}.{index}", inner)
-
-
-def _check_component(path: str, target: Any, node: Tree) -> None:
-    definition = locate(target, f"{path}._target_")
-    signature = parameters(definition) if definition else Signature(open=True)
-    for key, value in node.items():
-        place = f"{path}.{key}"
+def check_settings(target: str, settings: Tree, path: str = "") -> None:
+    """Raise `UserError` for the first of a component's settings that it does not take, or not with this value."""
+    signature = signature_of(target, f"{path}._target_" if path else "_target_")
+    for key, value in settings.items():
+        place = f"{path}.{key}" if path else key
         if place in ELSEWHERE:
             raise UserError(f"`{place}` is for one player: use {ELSEWHERE[place]} instead")
         if key in signature.parameters:
             _check_value(place, signature.parameters[key], value)
         elif key not in WORDS and not signature.open:
             raise UserError(unknown(place, _settings(signature), str(target)))
+
+
+def _walk(path: str, value: Any) -> None:
+    if isinstance(value, str) and value == "???":
+        raise UserError(f"`{path}` is needed: pass {path}=...")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"`{path}` must be a finite number, got {value}")
+    if isinstance(value, Mapping):
+        if (path and "_target_" in value) or path in IMPLICIT:
+            check_settings(value.get("_target_", IMPLICIT.get(path)), value, path)
+        elif path in NAMED or (path and any(map(_is_component, value.values()))):
+            _check_named(path, value)
+    for key, inner in value.items() if isinstance(value, Mapping) else enumerate(_items(value)):
+        _walk(f"{path}.{key}" if path else str(key), inner)
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_component(node: Any) -> bool:
+    return isinstance(node, Mapping) and "_target_" in node
+
+
+def _check_named(path: str, value: Tree) -> None:
+    """All that stands beside components must be one; null takes one away."""
+    complete = [key for key, inner in value.items() if _is_component(inner)]
+    for key, inner in value.items():
+        if inner is not None and key not in complete:
+            hint = f" ({_hint(key, complete, f'{path}.')})" if complete else ""
+            raise UserError(f"`{path}.{key}` is not a component: it has no `_target_`{hint}")
+
+
+# Components -------------------------------------------------------------------------------------------------------
+
+
+def signature_of(target: Any, path: str) -> Signature:
+    """Return what a target takes, narrowed by its stub; open if its source does not tell. `UserError` if it is none."""
+    definition = locate(target, path)
+    signature = parameters(definition) if definition else Signature(open=True)
+    narrower = {key: p for key, p in _stub(target).items() if key in signature.parameters}
+    return Signature({**signature.parameters, **narrower}, signature.open)
+
+
+@cache
+def _stub(target: str) -> dict[str, Parameter]:
+    for place, stub in STUBS.items():
+        if target == place or (place.endswith(".") and target.startswith(place)):
+            return parameters(find(stub)).parameters
+    return {}
 
 
 def _settings(signature: Signature) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.perturbations import Perturbation
+from ganlab.ranges import Group, PositiveInt
 
 
 class Perturbed(nn.Module):
@@ -43,8 +44,8 @@ class Architecture:
     generator: Callable[..., nn.Module]
     discriminator: Callable[..., Any]
     perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
-    pack: int = 1
-    minibatch_deviation: int = 0
+    pack: PositiveInt = 1
+    minibatch_deviation: Group = 0
 
     def trunk(self, shape: Sequence[int]) -> Any:
         """The discriminator's trunk for pictures of this shape, with all that the recipe puts around it."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.errors import UserError
+from ganlab.ranges import ImageShape
 
-SIDES = (16, 32, 64, 128, 256)
+(_, IMAGES) = get_args(ImageShape)
+SIDES: tuple[int, ...] = IMAGES.sides
 SMALLEST = 4  # side of the coarsest map: where generators start and trunks end
 SLOPE = 0.2  # of leaky rectifiers (Radford et al. 2016)
 
@@ -31,7 +33,7 @@ def image_side(shape: Sequence[int]) -> int:
     if channels < 1 or sides[0] != sides[1] or sides[0] not in SIDES:
         fits = next((side for side in SIDES if side >= max(sides)), SIDES[-1])
         allowed = ", ".join(map(str, SIDES))
-        raise UserError(f"`shape` must be square with a side of {allowed}, got {tuple(shape)}: pass data.size={fits}")
+        raise UserError(f"`data.size` must be one of {allowed}, got a shape of {tuple(shape)}: pass data.size={fits}")
     return sides[0]
 
 

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.batch import Condition
+from ganlab.ranges import Dim
 
 
 class ConditionEncoder(nn.Module, ABC):
     """Turns N conditions of one kind ("class" or "text") into N vectors: forward(condition) -> (N, `dim`)."""
 
     kind: ClassVar[str]
-    dim: int
+    dim: Dim
 
     @abstractmethod
     def forward(self, condition: Condition) -> Tensor: ...
@@ -29,7 +30,7 @@ class ClassEmbedding(ConditionEncoder):
 
     kind = "class"
 
-    def __init__(self, classes: int, dim: int) -> None:
+    def __init__(self, classes: int, dim: Dim) -> None:
         super().__init__()
         self.dim = dim
         self.table = nn.Embedding(classes, dim)

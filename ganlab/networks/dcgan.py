@@ -5,12 +5,12 @@ Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from ganlab.networks.blocks import SLOPE, SMALLEST, BatchNorm, Normalization, halvings, image_side, widths
+from ganlab.ranges import ImageShape, Width
 
 
 def initialize(network: nn.Module, norm: Normalization) -> None:
@@ -31,10 +31,10 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: ImageShape,
         code_dim: int,
-        width: int = 64,
-        limit: int = 8,
+        width: Width = 64,
+        limit: Width = 8,
         normalization: Normalization | None = None,
     ) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Trunk(nn.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], width: int = 64, limit: int = 8, normalization: Normalization | None = None
+        self, shape: ImageShape, width: Width = 64, limit: Width = 8, normalization: Normalization | None = None
     ) -> None:
         super().__init__()
         norm = normalization or BatchNorm()

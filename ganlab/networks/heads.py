@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.objectives import NonSaturating, Objective
+from ganlab.ranges import NonNegative
 
 Logits = dict[str, Tensor]
 Terms = dict[str, Tensor]
@@ -202,7 +203,9 @@ class SeparateHead(Head):
     0.5, 0.696 at 1, and minimax says 0.610, 0.647, 0.691; docs/conditioning.md).
     """
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, match_weight: float = 0.0) -> None:
+    def __init__(
+        self, feature_shape: tuple[int, int, int], condition_dim: int, match_weight: NonNegative = 0.0
+    ) -> None:
         super().__init__()
         self.realism = RealismLogit(feature_shape)
         self.pair = PairLogit(feature_shape, condition_dim)

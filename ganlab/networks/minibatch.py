@@ -27,7 +27,7 @@ def largest_divisor(number: int, limit: int) -> int:
     >>> largest_divisor(64, 4), largest_divisor(6, 4), largest_divisor(7, 4)
     (4, 3, 1)
     """
-    return max(divisor for divisor in range(1, limit + 1) if number % divisor == 0)
+    return max(divisor for divisor in range(1, min(number, limit) + 1) if number % divisor == 0)
 
 
 class MinibatchDeviation(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE
+from ganlab.ranges import Depth, Width
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
@@ -37,7 +38,7 @@ def check(shape: Sequence[int], depth: int) -> None:
 class Generator(nn.Module):
     """Code (N, code_dim) -> points (N, D), unbounded, or images (N, C, H, W) in [-1, 1]; `depth` hidden layers."""
 
-    def __init__(self, shape: Sequence[int], code_dim: int, width: int = 128, depth: int = 3) -> None:
+    def __init__(self, shape: Sequence[int], code_dim: int, width: Width = 128, depth: Depth = 3) -> None:
         super().__init__()
         check(shape, depth)
         self.hidden = hidden(code_dim, width, depth)
@@ -51,7 +52,7 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """Points or images (N, *shape) -> features (N, width, 1, 1)."""
 
-    def __init__(self, shape: Sequence[int], width: int = 128, depth: int = 3) -> None:
+    def __init__(self, shape: Sequence[int], width: Width = 128, depth: Depth = 3) -> None:
         super().__init__()
         check(shape, depth)
         self.hidden = hidden(prod(shape), width, depth)

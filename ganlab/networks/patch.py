@@ -5,8 +5,8 @@ Plain PyTorch. How much of the picture one logit sees is a setting, in pixels; h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE, InstanceNorm, Normalization, image_side, widths
 from ganlab.networks.dcgan import initialize
+from ganlab.ranges import ImageShape, PositiveInt, Width
 
 Plan = tuple[tuple[int, int], ...]
 """(kernel, stride) of each convolution in turn."""
@@ -96,11 +97,11 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        patch: int = 70,
-        scales: int = 1,
-        width: int = 64,
-        limit: int = 8,
+        shape: ImageShape,
+        patch: Literal[1, 16, 34, 70, 142, 286] = 70,
+        scales: PositiveInt = 1,
+        width: Width = 64,
+        limit: Width = 8,
         normalization: Normalization | None = None,
     ) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ganlab.networks.attention import attention_at
 from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
+from ganlab.ranges import ImageShape, PositiveInt, Width
 
 
 class Start(ABC):
@@ -93,12 +94,12 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        shape: Sequence[int],
+        shape: ImageShape,
         code_dim: int,
-        width: int = 32,
-        limit: int = 8,
+        width: Width = 32,
+        limit: Width = 8,
         start: Start | None = None,
-        attention: Sequence[int] = (),
+        attention: Sequence[PositiveInt] = (),
     ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
@@ -129,7 +130,9 @@ class Trunk(nn.Module):
     `width`, `limit` and `attention` as in the generator.
     """
 
-    def __init__(self, shape: Sequence[int], width: int = 32, limit: int = 8, attention: Sequence[int] = ()) -> None:
+    def __init__(
+        self, shape: ImageShape, width: Width = 32, limit: Width = 8, attention: Sequence[PositiveInt] = ()
+    ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
         channels = widths(width, levels + 1, limit)

@@ -15,6 +15,7 @@ from ganlab.errors import UserError
 from ganlab.networks.blocks import SIDES, SLOPE, BatchNorm, conv3, image_side, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
 from ganlab.networks.resnet import UpBlock
+from ganlab.ranges import Depth, LargeImageShape, Width
 
 FACTOR = 4  # between the stages' sides
 
@@ -75,7 +76,9 @@ class Refiner(nn.Module):
     not square with a side of 64, 128 or 256.
     """
 
-    def __init__(self, shape: Sequence[int], code_dim: int, width: int = 16, limit: int = 8, blocks: int = 2) -> None:
+    def __init__(
+        self, shape: LargeImageShape, code_dim: int, width: Width = 16, limit: Width = 8, blocks: Depth = 2
+    ) -> None:
         super().__init__()
         small_shape(shape)
         full, half, quarter, eighth, sixteenth = widths(width, 5, limit)

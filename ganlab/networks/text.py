@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 from ganlab.batch import Condition
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
+from ganlab.ranges import Dim, EvenWidth, PositiveInt
 
 WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
@@ -86,7 +87,12 @@ class WordEncoder(ConditionEncoder):
     kind = "text"
 
     def __init__(
-        self, vocabulary: Sequence[str], dim: int, width: int = 128, buckets: int = 4096, longest: int = 64
+        self,
+        vocabulary: Sequence[str],
+        dim: Dim,
+        width: EvenWidth = 128,
+        buckets: PositiveInt = 4096,
+        longest: PositiveInt = 64,
     ) -> None:
         super().__init__()
         self.vocabulary = tuple(vocabulary)
@@ -120,15 +126,16 @@ class SentenceEncoder(ConditionEncoder):
     """Captions -> (N, dim): a frozen sentence-transformers model, then a trained linear layer.
 
     `model`: a name on the Hugging Face hub or a local folder; `UserError` if it cannot be loaded. The model itself is
-    in neither the parameters nor the state: the same arguments make the encoder again.
+    in neither the parameters nor the state: the same arguments make the encoder again. `hub`: whether the model may be
+    fetched; without, it is a folder or in the local cache. The model's own code never runs.
     """
 
     kind = "text"
 
-    def __init__(self, model: str, dim: int) -> None:
+    def __init__(self, model: str, dim: int, hub: bool = True) -> None:
         super().__init__()
         self.dim = dim
-        self.sentences = frozen_sentences(model)
+        self.sentences = frozen_sentences(model, hub)
         self.linear = nn.Linear(self.sentences.dim, dim)
         self.normalize = nn.LayerNorm(dim)
 

@@ -6,7 +6,6 @@ picture is a function of its input and its latent, whatever the mode, the batch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE, InstanceNorm, Normalization, image_side, widths
 from ganlab.networks.dcgan import initialize
+from ganlab.ranges import ImageShape, ProperFraction, Width
 
 NOISY = 3  # inner decoder blocks with dropout
 
@@ -54,10 +54,10 @@ class Generator(nn.Module):
 
     def __init__(
         self,
-        shape: Sequence[int],
-        width: int = 64,
-        limit: int = 8,
-        dropout: float = 0.5,
+        shape: ImageShape,
+        width: Width = 64,
+        limit: Width = 8,
+        dropout: ProperFraction = 0.5,
         normalization: Normalization | None = None,
     ) -> None:
         super().__init__()

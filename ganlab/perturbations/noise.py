@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ganlab.errors import UserError
 from ganlab.perturbations.base import Perturbation
+from ganlab.ranges import NonNegative, PositiveInt
 
 
 class InstanceNoise(Perturbation):
@@ -19,7 +20,7 @@ class InstanceNoise(Perturbation):
 
     sigma: Tensor
 
-    def __init__(self, sigma: float, until: int | None = None) -> None:
+    def __init__(self, sigma: NonNegative, until: PositiveInt | None = None) -> None:
         super().__init__()
         if sigma < 0:
             raise UserError(f"`sigma` must be at least 0, got {sigma}")

@@ -23,6 +23,7 @@ from ganlab.generative import GenerativeModule, Terms
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.encoder import EncoderDecoder, GaussianCode, StandardizedCode
 from ganlab.objectives import per_sample
+from ganlab.ranges import Dim, NonNegative
 from ganlab.sides import Side
 
 ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to 8 bits: no pixel is known better than that
@@ -78,7 +79,7 @@ class Autoencoder(PixelAutoencoder):
     """
 
     def __init__(
-        self, spec: DataSpec, network: Architecture, generator: Side, average: MovingAverage, latent_dim: int = 128
+        self, spec: DataSpec, network: Architecture, generator: Side, average: MovingAverage, latent_dim: Dim = 128
     ) -> None:
         super().__init__(spec, network, StandardizedCode, generator, average, latent_dim)
 
@@ -103,8 +104,8 @@ class VariationalAutoencoder(PixelAutoencoder):
         network: Architecture,
         generator: Side,
         average: MovingAverage,
-        latent_dim: int = 128,
-        beta: float = 1.0,
+        latent_dim: Dim = 128,
+        beta: NonNegative = 1.0,
     ) -> None:
         super().__init__(spec, network, GaussianCode, generator, average, latent_dim)
         if beta < 0:

@@ -21,6 +21,7 @@ from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
+from ganlab.ranges import Dim
 from ganlab.sides import Side
 
 
@@ -98,7 +99,7 @@ class ConditionalGAN(RatioGame):
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
-        latent_dim: int = 100,
+        latent_dim: Dim = 100,
     ) -> None:
         listener, reader = condition(), condition()
         check_kind(listener, spec)

@@ -16,6 +16,7 @@ from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import accuracy
 from ganlab.objectives import Objective, per_sample
+from ganlab.ranges import NonNegative
 from ganlab.sides import Side
 
 SLOWER = 0.5  # of the discriminator's loss, "which slows down the rate at which D learns relative to G" (section 3.3)
@@ -53,8 +54,8 @@ class PatchGAN(AdversarialModule):
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
-        l1_weight: float = 100.0,
-        realism_weight: float = 1.0,
+        l1_weight: NonNegative = 100.0,
+        realism_weight: NonNegative = 1.0,
     ) -> None:
         if spec.kind != "image":
             raise wrong_kind("image", repr(spec.kind))

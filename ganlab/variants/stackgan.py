@@ -25,6 +25,7 @@ from ganlab.networks.heads import Head
 from ganlab.networks.stack import shrink, small_shape
 from ganlab.networks.stages import Listener, StackedGenerator, Stage
 from ganlab.objectives import Objective
+from ganlab.ranges import Dim, NonNegative, NonNegativeInt
 from ganlab.run import find_checkpoint
 from ganlab.sides import Side
 from ganlab.variants.conditional import ConditionalDiscriminator, check_kind
@@ -56,11 +57,11 @@ class StackGAN(AdversarialModule):
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
-        stage_one_iterations: int,
+        stage_one_iterations: NonNegativeInt,
         stage_one: str | None = None,
-        augmented_dim: int = 128,
-        kl_weight: float = 2.0,
-        latent_dim: int = 100,
+        augmented_dim: Dim = 128,
+        kl_weight: NonNegative = 2.0,
+        latent_dim: Dim = 100,
     ) -> None:
         check_start(stage_one_iterations, stage_one)
         first, second = Listener(condition(), augmented_dim), Listener(condition(), augmented_dim)

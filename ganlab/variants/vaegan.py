@@ -27,6 +27,7 @@ from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.encoder import GaussianCode
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
+from ganlab.ranges import Dim, NonNegative, NonNegativeInt
 from ganlab.sides import Side
 from ganlab.variants.autoencoder import reconstruction_error
 
@@ -51,9 +52,9 @@ class VAEGAN(AdversarialModule):
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
-        latent_dim: int = 128,
-        detail: int = 2,
-        reconstruction_weight: float = 1e-4,
+        latent_dim: Dim = 128,
+        detail: NonNegativeInt = 2,
+        reconstruction_weight: NonNegative = 1e-4,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)

@@ -15,6 +15,7 @@ from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
+from ganlab.ranges import Dim
 from ganlab.sides import Side
 
 
@@ -29,7 +30,7 @@ class VanillaGAN(RatioGame):
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
-        latent_dim: int = 100,
+        latent_dim: Dim = 100,
     ) -> None:
         spec = replace(spec, kind="none")  # whatever the data could say, this generator is told nothing
         trunk = network.trunk(spec.shape)
