@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -100,7 +101,11 @@ class Annealed(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, rate: Schedule, beta2: Schedule | None = None) -> None:
         self.beta2 = beta2
-        super().__init__(optimizer, rate)
+        super().__init__(optimizer, lambda iteration: rate(iteration))  # a function, which the state leaves out
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values only: the schedules are the recipe's to say, in a resumed run anew."""
+        return {key: kept for key, kept in super().state_dict().items() if key != "beta2"}
 
     def get_lr(self) -> list[float | Tensor]:
         """The rates of this iteration; the betas are set as well."""

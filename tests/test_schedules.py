@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -112,3 +113,11 @@ def test_rates_and_betas_are_annealed_together_and_when_resumed() -> None:
 def test_half_a_cosine_that_cannot_be(end: int, over: float) -> None:
     with pytest.raises(UserError, match="`end` >= 1 and 0 < `over` <= 1"):
         HalfCosine(1.0, 0.0, end, over)
+
+
+def test_the_state_of_annealed_rates_holds_plain_values_only(tmp_path: Path) -> None:
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    torch.save(
+        Annealed(optimizer, HalfCosine(1.0, 0.0, end=4), HalfCosine(0.9, 0.99, end=4)).state_dict(), tmp_path / "x"
+    )
+    assert torch.load(tmp_path / "x", weights_only=True)["last_epoch"] == 0

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.attention import Words, reading, word_layers
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,16 @@ class Cost:
 def cost(network: nn.Module, *inputs: Tensor) -> Cost:
     """The cost of a network for one picture's inputs (1, ...). The network itself is left alone."""
     twin = copy.deepcopy(network).to("meta").eval().requires_grad_(False)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), reading(twin, one_word(twin)):
         twin(*(each.to("meta") for each in inputs))
     parameters = sum(each.numel() for each in network.parameters() if each.requires_grad)
     return Cost(parameters, counter.get_total_flops())
+
+
+def one_word(network: nn.Module) -> Words:
+    """A caption of one word for the network's word attention, if it has some."""
+    word_dim = max((layer.word_dim for layer in word_layers(network)), default=1)
+    return torch.empty(1, 1, word_dim, device="meta"), torch.empty(1, 1, dtype=torch.bool, device="meta")
 
 
 def costs(architecture: Architecture, shape: Sequence[int], code_dim: int) -> dict[str, Cost]:

@@ -97,12 +97,21 @@ def change(inputs: int, outputs: int) -> nn.Module:
     return nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1)
 
 
+def map_sides(size: tuple[int, int], levels: int) -> list[int]:
+    """The shorter sides of the maps, coarsest first."""
+    return [min(size) << level for level in range(levels + 1)]
+
+
 def stages(
-    attention: Sequence[int], size: tuple[int, int], levels: int, blocks: int, expansion: int, group: int
+    attentive: Callable[[int, int], list[nn.Module]],
+    size: tuple[int, int],
+    levels: int,
+    blocks: int,
+    expansion: int,
+    group: int,
 ) -> Callable[[int, int], list[nn.Module]]:
     """Return a function of (channels, level) that gives the layers at one resolution; level 0 is the coarsest."""
-    sides = [min(size) << level for level in range(levels + 1)]
-    attentive, total = attention_at(attention, sides), blocks * (levels + 1)
+    sides, total = map_sides(size, levels), blocks * (levels + 1)
 
     def stage(channels: int, level: int) -> list[nn.Module]:
         same: list[nn.Module] = [ResidualBlock(channels, group, expansion, total) for _ in range(blocks)]
@@ -116,7 +125,8 @@ class Generator(nn.Module):
 
     `width`: channels at full resolution; they double with every halving, up to `limit` times. `blocks`: residual blocks
     at each resolution; inside they are `expansion` times as wide, in groups of `group` channels. `attention`: shorter
-    sides of the maps that have self-attention, none in the paper. The authors' network for CIFAR-10 is `width=768,
+    sides of the maps that have self-attention; `word_attention`: of those that attend to the caption's words, whose
+    states have `word_dim` numbers. The paper has neither. The authors' network for CIFAR-10 is `width=768,
     limit=1`, for 256 pixels `width=96, limit=8`. `UserError` for a shape that `grid` refuses, groups that do not
     divide, or a map that there is not.
     """
@@ -131,11 +141,14 @@ class Generator(nn.Module):
         expansion: int = 2,
         group: int = 16,
         attention: Sequence[int] = (),
+        word_attention: Sequence[int] = (),
+        word_dim: int = 128,
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
         channels = widths(width, levels + 1, limit)[::-1]
-        stage = stages(attention, size, levels, blocks, expansion, group)
+        attentive = attention_at(map_sides(size, levels), attention, word_attention, word_dim)
+        stage = stages(attentive, size, levels, blocks, expansion, group)
         layers = [GenerativeBasis(code_dim, channels[0], size), *stage(channels[0], 0)]
         for i in range(levels):
             layers += [change(channels[i], channels[i + 1]), Upsample(), *stage(channels[i + 1], i + 1)]
@@ -169,7 +182,8 @@ class Trunk(nn.Module):
         super().__init__()
         size, levels = grid(shape)
         channels = widths(width, levels + 1, limit)
-        stage = stages(attention, size, levels, blocks, expansion, group)
+        attentive = attention_at(map_sides(size, levels), attention)
+        stage = stages(attentive, size, levels, blocks, expansion, group)
         layers: list[nn.Module] = [convolution(shape[0], width, 1)]
         for i in range(levels):
             layers += [*stage(channels[i], levels - i), Downsample(), change(channels[i], channels[i + 1])]

@@ -88,7 +88,8 @@ class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
     `width`: channels at full resolution; they double with every halving, up to `limit` times. `attention`: sides of
-    the maps that have self-attention. `UserError` for a shape that is not square with a power-of-two side of 16 to 256,
+    the maps that have self-attention; `word_attention`: those that attend to the caption's words, whose states have
+    `word_dim` numbers. `UserError` for a shape that is not square with a power-of-two side of 16 to 256,
     or a map that there is not.
     """
 
@@ -100,11 +101,13 @@ class Generator(nn.Module):
         limit: Width = 8,
         start: Start | None = None,
         attention: Sequence[PositiveInt] = (),
+        word_attention: Sequence[PositiveInt] = (),
+        word_dim: PositiveInt = 128,
     ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
         sides = [SMALLEST * 2**level for level in range(1, levels + 1)]
-        attentive = attention_at(attention, sides)
+        attentive = attention_at(sides, attention, word_attention, word_dim)
         fine_to_coarse = widths(width, levels + 1, limit)
         self.start = (start or FromCode())(code_dim, fine_to_coarse[-1])
         self.blocks = nn.ModuleList(
@@ -137,7 +140,7 @@ class Trunk(nn.Module):
         levels = halvings(image_side(shape))
         channels = widths(width, levels + 1, limit)
         sides = [SMALLEST * 2**level for level in reversed(range(levels))]
-        attentive = attention_at(attention, sides)
+        attentive = attention_at(sides, attention)
         self.from_image = conv3(shape[0], width)
         layers: list[nn.Module] = []
         for i, side in enumerate(sides):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.errors import UserError
 from ganlab.networks import r3gan, resnet
-from ganlab.networks.attention import SelfAttention, WordAttention, attend
+from ganlab.networks.attention import SelfAttention, WordAttention, Words, attend, reading, word_layers
+from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.text import WordEncoder
+from ganlab.variants.conditional import ConditionalGenerator
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +32,8 @@ def test_against_torch_and_by_hand() -> None:
 @pytest.mark.parametrize("layer", [SelfAttention(8), WordAttention(8, 5)], ids=["self", "words"])
 def test_it_starts_as_the_identity_and_its_weight_learns(layer: nn.Module) -> None:
     x, words = torch.randn(2, 8, 4, 6), (torch.randn(2, 3, 5), torch.ones(2, 3, dtype=torch.bool))
-    given = (x,) if isinstance(layer, SelfAttention) else (x, *words)
-    y = layer(*given)
+    with reading(layer, words):
+        y = layer(x)
     assert torch.equal(y, x)
     (y * torch.randn_like(y)).sum().backward()
     assert layer.gamma.grad.abs() > 0
@@ -51,12 +53,17 @@ def test_padding_changes_nothing() -> None:
     encoder, layer = WordEncoder(["a", "red", "apple"], 4, width=6), WordAttention(8, 6)
     nn.init.ones_(layer.gamma)
     captions, x = ["apple", "a red apple", ""], torch.randn(3, 8, 4, 4)
+
+    def read(x: Tensor, words: Words) -> Tensor:
+        with reading(layer, words):
+            return layer(x)
+
     states, mask = encoder.words(captions)
-    together = layer(x, states, mask)
-    alone = torch.cat([layer(x[i : i + 1], *encoder.words([caption])) for i, caption in enumerate(captions)])
+    together = read(x, (states, mask))
+    alone = torch.cat([read(x[i : i + 1], encoder.words([caption])) for i, caption in enumerate(captions)])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     filled = states.masked_fill(~mask[:, :, None], 1e3).detach().requires_grad_(True)
-    y = layer(x, filled, mask)
+    y = read(x, (filled, mask))
     torch.testing.assert_close(y, together)
     y.square().sum().backward()
     assert filled.grad is not None
@@ -79,3 +86,32 @@ def test_networks_have_it_where_they_are_told(make: type[nn.Module]) -> None:
 def test_a_map_that_there_is_not_is_refused(make: type[nn.Module]) -> None:
     with pytest.raises(UserError, match=r"^`attention` must be sides of the network's maps, .*, got 12$"):
         make((3, 32, 32), width=8, attention=[8, 12])
+
+
+@pytest.mark.parametrize("make", [resnet.Generator, r3gan.Generator])
+def test_a_conditional_generator_reads_words(make: type[nn.Module]) -> None:
+    """Other words with the same embedding give another picture, and what attends to them gets a gradient."""
+    encoder = WordEncoder(["red", "blue", "apple"], 4, width=6)
+    network = make((1, 16, 16), 6, width=8, word_attention=[8], word_dim=6)
+    generator, latent = ConditionalGenerator(encoder, network).eval(), torch.randn(2, 2)
+    (layer,) = word_layers(network)
+    nn.init.ones_(layer.gamma)
+    captions = ["red apple", "apple"]
+    generator(latent, captions).square().sum().backward()
+    assert layer.key.weight.grad.abs().sum() > 0 and layer.value.weight.grad.abs().sum() > 0
+    code = torch.cat([latent, encoder(captions)], 1)
+    with reading(network, encoder.words(["blue apple", "apple"])):
+        other = network(code)
+    same = generator(latent, captions)
+    assert not torch.equal(other[0], same[0])
+    torch.testing.assert_close(other[1], same[1])
+
+
+def test_words_that_are_not_there_are_refused() -> None:
+    network = resnet.Generator((1, 16, 16), 6, width=4, word_attention=[8], word_dim=6)
+    with pytest.raises(UserError, match="6 numbers, got one without words: pass condition=words"):
+        ConditionalGenerator(ClassEmbedding(3, 4), network)
+    with pytest.raises(UserError, match="6 numbers, got 8"):
+        ConditionalGenerator(WordEncoder(["a"], 4, width=8), network)
+    with pytest.raises(UserError, match=r"^`word_attention` has no words here"):
+        network(torch.randn(2, 6))
