@@ -214,6 +214,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.trainer.precision_plugin.convert_module(self)  # before the weights come, or float64 would be rounded
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
         self._logged = Logbook(**saved["logged"])
