@@ -6,7 +6,7 @@ Plain torch; knows nothing of data sets, variants or Lightning.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Union
 
 import torch
@@ -46,9 +46,7 @@ def take(condition: Condition, rows: Sequence[int] | slice | Tensor) -> Conditio
     return [condition[int(row)] for row in rows]
 
 
-def _ready(values: Condition) -> Condition:
-    if not isinstance(values, Tensor):
-        return values
+def _ready(values: Tensor) -> Tensor:
     values = to_float(values)
     return values.to(torch.get_default_dtype()) if values.is_floating_point() else values
 
@@ -80,8 +78,7 @@ class Batch:
 
         In torch's default number format, which during training is the run's precision.
         """
-        told = {"condition": _ready(self.condition), "mismatched": _ready(self.mismatched)}
-        return replace(self, images=_ready(self.images), **told)
+        return self._map(_ready)
 
     def chunk(self, parts: int) -> list[Batch]:
         """`parts` equal, consecutive batches; raises when the images do not divide."""

@@ -93,7 +93,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     def standing(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
         """`report` on held-out pictures, leaving no trace: no gradients, buffers and random states as they were."""
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), default_dtype(self.dtype), ExitStack() as stack:
+        with torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
             for name in self.sides:
                 stack.enter_context(frozen(self.player(name)))
             torch.manual_seed(seed)
@@ -201,7 +201,8 @@ class GenerativeModule(pl.LightningModule, ABC):
             converted = function(tensor)
             return tensor.to(converted.device) if id(tensor) in kept and converted.dtype != tensor.dtype else converted
 
-        return super()._apply(convert, recurse)
+        super()._apply(convert, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["ganlab"] = {
@@ -241,10 +242,10 @@ class GenerativeModule(pl.LightningModule, ABC):
 
 
 @contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Inside, new tensors have this number format: pictures, latents."""
+def default_dtype(network: nn.Module) -> Iterator[None]:
+    """Inside, new tensors have the number format of the network's weights: pictures, latents."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+    torch.set_default_dtype(next(network.parameters()).dtype)
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ COUNT = 240  # pictures of each kind: packs of 2 to 6 divide it
 def game_of(module: AdversarialModule, data: GanData, logged: Mapping[str, Tensor], missing: float, seed: int) -> Game:
     """How the game stands, for the symptoms. `logged`: where gradient norms are; `missing`: see `Game`."""
     devices = [module.device] if module.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), default_dtype(module.dtype), ExitStack() as stack:
+    with torch.random.fork_rng(devices), torch.no_grad(), default_dtype(module.generator), ExitStack() as stack:
         for name in module.sides:
             stack.enter_context(frozen(module.player(name)))
         torch.manual_seed(seed)
