@@ -128,7 +128,7 @@ def _join_overflow(row: dict[Any, Any], columns: list[str], lines: list[str], wh
         UserError: the row has more cells than the header, and which cell the comma belongs to is unclear.
     """
     extra = row.pop(None, [])
-    if not any(cell.strip() for cell in extra):
+    if not extra:
         return
     text = "".join(line for line in lines if line.strip())
     if columns[-1] not in TEXT or '"' in text:
