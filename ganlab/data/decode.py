@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -93,6 +94,8 @@ def _open(path: Path) -> Iterator[Image]:
     """
     from PIL import Image, UnidentifiedImageError
 
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a file")  # a FIFO would block
     with path.open("rb") as source:
         try:
             file = Image.open(source, formats=_formats())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -171,4 +172,10 @@ def test_only_formats_of_pictures_are_opened(tmp_path: Path) -> None:
     """Pillow would start Ghostscript for this one."""
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
     with pytest.raises(ValueError, match="cannot identify the format"):
+        decode(tmp_path / "a.png", SMALL)
+
+
+def test_a_fifo_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not a file"):
         decode(tmp_path / "a.png", SMALL)
