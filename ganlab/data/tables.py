@@ -107,7 +107,8 @@ def _csv(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(
-            f"{table}, line {reader.reader.line_num} is not comma separated: {error}; a quote inside a quoted text is doubled"
+            f"{table}, line {reader.reader.line_num} is not comma separated: {error}; "
+            "write a quote inside a quoted text twice"
         ) from error
 
 

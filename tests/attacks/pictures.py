@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ def _packed(width: int, height: int, rows: bytes) -> bytes:
 
 def _thing(rng: random.Random) -> Case:
     """An entry of the folder that is no plain file."""
-    one = replace(_drawn(rng))
+    one = _drawn(rng)
     while one.mode in UNRANGED:
         one = _drawn(rng)
     suffix = SUFFIXES[one.format][0]
