@@ -26,6 +26,7 @@ from PIL import Image
 
 from ganlab.data.folder import FolderData
 from tests.attacks.forked import Ended, forked
+from tests.attacks.mistakes import ROWS, TABLES
 from tests.attacks.tally import Tally, drawn, finish
 
 LIMIT = 10.0  # seconds
@@ -233,39 +234,11 @@ def _joined(rng: random.Random, lines: Sequence[str]) -> bytes:
 def _mistaken(rng: random.Random, told: Captions) -> Case:
     """One row that has no right reading among good ones: it must be refused, or said to be left out."""
     good = [json.dumps({"file_name": file, "text": lines}) for file, lines in told.items()]
-    rows = {
-        "deep": '{"file_name": "a.png", "text": ' + "[" * 100_000,
-        "deep whole": '{"file_name": "a.png", "text": ' + "[" * 50_000 + "]" * 50_000 + "}",
-        "huge number": '{"file_name": "a.png", "text": ' + "9" * 10_000 + "}",
-        "number": '{"file_name": "a.png", "text": 3}',
-        "object": '{"file_name": "a.png", "text": {"en": "apple"}}',
-        "nested list": '{"file_name": "a.png", "text": [["apple"]]}',
-        "no name": '{"text": "apple"}',
-        "number for a name": '{"file_name": 3, "text": "apple"}',
-        "null for a name": '{"file_name": null, "text": "apple"}',
-        "list": '["a.png", "apple"]',
-        "pairs": '[["file_name", "a.png"], ["text", "apple"]]',
-        "half a surrogate": '{"file_name": "a.png", "text": "\\ud83d"}',
-        "cut": '{"file_name": "a.png", "te',
-        "not JSON": "a.png apple",
-        "NUL": "\0",
-    }
-    csvs = {
-        "unclosed quote": 'file_name,text\na.png,"red\nb.png,pear\n',
-        "quote inside": 'file_name,text\na.png,"big" apple, red\n',
-        "semicolons": "file_name;text\na.png;apple\n",
-        "tabs": "file_name\ttext\na.png\tapple\n",
-        "no header": "a.png,apple\nb.png,pear\n",
-        "two columns of text": "file_name,text,text\na.png,apple,pear\n",
-        "two names": "file_name,file_name,text\na.png,b.png,pear\n",
-        "empty": "",
-        "NUL": "file_name,text\na.png,\0apple\n",
-    }
     if rng.random() < 0.4:
-        what = rng.choice(list(csvs))
-        return Case(f"captions.csv {what}", {"captions.csv": csvs[what].encode()}, {}, ambiguous=True)
-    what = rng.choice(list(rows))
-    good.insert(rng.randint(0, len(good)), rows[what])
+        what = rng.choice(list(TABLES))
+        return Case(f"captions.csv {what}", {"captions.csv": TABLES[what].encode()}, {}, ambiguous=True)
+    what = rng.choice(list(ROWS))
+    good.insert(rng.randint(0, len(good)), ROWS[what])
     return Case(f"metadata.jsonl {what}", {"metadata.jsonl": "\n".join(good).encode()}, told, True, True)
 
 

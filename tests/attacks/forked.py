@@ -31,7 +31,9 @@ def forked(task: Callable[[], Any], limit: float) -> Ended:
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(task, there))
-    child.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child uses none of theirs
+        child.start()
     there.close()
     try:
         return here.recv() if here.poll(limit) else Ended("hang", f"longer than {limit} s")
