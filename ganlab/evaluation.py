@@ -23,7 +23,8 @@ from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import ClipRuler, MatchRuler, OracleRuler
 from ganlab.rulers.digits import StackRuler
 from ganlab.rulers.evidence import extractor_named, gather, split_of
-from ganlab.rulers.looks import LpipsRuler, lpips
+from ganlab.rulers.looks import MEASURES as OF_LOOKS
+from ganlab.rulers.looks import LookRuler
 from ganlab.rulers.measures import MEASURES, Evidence, check_needs
 from ganlab.rulers.pairs import MEASURES as OF_PAIRS
 from ganlab.rulers.pairs import PairRuler
@@ -31,7 +32,6 @@ from ganlab.rulers.pictures import PictureRuler, compared
 from ganlab.rulers.points import ModeRuler
 from ganlab.rulers.sources import Folder
 
-OF_LOOKS = ("lpips",)
 OF_CAPTIONS = ("r_precision", "clip_score", "caption_accuracy")
 OF_MODES = ("modes",)
 ALL = (*MEASURES, *OF_LOOKS, *OF_CAPTIONS, *OF_PAIRS, *OF_MODES)
@@ -108,8 +108,9 @@ def rulers(data: GanData, metrics: Sequence[str], terms: Terms) -> Iterator[Rule
     count = terms.count or GENERATED
     if names := [name for name in metrics if name in MEASURES]:
         yield picture_ruler(names, data, terms, count)
-    if "lpips" in metrics:
-        yield LpipsRuler(pictures, split, count, seed)
+    for name in OF_LOOKS:
+        if name in metrics:
+            yield LookRuler(name, pictures, split, count, seed)
     if names := [name for name in metrics if name in OF_PAIRS]:
         yield PairRuler(names, pictures, split, count, seed)
     if "r_precision" in metrics:
@@ -151,7 +152,9 @@ def of_folders(generated: Path, reference: Path, terms: Terms) -> dict[str, Resu
         check_needs(of_features, network.classes, real, train)
         seen = Evidence(real, gather(network, fakes, MOST, terms.seed), terms.seed, train)
         results = compared(of_features, network, seen, {"split": "folder", **facts, "seed": terms.seed})
-    return results | (lpips(fakes, terms.seed) if "lpips" in names else {})
+    for name, look in OF_LOOKS.items():
+        results |= look(fakes, terms.seed) if name in names else {}
+    return results
 
 
 def real_side(reference: Path, network: Extractor, terms: Terms) -> Known:

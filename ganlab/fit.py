@@ -7,6 +7,7 @@ from typing import Any
 
 import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
+from ganlab.run import RunFolder, is_first_process
 
 
 def main() -> None:
@@ -22,8 +23,12 @@ def main() -> None:
         return launch(train, words)
 
 
-def train(recipe: dict[str, Any]) -> None:
-    """One run, from its composed and checked recipe to its summary."""
+def train(recipe: dict[str, Any]) -> float | None:
+    """Train one run, from its composed and checked recipe to its summary.
+
+    Return the best value of the measurement that decides which checkpoint is the best, as it was measured (FID: less is
+    better; `modes_and_quality`: more is), for sweepers that search. None if nothing judged the run.
+    """
     from ganlab.preflight import check_machine, check_parts
 
     check_parts(recipe)
@@ -33,10 +38,11 @@ def train(recipe: dict[str, Any]) -> None:
     from ganlab import training
 
     try:
-        training.train(recipe)
+        folder = training.train(recipe)
     finally:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()  # or a sweep's next job waits for the processes of this one
+    return RunFolder(folder).leading_number() if is_first_process() else None
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from ganlab.batch import Condition, take
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
 from ganlab.data.pictures import Pictures, are_images
+from ganlab.durable import atomic_write
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.features import as_colour
 from ganlab.rulers.evidence import many_rows
-from ganlab.run import atomic_write
 from ganlab.sampling import draw
 from ganlab.sheet import comparison, grid, png, scatter
 

@@ -91,7 +91,7 @@ def _check_network(path: str, node: Any, recipe: Recipe) -> None:
         fits = [size for size in (2**k for k in range(4, 11)) if accepts(parameter, (3, size, size))]
         nearest = min(fits, key=lambda size: abs(math.log(size / side)), default=64)
         raise UserError(
-            f"`data.size` must be {', '.join(map(str, fits))} for {path}={node['_target_']}, got {side}: "
+            f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {side}: "
             f"pass data.size={nearest}"
         )
 

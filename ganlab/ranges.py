@@ -24,25 +24,25 @@ class Range:
     most: float = math.inf
     above: float = -math.inf
     below: float = math.inf
+    multiple: int = 1
 
     def __contains__(self, value: Any) -> bool:
-        return (
-            isinstance(value, int | float)
-            and math.isfinite(value)
-            and self.least <= value <= self.most
-            and self.above < value < self.below
-        )
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        within = self.least <= value <= self.most and self.above < value < self.below
+        return within and (self.multiple == 1 or value % self.multiple == 0)
 
     def __str__(self) -> str:
         """Return the words that follow `a number`.
 
-        >>> print(Range(least=1), Range(above=0, most=1), Range(least=1, most=8), sep=", ")
-        of at least 1, above 0 and at most 1, from 1 to 8
+        >>> print(Range(least=1), Range(above=0, most=1), Range(least=2, most=8, multiple=2), sep="; ")
+        of at least 1; above 0 and at most 1; from 2 to 8, a multiple of 2
         """
-        if math.isfinite(self.least) and math.isfinite(self.most):
-            return f"from {self.least:,} to {self.most:,}"
         limits = {"of at least": self.least, "above": self.above, "at most": self.most, "under": self.below}
-        return " and ".join(f"{word} {limit:,}" for word, limit in limits.items() if math.isfinite(limit))
+        words = " and ".join(f"{word} {limit:,}" for word, limit in limits.items() if math.isfinite(limit))
+        if math.isfinite(self.least) and math.isfinite(self.most):
+            words = f"from {self.least:,} to {self.most:,}"
+        return f"{words}, a multiple of {self.multiple}" if self.multiple > 1 else words
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ BatchSize = Annotated[int, Range(least=1, most=1_000_000)]  # preflight.py compa
 Turns = Annotated[int, Range(least=1, most=1_000)]
 Dim = Annotated[int, Range(least=1, most=65_536)]
 Width = Annotated[int, Range(least=1, most=8_192)]
+EvenWidth = Annotated[int, Range(least=2, most=8_192, multiple=2)]  # of networks that read in both directions
 Depth = Annotated[int, Range(least=1, most=1_000)]
 Group = Literal[0] | Annotated[int, Range(least=2, most=65_536)]  # of samples that are compared; 0 for none
 Side = Annotated[int, Range(least=8, most=1_024)]  # below 8 nothing is recognized; no network here reaches 1,024

@@ -242,7 +242,7 @@ def _source_named(derived: Mapping[str, str]) -> Iterator[None]:
 # The command line -------------------------------------------------------------------------------------------------
 
 
-def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
+def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> None:
     """Runs the function on the words' recipe, or on each of a sweep's; all are checked before the first starts."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
     arguments = _prepared(words)
@@ -254,9 +254,9 @@ def launch(function: Callable[[Recipe], None], words: Sequence[str]) -> None:
         hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments))()
 
 
-def _job(function: Callable[[Recipe], None], arguments: Arguments) -> Callable[[DictConfig], None]:
+def _job(function: Callable[[Recipe], Any], arguments: Arguments) -> Callable[[DictConfig], Any]:
     @functools.wraps(function)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             with _place_of_its_own(arguments):
                 return function(_finished(config, arguments))

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 from ganlab.batch import Condition
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
-from ganlab.ranges import Dim, PositiveInt, Width
+from ganlab.ranges import Dim, EvenWidth, PositiveInt
 
 WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
@@ -90,7 +90,7 @@ class WordEncoder(ConditionEncoder):
         self,
         vocabulary: Sequence[str],
         dim: Dim,
-        width: Width = 128,
+        width: EvenWidth = 128,
         buckets: PositiveInt = 4096,
         longest: PositiveInt = 64,
     ) -> None:
