@@ -68,10 +68,21 @@ def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[s
     module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
     data = make_data(module.recipe)
     wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
+    _check_used(wanted, terms)
     results: dict[str, Result] = {}
     for ruler in rulers(data, wanted, terms):
         results |= ruler.measure(module)
     return results
+
+
+def _check_used(metrics: Sequence[str], terms: Terms) -> None:
+    """Raise `UserError` for a setting of the feature extractor if nothing that is measured uses one."""
+    given = {"reference": terms.reference, "save_reference": terms.save_reference, "weights": terms.weights}
+    idle = [name for name, value in given.items() if value]
+    if idle and not set(metrics) & set(MEASURES):
+        raise UserError(
+            f"`{idle[0]}` is for {', '.join(FIRST)} and the like, and only {', '.join(metrics)} is measured"
+        )
 
 
 def checked(metrics: Sequence[str], possible: Sequence[str]) -> list[str]:
