@@ -50,7 +50,7 @@ def program() -> str:
 
 def _last_words(error: Exception) -> tuple[str, int]:
     """What to say of an error and the exit code; nothing to say of a bug."""
-    text = " ".join(str(error).split())
+    text = "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(error).split()))
     if isinstance(error, UserError):
         return text, 2
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, which is not loaded here

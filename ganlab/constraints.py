@@ -82,7 +82,7 @@ def _refuse(name: str, layer: nn.Module) -> None:
     """`UserError` for a layer whose weight cannot be divided by its largest singular value."""
     if parametrize.is_parametrized(layer, "weight"):
         reason = "is parametrized already"
-    elif not layer.get_parameter("weight").any():
+    elif not (weight := layer.get_parameter("weight")).is_meta and not weight.any():
         reason = "starts at zero, which has no largest singular value to divide by"
     else:
         return

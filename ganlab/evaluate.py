@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
@@ -35,14 +36,14 @@ class EvaluateSettings:
     metrics: list[str] = cli.setting(
         [],
         "of fid, kid, is, precision, recall, density, coverage, cmmd, fid_infinity, fid_per_class, ndb, vendi, "
-        "copying, duplicates, condition_diversity, condition_realism, lpips, r_precision, clip_score, "
-        "caption_accuracy, l1, psnr, modes [what fits]",
+        "copying, duplicates, condition_diversity, condition_realism, lpips, perceptual_diversity, r_precision, "
+        "clip_score, caption_accuracy, l1, psnr, perceptual, modes [what fits]",
     )
     split: str = cli.setting("reference", "the checkpoint's data: reference (held out) or train")
     extractor: str = cli.setting(
         "auto",
-        "auto (inception where its weights can be had), inception, small, clip-vit-b-32, dinov2-vit-s-14 and other "
-        "sizes; or a TorchScript file.pt of yours: it is a program and will be run",
+        "auto (inception if its weights can be had, else imagenet), inception, imagenet, small, clip-vit-b-32, "
+        "dinov2-vit-s-14 and other sizes; or a TorchScript file.pt of yours: it is a program and will be run",
     )
     resizer: str = cli.setting("auto", "before the extractor: tf1, antialias, pil-bicubic, or auto (its usual one)")
     side: Annotated[int, Range(least=8, most=4_096)] = cli.setting(

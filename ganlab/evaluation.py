@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from ganlab.assembly import make_data
-from ganlab.checkpoints import load_module
-from ganlab.data.base import GanData
+from ganlab.checkpoints import load_module, stored_content
+from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import digest
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
@@ -23,7 +23,8 @@ from ganlab.rulers.base import Ruler
 from ganlab.rulers.captions import ClipRuler, MatchRuler, OracleRuler
 from ganlab.rulers.digits import StackRuler
 from ganlab.rulers.evidence import extractor_named, gather, split_of
-from ganlab.rulers.looks import LpipsRuler, lpips
+from ganlab.rulers.looks import MEASURES as OF_LOOKS
+from ganlab.rulers.looks import LookRuler
 from ganlab.rulers.measures import MEASURES, Evidence, check_needs
 from ganlab.rulers.pairs import MEASURES as OF_PAIRS
 from ganlab.rulers.pairs import PairRuler
@@ -31,7 +32,6 @@ from ganlab.rulers.pictures import PictureRuler, compared
 from ganlab.rulers.points import ModeRuler
 from ganlab.rulers.sources import Folder
 
-OF_LOOKS = ("lpips",)
 OF_CAPTIONS = ("r_precision", "clip_score", "caption_accuracy")
 OF_MODES = ("modes",)
 ALL = (*MEASURES, *OF_LOOKS, *OF_CAPTIONS, *OF_PAIRS, *OF_MODES)
@@ -66,7 +66,10 @@ class Terms:
 def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[str, Result]:
     """The metrics of a checkpoint's averaged generator on its own data; those that fit the data when none are named."""
     module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
-    data = make_data(module.recipe)
+    with stored_content(file):
+        data = make_data(module.recipe)
+    if (data.spec.shape, data.spec.kind) != (module.spec.shape, module.spec.kind):
+        raise UserError(f"{file} was trained on {_told(module.spec)}, and its data are {_told(data.spec)} now")
     wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
     _check_used(wanted, terms)
     results: dict[str, Result] = {}
@@ -83,6 +86,10 @@ def _check_used(metrics: Sequence[str], terms: Terms) -> None:
         raise UserError(
             f"`{idle[0]}` is for {', '.join(FIRST)} and the like, and only {', '.join(metrics)} is measured"
         )
+
+
+def _told(spec: DataSpec) -> str:
+    return f"{' x '.join(map(str, spec.shape))} with condition {spec.kind}"
 
 
 def checked(metrics: Sequence[str], possible: Sequence[str]) -> list[str]:
@@ -112,8 +119,9 @@ def rulers(data: GanData, metrics: Sequence[str], terms: Terms) -> Iterator[Rule
     count = terms.count or GENERATED
     if names := [name for name in metrics if name in MEASURES]:
         yield picture_ruler(names, data, terms, count)
-    if "lpips" in metrics:
-        yield LpipsRuler(pictures, split, count, seed)
+    for name in OF_LOOKS:
+        if name in metrics:
+            yield LookRuler(name, pictures, split, count, seed)
     if names := [name for name in metrics if name in OF_PAIRS]:
         yield PairRuler(names, pictures, split, count, seed)
     if "r_precision" in metrics:
@@ -155,7 +163,9 @@ def of_folders(generated: Path, reference: Path, terms: Terms) -> dict[str, Resu
         check_needs(of_features, network.classes, real, train)
         seen = Evidence(real, gather(network, fakes, MOST, terms.seed), terms.seed, train)
         results = compared(of_features, network, seen, {"split": "folder", **facts, "seed": terms.seed})
-    return results | (lpips(fakes, terms.seed) if "lpips" in names else {})
+    for name, look in OF_LOOKS.items():
+        results |= look(fakes, terms.seed) if name in names else {}
+    return results
 
 
 def real_side(reference: Path, network: Extractor, terms: Terms) -> Known:

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.run import RunFolder
 

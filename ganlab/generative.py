@@ -23,9 +23,9 @@ from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec
 from ganlab.logbook import Logbook
+from ganlab.processes import average_across_processes, gather_values
 from ganlab.randomness import part_ways, random_states, restore_random_states
-from ganlab.sides import Side, frozen
-from ganlab.strategies import average_across_processes
+from ganlab.sides import Side, clip_gradients, frozen
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
@@ -136,12 +136,18 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._finish_iteration(len(batch))
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the side's gradient. Lightning calls this after unscaling, so it holds under float16 too."""
+        """Clip the side's gradient and log its norm before that, both as they are without a loss scale."""
         turns = zip(self.sides.items(), self.trainer.strategy.optimizers, strict=True)
         name, side = next(player for player, own in turns if own is optimizer)
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        limit = float("inf") if side.clip is None else side.clip
-        self._logged.add(f"{name}/gradient_norm", nn.utils.clip_grad_norm_(parameters, limit).detach())
+        self._unscale(optimizer)
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self._logged.add(f"{name}/gradient_norm", clip_gradients(gradients, side.clip))
+
+    def _unscale(self, optimizer: Optimizer) -> None:
+        """Divide by the loss scale where Lightning leaves that to the optimizer's own step: a fused one's."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)
 
     def _finish_iteration(self, images: int) -> None:
         images *= self.trainer.world_size
@@ -187,7 +193,7 @@ class GenerativeModule(pl.LightningModule, ABC):
             "iteration": self.iteration,
             "images_seen": self.images_seen,
             "logged": {"sums": dict(self._logged.sums), "counts": dict(self._logged.counts)},
-            "random": _on_every_process(random_states()),
+            "random": gather_values(random_states()),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -220,12 +226,3 @@ def remembering(sides: Mapping[str, Side]) -> nn.ModuleDict:
     """Regularizers that have a memory, which checkpoints must keep."""
     every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
     return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})
-
-
-def _on_every_process(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """This value of every process, in rank order."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [value]
-    gathered: list[dict[str, Any]] = [{}] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(gathered, value)
-    return gathered

@@ -34,8 +34,8 @@ from ganlab.grammar.arguments import RESUMED, Arguments, read, split
 from ganlab.grammar.catalog import base_recipe, catalog, read_yaml, recipe_folder, suggestion
 from ganlab.grammar.checking import check, unknown
 from ganlab.grammar.derived import restored, sources
-from ganlab.grammar.trust import refuse_untrusted
-from ganlab.run import saved_recipe
+from ganlab.grammar.trust import admitted, plain
+from ganlab.run import check_links, checked_name, saved_recipe
 
 __all__ = ["Recipe", "build", "compose", "launch", "locate", "to_yaml", "trusted"]
 
@@ -67,12 +67,18 @@ def to_yaml(recipe: Mapping[str, Any]) -> str:
     return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in recipe.items() if key not in OWN}))
 
 
-def trusted(path: str | Path, allow: Sequence[str] = ()) -> Recipe:
-    """The recipe in a run's folder or checkpoint. `UserError` if it names what is neither ganlab's nor allowed."""
-    known = {*base_recipe(), *BESIDE, DERIVED, *Arguments().catalog.groups()}
-    recipe = {key: value for key, value in saved_recipe(path).items() if key in known and key not in OWN}
-    refuse_untrusted(recipe, allow)
-    return recipe
+def trusted(path: str | Path, allow: Sequence[str] = (), said: Sequence[str] = ()) -> Recipe:
+    """Return the recipe in a run's folder or checkpoint, with references where a setting follows another.
+
+    `said`: groups and dotted settings that the command line sets. Raise `UserError` for what may not be in it.
+    """
+    check_links(path)
+    known = {*base_recipe(), *BESIDE, *Arguments().catalog.groups()} - {*OWN}
+    stored = saved_recipe(path)
+    values = plain({key: value for key, value in stored.items() if key in known}, "the checkpoint's recipe")
+    checked_name(values.get("recipe"), "recipe")
+    judged = admitted({key: value for key, value in values.items() if key not in said}, allow, said)
+    return restored(judged, values, stored.get(DERIVED, {}))
 
 
 def _prepared(words: Sequence[str]) -> Arguments:
@@ -169,9 +175,8 @@ def _store_resumed(arguments: Arguments) -> Arguments:
     allow = _parsed(arguments, "allow") or []
     if not isinstance(allow, list):
         raise UserError(f"`allow` must be a list [a, b], got {allow}")
-    content = trusted(str(_parsed(arguments, "resume")), allow)
-    derived = content.pop(DERIVED, {})
-    kept = restored({key: value for key, value in content.items() if key not in chosen}, derived)
+    said = [key.lstrip("+~") for key, _ in map(split, arguments.overrides)]
+    kept = trusted(str(_parsed(arguments, "resume")), allow, [key for key in said if "." in key or key in chosen])
     ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
     return replace(arguments, overrides=tuple(o for o in arguments.overrides if not _is_left_out(o, chosen)))
 

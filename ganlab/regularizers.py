@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.batch import Condition
+from ganlab.processes import average_across_processes
 from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
 
 Critic = Callable[[Tensor, Condition], Tensor]
@@ -115,7 +116,8 @@ class LeCam(Regularizer, nn.Module):
     a_R and a_F are moving averages of the mean logit of real and of generated images, the batch's own included,
     without the bias of a start at zero, as in the authors' code. That code also counts only positive parts, D(x) - a_F
     and a_R - D(G(z)); the formula, followed here, is the same while reals are above what generated images used to be.
-    A module, because the averages belong into a checkpoint. Each process averages its own.
+    A module, because the averages belong into a checkpoint. With several processes the means are those of all of them.
+    The authors' code starts the penalty after 1,000 iterations (`start_itr`); this one starts it at once.
     """
 
     anchors: Tensor
@@ -133,7 +135,9 @@ class LeCam(Regularizer, nn.Module):
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
         judged = torch.stack([critic(real.detach(), condition).float(), critic(fake.detach(), condition).float()])
-        self._remember(judged.detach().mean(1))
+        means = judged.detach().mean(1)
+        average_across_processes([means])
+        self._remember(means)
         return (judged - self.anchors.flip(0)[:, None]).square().sum(0)
 
     def _remember(self, means: Tensor) -> None:

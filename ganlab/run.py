@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganlab.archive import check_archive
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
 """The environment variable by which a run's first process tells those that it starts where the run's folder is."""
+
+LARGEST_RECIPE = 2**17
+"""Bytes of a run folder's recipe.yaml."""
 
 SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "checkpoint")
 
@@ -91,7 +96,7 @@ class RunFolder:
     @classmethod
     def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:
         """A fresh folder, `root/recipe/version` with the next free version; two processes never get the same."""
-        parent = Path(root) / recipe
+        parent = Path(root) / checked_name(recipe, "recipe")
         parent.mkdir(parents=True, exist_ok=True)
         versions = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
         version = max(versions, default=-1) + 1
@@ -170,6 +175,27 @@ class RunFolder:
         return atomic_write(self.summary_file, json.dumps(ordered, indent=2, default=str) + "\n")
 
 
+NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def checked_name(name: Any, setting: str) -> str:
+    """Return a name that becomes a folder. Raise `UserError` unless it has letters, digits, `_`, `-` and `.` only."""
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return name
+    shown = ascii(name)[:60] if isinstance(name, str) else f"a {type(name).__name__}"
+    raise UserError(f"`{setting}` must be a name of letters, digits, _, - and ., 100 at most, got {shown}")
+
+
+def check_links(path: str | Path) -> None:
+    """Raise `UserError` if a run's folder has a link out of it: what a run writes there would land elsewhere."""
+    run = RunFolder.of(path)
+    folder, whole = run.path, run.recipe_file.exists() or run.checkpoints.exists()
+    for pattern in ("*", "*/*") if whole else ("samples", "samples/*"):
+        for entry in folder.glob(pattern):
+            if entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve()):
+                raise UserError(f"{entry} is a link out of the run's folder: put what it stands for in its place")
+
+
 def find_checkpoint(path: str | Path) -> Path:
     """The checkpoint a person means: the file itself, or a run folder's best, else its last. Raises `UserError`."""
     path = _existing(Path(path))
@@ -203,15 +229,17 @@ def saved_recipe(path: str | Path) -> dict[str, Any]:
     """The recipe of a run's folder or of a checkpoint that stands alone. Raises `UserError`."""
     folder = RunFolder.of(path)
     if folder.recipe_file.is_file():
+        if folder.recipe_file.stat().st_size > LARGEST_RECIPE:
+            raise UserError(f"{folder.recipe_file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
         return read_yaml(folder.recipe_file)
     file = find_last(path)
+    check_archive(file)
     import torch  # only here: it takes seconds to load
 
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-        recipe: dict[str, Any] = content["ganlab"]["recipe"]
+        return dict(content["ganlab"]["recipe"])
     except Exception as error:
         raise UserError(
             f"`checkpoint` {file} is not one of ganlab's: {type(error).__name__} while reading it"
         ) from error
-    return recipe

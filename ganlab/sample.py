@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.ranges import Positive, PositiveInt, Range, SampleCount, Seed
-from ganlab.run import RunFolder, find_checkpoint
+from ganlab.run import RunFolder, check_links, find_checkpoint
 
 METHODS = ("none", "rejection", "mh", "langevin")
 CALIBRATIONS = ("platt", "isotonic", "none")
@@ -86,23 +87,28 @@ def _check_method(settings: SampleSettings) -> None:
 def sample(settings: SampleSettings) -> None:
     """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
     from ganlab.assembly import make_data
-    from ganlab.checkpoints import load_module
+    from ganlab.checkpoints import load_module, stored_content
     from ganlab.gallery import Request, draw_gallery, strange_words
     from ganlab.sampling import latents
 
     file = find_checkpoint(settings.checkpoint)
-    module = load_module(file, settings.allow)
+    if not settings.out:
+        check_links(settings.checkpoint)
     said = {"text": settings.text, "label": settings.label, "input": settings.input}
+    plain = settings.method == "none"
+    module = load_module(file, settings.allow, data=not (plain and any(said.values())))
     if module.spec.kind == "image" and not any(said.values()):
-        request = Request.of_pairs(make_data(module.recipe).reference, settings.count, settings.seed)
+        with stored_content(file):
+            pairs = make_data(module.recipe).reference
+        request = Request.of_pairs(pairs, settings.count, settings.seed)
     else:
         request = Request.of(module.spec, said, settings.count, settings.seed)
     if warning := strange_words(module, request.titles):
         print(f"ganlab.sample: {warning}", file=sys.stderr)
     folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).samples / "drawn"
-    plain = settings.method == "none"
-    latent = latents(module, request.seeds) if plain else guided(module, request, settings)
-    grid = draw_gallery(module, request, latent, folder)
+    with stored_content(file):
+        latent = latents(module, request.seeds) if plain else guided(module, request, settings)
+        grid = draw_gallery(module, request, latent, folder)
     print(f"{len(request.seeds)} pictures in {folder}, all of them on {grid}")
 
 

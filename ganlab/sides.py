@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -32,6 +33,20 @@ class Side:
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     constraint: Constraint = field(default_factory=Unconstrained)
+
+
+@torch.no_grad()
+def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
+    """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the norm before that.
+
+    If the norm is not finite, or there is no limit, the gradients stay as they are. An infinite entry divided by an
+    infinite norm is NaN, which would hide what happened from a loss scale and from the alarm.
+    """
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    if limit is not None:
+        share = (limit / (norm + 1e-6)).clamp(max=1)  # as `torch.nn.utils.clip_grad_norm_` has it
+        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), share, 1))
+    return norm
 
 
 @contextmanager

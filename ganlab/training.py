@@ -16,7 +16,7 @@ from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.quality import Judge
-from ganlab.checkpoints import read_checkpoint
+from ganlab.checkpoints import make_fitting, read_checkpoint, rehearse
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.recipe import to_yaml
@@ -37,11 +37,16 @@ def train(recipe: Recipe) -> Path:
     make_strategy(recipe["trainer"])  # or say why not, before anything is made
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
-    module = make_module(recipe, data.spec)
+    content = read_checkpoint(checkpoint) if checkpoint else {}
     if checkpoint is None:
+        module = make_module(recipe, data.spec)
         module.prepare()
+    else:
+        module = make_fitting(recipe, data.spec, content["state_dict"], checkpoint)
     folder = RunFolder.start(recipe)
     trainer = make_trainer(recipe, folder.path)
+    if checkpoint is not None:
+        rehearse(trainer, module, content, checkpoint)
     if trainer.is_global_zero:
         folder.write_recipe(to_yaml(recipe))
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -86,10 +91,11 @@ def far_from_best(summary: Mapping[str, Any]) -> str | None:
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 31.0}, "checkpoint": "run/best.ckpt"})
     'far from its best: quality/fid is 31, and was 20 at iteration 500 (32,000 images seen), which is in run/best.ckpt'
+    >>> far_from_best({"best": best | {"value": 0.0}, "metrics": {"quality/fid": 0.0}, "checkpoint": "run/best.ckpt"})
     """
     best = summary.get("best")
     last = summary["metrics"].get(best["name"]) if best else None
-    if best is None or last is None or abs(last - best["value"]) < FAR * max(abs(last), abs(best["value"])):
+    if best is None or last is None or abs(last - best["value"]) <= FAR * max(abs(last), abs(best["value"])):
         return None
     then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
     return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"

@@ -14,6 +14,7 @@ PLAIN = (
     "regularizers",
     "constraints",
     "perturbations",
+    "processes",
     "averaging",
     "batch",
     "networks",

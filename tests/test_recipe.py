@@ -9,7 +9,7 @@ import yaml
 from ganlab.errors import UserError
 from ganlab.grammar.arguments import read
 from ganlab.grammar.catalog import base_recipe, catalog, read_yaml
-from ganlab.grammar.trust import is_trusted, refuse_untrusted
+from ganlab.grammar.trust import admitted
 from ganlab.recipe import build, compose, literal, locate, to_yaml, trusted
 from ganlab.run import RunFolder
 
@@ -190,7 +190,8 @@ def test_what_followed_a_setting_follows_it_in_a_resumed_run(name, tmp_path):
     words = ["trainer.max_steps=77", "gamma=0.7", "penalty_every=3", "match_weight=0.6", "pack=2"]
     RunFolder(tmp_path).write_recipe(to_yaml(compose(f"recipe={name}", "seed=5")))
     resumed, fresh = compose(f"resume={tmp_path}", *words), compose(f"recipe={name}", "seed=5", *words)
-    assert {**resumed, "resume": None} == fresh
+    assert resumed.pop("derived") == fresh.pop("derived")
+    assert {**resumed, "resume": None} == admitted(fresh)
 
 
 def test_a_setting_that_was_given_follows_nothing(tmp_path):
@@ -236,72 +237,7 @@ class Bomb:
 
 def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(tmp_path):
     torch.save({"ganlab": {"recipe": Bomb()}}, tmp_path / "x.ckpt")
-    assert "not one of ganlab's" in message(f"resume={tmp_path}/x.ckpt")
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "builtins.eval",
-        "torch.load",
-        "torch.hub.load",
-        "torch.serialization.load",
-        "torch.nn.modules.module.torch.load",
-        "torch.utils.cpp_extension.load",
-        "torch.nn.functional.relu",
-        "ganlab.run.os.system",
-        "ganlab.run.atomic_write",
-        "ganlab.recipe.build",
-        "ganlab.data.base.torch.load",
-        "ganlab.data._private.Thing",
-        "pytorch_lightning.LightningModule.load_from_checkpoint",
-        "pytorch_lightning.cli.LightningCLI",
-        "hydra.utils.instantiate",
-        "${oc.env:HOME}",
-        "ganlab",
-        "",
-        3,
-        None,
-    ],
-)
-def test_a_checkpoint_may_not_name(target):
-    assert not is_trusted(target)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "torch.optim.Adam",
-        "torch.nn.Linear",
-        "pytorch_lightning.Trainer",
-        "pytorch_lightning.callbacks.EarlyStopping",
-        "ganlab.objectives.Hinge",
-        "ganlab.variants.VanillaGAN",
-        "ganlab.sides.Side",
-    ],
-)
-def test_a_checkpoint_may_name(target):
-    assert is_trusted(target)
-
-
-def test_every_recipe_of_ours_may_be_in_a_checkpoint():
-    for name in catalog().recipes():
-        refuse_untrusted(compose(f"recipe={name}"))
-
-
-@pytest.mark.parametrize(
-    "node",
-    [
-        {"a": {"_target_": "os.system"}},
-        {"a": [{"b": {"_target_": "os.system", "command": "x"}}]},
-        {"a": {"_target_": "torch.nn.Linear", "_args_": [1]}},
-        {"a": {"_target_": "torch.nn.Linear", "part": {"_target_": "os.system", "_partial_": True}}},
-    ],
-)
-def test_however_deep(node):
-    with pytest.raises(UserError, match="checkpoint"):
-        refuse_untrusted(node)
+    assert "its pickle names '__builtin__ exec'" in message(f"resume={tmp_path}/x.ckpt")
 
 
 def test_a_run_that_names_somebodys_code_needs_the_users_word(run):

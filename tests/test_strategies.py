@@ -20,21 +20,29 @@ import torch.distributed as dist
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from ganlab import strategies
+from ganlab import processes
 from ganlab.averaging import MovingAverage
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.networks import dcgan, mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
-from ganlab.regularizers import R1
+from ganlab.perturbations import AdaptiveAugmentation
+from ganlab.processes import average_across_processes
+from ganlab.regularizers import R1, LeCam
 from ganlab.sides import Side
-from ganlab.strategies import TwoPlayerStrategy, average_across_processes
+from ganlab.strategies import TwoPlayerStrategy
 from ganlab.variants import VanillaGAN
 
 BATCH = 4  # of one process
+LONG = 6  # iterations
+RESUMED = (2, 3, 5)  # after how many of them
 SPEC = DataSpec((1, 16, 16))
-CONVOLUTIONAL = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
+CONVOLUTIONAL = Architecture(
+    partial(dcgan.Generator, width=4),
+    partial(dcgan.Trunk, width=4),
+    perturbations={"adaptive": AdaptiveAugmentation(target=0.0, speed=100, every=1)},
+)
 PLAIN = Architecture(partial(mlp.Generator, width=8, depth=2), partial(mlp.Trunk, width=8, depth=2))
 
 
@@ -46,7 +54,7 @@ class Noise(GanData):
 
 def game(network: Architecture, seed: int, side: Side) -> VanillaGAN:
     torch.manual_seed(seed)
-    penalized = replace(side, regularizers={"r1": R1(1.0)})
+    penalized = replace(side, regularizers={"r1": R1(1.0), "lecam": LeCam(0.3, decay=0.5)})
     return VanillaGAN(SPEC, network, NonSaturating(), side, penalized, MovingAverage(50, 1.0), latent_dim=4)
 
 
@@ -76,7 +84,7 @@ def two(**kwargs: Any) -> dict[str, Any]:
 
 
 def play(rank: int, folder: Path) -> dict[str, Any]:
-    """Batch normalization, weights that differ at first, latents as they come, checkpoints on the way."""
+    """Batch normalization, R1, LeCam, adaptive augmentation; weights that differ at first; a checkpoint every time."""
     adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0)
     module = game(CONVOLUTIONAL, rank, adam)
     latents: list[Tensor] = []
@@ -87,16 +95,16 @@ def play(rank: int, folder: Path) -> dict[str, Any]:
         return latents[-1]
 
     module.draw_latent = keep  # type: ignore[method-assign]
-    saving = ModelCheckpoint(folder, "{step}", every_n_train_steps=2, save_top_k=-1)
-    fit(module, 4, BATCH, **two(callbacks=[saving]))
+    saving = ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+    fit(module, LONG, BATCH, **two(callbacks=[saving]))
     return {"state": module.state_dict(), "latents": latents, "images_seen": module.images_seen}
 
 
-def resume(rank: int, folder: Path) -> dict[str, Any]:
-    """On from the checkpoint after iteration 2, with other weights and random states before."""
+def resume(rank: int, folder: Path, done: int) -> dict[str, Any]:
+    """On from the checkpoint after `done` iterations, with other weights and random states before."""
     adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0)
     module = game(CONVOLUTIONAL, 9, adam)
-    fit(module, 4, BATCH, str(folder / "step=2.ckpt"), **two(enable_checkpointing=False))
+    fit(module, LONG, BATCH, str(folder / f"step={done}.ckpt"), **two(enable_checkpointing=False))
     return module.state_dict()
 
 
@@ -110,7 +118,7 @@ def halves(rank: int) -> dict[str, Any]:
 
 def buckets(rank: int) -> list[Tensor]:
     """Tensors of several types and sizes, in messages of at most 64 bytes; whole numbers stay as they are."""
-    strategies.BUCKET = 64
+    processes.BUCKET = 64
     sizes = [(3,), (40,), (2, 5), (), (7,)]
     tensors = [torch.full(size, float(i + rank)) for i, size in enumerate(sizes)]
     tensors += [torch.full((3,), rank, dtype=torch.float64), torch.tensor([5 + rank])]
@@ -118,11 +126,21 @@ def buckets(rank: int) -> list[Tensor]:
     return tensors
 
 
+def augmentation(rank: int) -> float:
+    """p after one look: rank 0 alone would raise it, rank 1 alone lower it by as much."""
+    ada = AdaptiveAugmentation(target=0.4, speed=100)
+    ada.p.fill_(0.5)
+    signs = torch.tensor([1.0, 1.0, 1.0, 1.0] if rank == 0 else [1.0, 1.0, -1.0, -1.0])
+    ada.advance(10, signs, torch.zeros(4))
+    return float(ada.p)
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     rank = int(os.environ["LOCAL_RANK"])
-    results = {"play": play(rank, folder), "resume": resume(rank, folder), "halves": halves(rank)}
-    results["buckets"] = buckets(rank)
+    results = {"play": play(rank, folder), "halves": halves(rank), "buckets": buckets(rank)}
+    results["resume"] = {done: resume(rank, folder, done) for done in RESUMED}
+    results["augmentation"] = augmentation(rank)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -161,27 +179,28 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 def test_both_end_with_the_same_players_and_averages(ranks: list[dict[str, Any]]) -> None:
     """Bit for bit: parameters, batch statistics and counters, although they began with different weights."""
     one, other = (rank["play"]["state"] for rank in ranks)
-    assert {name.split(".")[0] for name in one} == {"generator", "discriminator", "average"}
+    assert {name.split(".")[0] for name in one} == {"generator", "discriminator", "average", "remembering"}
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 def test_each_draws_latents_of_its_own(ranks: list[dict[str, Any]]) -> None:
     one, other = (torch.cat(rank["play"]["latents"]) for rank in ranks)
-    assert len(one) == len(other) == 4 * BATCH
-    assert len(torch.cat([one, other]).unique(dim=0)) == 8 * BATCH
+    assert len(one) == len(other) == 2 * LONG * BATCH  # one half to play, one for augmentation to look at
+    assert len(torch.cat([one, other]).unique(dim=0)) == 4 * LONG * BATCH
 
 
 def test_images_of_both_are_counted(ranks: list[dict[str, Any]]) -> None:
-    assert [rank["play"]["images_seen"] for rank in ranks] == [4 * 2 * BATCH] * 2
+    assert [rank["play"]["images_seen"] for rank in ranks] == [LONG * 2 * BATCH] * 2
 
 
-def test_resumes_exactly(ranks: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("done", RESUMED)
+def test_resumes_exactly(ranks: list[dict[str, Any]], done: int) -> None:
     """Rank 0's checkpoint holds the random states of both, and both go on where they were."""
     states = ranks[0]["checkpoint"]["ganlab"]["random"]
     assert len(states) == 2
     assert not torch.equal(states[0]["torch"], states[1]["torch"])
     for rank in ranks:
-        whole, resumed = rank["play"]["state"], rank["resume"]
+        whole, resumed = rank["play"]["state"], rank["resume"][done]
         assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
 
 
@@ -192,6 +211,18 @@ def test_two_halves_are_one_batch(ranks: list[dict[str, Any]]) -> None:
     fit(module, 3, 2 * BATCH, enable_checkpointing=False, devices=1)
     for rank in ranks:
         torch.testing.assert_close(rank["halves"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+def test_penalties_and_augmentation_move(ranks: list[dict[str, Any]]) -> None:
+    """So that the tests above mean something."""
+    state = ranks[0]["play"]["state"]
+    assert state["remembering.discriminator_lecam.anchors"].abs().min() > 0
+    assert 0 < next(value for name, value in state.items() if name.endswith("adaptive.p")) < 1
+
+
+def test_augmentation_follows_the_signs_of_both(ranks: list[dict[str, Any]]) -> None:
+    """r = (1 + 0) / 2 is above the target 0.4: p rises by 10 images / 100 on both."""
+    assert [rank["augmentation"] for rank in ranks] == pytest.approx([0.6, 0.6])
 
 
 def test_averages_in_buckets(ranks: list[dict[str, Any]]) -> None:
@@ -212,9 +243,9 @@ def test_one_process_averages_nothing() -> None:
 
 def test_buckets_hold_one_type_and_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 64 bytes: 10 + 5 floats of 4 bytes go together, 20 alone, then a change of type."""
-    monkeypatch.setattr(strategies, "BUCKET", 64)
+    monkeypatch.setattr(processes, "BUCKET", 64)
     tensors = [torch.zeros(10), torch.zeros(5), torch.zeros(20), torch.zeros(2), torch.zeros(2, dtype=torch.float64)]
-    assert [[tensor.numel() for tensor in bucket] for bucket in strategies._buckets(tensors)] == [
+    assert [[tensor.numel() for tensor in bucket] for bucket in processes._buckets(tensors)] == [
         [10, 5],
         [20],
         [2],

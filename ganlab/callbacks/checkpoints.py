@@ -18,6 +18,7 @@ from ganlab.callbacks.quality import Best, Judge
 from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
+from ganlab.processes import PeerLost
 from ganlab.ranges import PositiveInt
 from ganlab.run import RunFolder
 
@@ -100,7 +101,7 @@ class Checkpoints(pl.Callback):
         fresh = self._saved_at == trainer.global_step
         if self._between_iterations and not fresh and trainer.world_size == 1 and trainer.global_step > 0:
             self._save(trainer, "last.ckpt")
-        if trainer.is_global_zero and self._saved_at >= 0:
+        if trainer.is_global_zero and self._saved_at >= 0 and not isinstance(exception, PeerLost):
             where = f"ended at iteration {trainer.global_step}, saved at {self._saved_at}"
             say(f"ganlab: {where}; to go on: {how_to_resume(trainer)}")
 

@@ -53,7 +53,7 @@ class Judge(Measurement, ABC):
 
 
 class Quality(Judge):
-    """Logs `quality/fid_small`, `quality/fid_inception_tf1` and the like, or `quality/modes_captured` for points.
+    """Logs `quality/fid_imagenet`, `quality/fid_inception_tf1` and the like, or `quality/modes_captured` for points.
 
     The name carries the extractor, and the resizer where there is a choice.
 
@@ -63,7 +63,7 @@ class Quality(Judge):
     best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
     Where an oracle can check captions (data=shapes), `quality/caption_accuracy` too, and `..._unseen` for what training
     never showed. On stacks of digits, which have known modes, `quality/mode_kl` decides which checkpoint is the best.
-    `extractor`: auto (inception where its weights can be had, else small), inception, small, or one of
+    `extractor`: auto (inception if its weights can be had, else imagenet), inception, imagenet, small, or one of
     torch-fidelity's (clip-vit-b-32, dinov2-vit-s-14, ...); `resizer` before it: tf1, antialias, pil-bicubic, or auto.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ganlab.errors import UserError
 
 SIDES = range(8, 1025)  # below 8 nothing can be recognised; above 1024 no network here could be trained
@@ -23,3 +25,13 @@ def check_channels(channels: int) -> None:
     """Raise unless `channels` is 1 (grey) or 3 (RGB)."""
     if channels not in (1, 3):
         raise UserError(f"`channels` must be 1 (grey) or 3 (colour), got {channels!r}: pass data.channels=3")
+
+
+def check_root(root: str | Path) -> Path:
+    """Return a folder's path, with `~` expanded. Raise unless it is a path: not empty, UTF-8, without NUL."""
+    text = str(root)
+    if not text.strip():
+        raise UserError("`root` is empty: pass data.root=FOLDER")
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UserError(f"`root` must be a path in UTF-8, got {text!r}: rename the folder")
+    return Path(root).expanduser()

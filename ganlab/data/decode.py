@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganlab.data.budget import Budget
+from ganlab.data.depth import eight_bits
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+SUFFIXES |= {".apng", ".jfif", ".dib", ".pbm", ".pnm", ".jp2", ".j2k"}
+CAMERA = {".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+FOREIGN = dict.fromkeys(
+    CAMERA | {".jxl", ".svg", ".psd", ".exr", ".hdr", ".tga", ".ico"},
+    "a format that is not read: convert it to PNG or JPEG",
+)
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000")
+"""What a file may be, whatever its suffix says. Others of Pillow's start programs (EPS) or take any bytes (TGA)."""
+PIXELS = 2**26  # decoded at a time by all threads together: 8192 x 8192, at most 1.3 GB
 DRAFT = 2  # a JPEG is decoded at no less than this many times the side asked for: faster, and nothing is lost
+
+DECODING = Budget(PIXELS)
 
 
 @dataclass(frozen=True)
@@ -34,22 +51,77 @@ class Form:
         return asdict(self)
 
 
-def read_picture(path: Path, least: int | None = None) -> Image:
-    """The picture in `path`, upright, on white, of 8 bits; raises whatever Pillow raises.
+@contextmanager
+def opened(path: Path, least: int | None = None) -> Iterator[Image]:
+    """Yield the picture in `path`, upright, on white, of 8 bits. Meanwhile other threads decode less.
 
-    `least`: a side that will do, so that a large JPEG need not be decoded in full.
+    Color profiles are not applied: values are taken as sRGB.
+
+    Args:
+        path: the picture's file.
+        least: a side in pixels that is enough, so that a large JPEG need not be decoded in full.
+
+    Raises:
+        Exception: the file is broken (whatever Pillow raises), has more than `PIXELS` pixels, or pixels whose range
+            is not known.
     """
+    with DECODING.spend(_cost(path, least)):
+        yield _upright(path, least)
+
+
+def read_picture(path: Path) -> Image:
+    """Return the picture in `path` at its own size; raises what `opened` raises."""
+    with opened(path) as picture:
+        return picture
+
+
+@cache
+def _formats() -> list[str]:
+    """`FORMATS` that this Pillow can read."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _cost(path: Path, least: int | None) -> int:
+    """The pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
+    from PIL import Image
+
+    with Image.open(path, formats=_formats()) as file:
+        width, height = file.size
+        if least is not None and not file.info.get("progressive"):
+            file.draft(None, (least, least))
+            width, height = file.size
+    if width * height > PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than the {PIXELS:,} that are decoded: make it smaller")
+    return width * height
+
+
+def _upright(path: Path, least: int | None) -> Image:
     from PIL import Image, ImageOps
 
-    with Image.open(path) as file:
+    with Image.open(path, formats=_formats()) as file:
         if least is not None:
             file.draft(None, (least, least))
-        return _on_white(_eight_bits(ImageOps.exif_transpose(file)))
+        _check_sums(file, path)
+        ImageOps.exif_transpose(file, in_place=True)
+        return _on_white(eight_bits(file))
+
+
+def _check_sums(file: Image, path: Path) -> None:
+    """Raise if a PNG's checksums are wrong: Pillow decodes flipped bytes without a word otherwise."""
+    from PIL import Image
+
+    if file.format == "PNG":
+        with Image.open(path, formats=("PNG",)) as copy:
+            copy.verify()
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
     """The picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
-    return in_form(read_picture(path, DRAFT * form.size), form)
+    with opened(path, DRAFT * form.size) as picture:
+        return in_form(picture, form)
 
 
 def in_form(picture: Image, form: Form) -> np.ndarray:
@@ -62,23 +134,14 @@ def in_form(picture: Image, form: Form) -> np.ndarray:
     return pixels.reshape(form.size, form.size, form.channels).transpose(2, 0, 1)
 
 
-def _eight_bits(picture: Image) -> Image:
-    """16-bit grey (0..65535) scaled to 0..255; Pillow itself would cut everything above 255 off."""
-    from PIL import Image
-
-    if not picture.mode.startswith("I"):
-        return picture
-    levels = np.asarray(picture).astype(np.float64) / 257  # 65535 / 255
-    return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
-
-
 def _on_white(picture: Image) -> Image:
     """What is transparent shows white, whether by an alpha channel or by a transparent colour of a palette."""
     from PIL import Image
 
     if not picture.has_transparency_data:
         return picture
-    picture = picture.convert("RGBA")
+    if picture.mode != "RGBA":
+        picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,12 +16,15 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.data.cache import cached_path, digest
-from ganlab.data.captions import some
 from ganlab.data.decode import SUFFIXES, Form, decode
 from ganlab.data.progress import progress
+from ganlab.data.space import new_array
 from ganlab.data.split import place
+from ganlab.data.walk import listing, printable, reasons
 from ganlab.errors import UserError
 
+DECODED = 1  # raise when pictures come out differently, so that nobody gets old ones from the cache
+THREADS = 8  # at most: each keeps memory for itself that it has freed
 TRAINING = frozenset({"train", "training"})
 REFERENCE = frozenset({"test", "val", "valid", "validation"})
 
@@ -29,23 +33,22 @@ Reader = Callable[[Path, Form], np.ndarray]
 
 
 def find_pictures(root: Path) -> list[str]:
-    """Paths of all pictures under `root`, relative to it, sorted, with forward slashes; hidden ones left out."""
-    if not root.is_dir():
-        raise UserError(f"`root` must be a folder of pictures, got {root}, which is not there: pass data.root=FOLDER")
-    found = sorted(_walk(root))
-    if not found:
+    """Return the paths of all pictures under `root`, relative to it, sorted, with forward slashes.
+
+    Hidden files are passed over. Warns once of pictures, captions and folders that cannot be read, with the reasons.
+
+    Raises:
+        UserError: there is no such folder, or it has no picture.
+    """
+    found = listing(root)
+    told = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
+    if not found.pictures:
         kinds = " ".join(sorted(SUFFIXES))
-        raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none")
-    return found
-
-
-def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            path = Path(folder, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield path.relative_to(root).as_posix()
+        also = f"; {told}" if found.left_out else ""
+        raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none{also}")
+    if found.left_out:
+        rank_zero_warn(told)
+    return found.pictures
 
 
 class Split:
@@ -80,29 +83,35 @@ def _folders(file: str) -> list[str]:
 def decode_all(
     root: Path, files: Sequence[str], form: Form, read: Reader = decode, partners: Sequence[str] = ()
 ) -> tuple[np.ndarray, list[str]]:
-    """All pictures that can be decoded, memory mapped, (N, C, size, size) uint8, and their names, in order.
+    """Decode all pictures that can be decoded: (N, C, size, size) uint8, memory mapped, and their names, in order.
 
-    From the cache where the same files have been decoded alike. Warns once of all that are broken. `read`: makes a
+    From the cache if the same files have been decoded alike. Warns once of all that are broken. `read`: makes a
     file's picture; a `UserError` that it raises ends it all. `partners`: what it opens beside `files`.
     """
-    opened = [*files, *partners]
-    stats = [(root / file).stat() for file in opened]
-    facts = [form.facts(), [(file, stat.st_size, stat.st_mtime_ns) for file, stat in zip(opened, stats, strict=True)]]
+    facts = [DECODED, form.facts(), [(file, *_state(root / file)) for file in [*files, *partners]]]
     name = f"folder-{form.size}-{digest(str(root.resolve()), facts)}"
     folder = cached_path(name, lambda part: _decode_into(part, root, files, form, read))
     broken = json.loads((folder / "broken.json").read_text(encoding="utf-8"))
     if broken:
-        reasons = [f"{file} ({reason})" for file, reason in broken.items()]
-        rank_zero_warn(f"{len(broken)} of {len(files)} files in {root} are broken and left out: {some(reasons)}")
+        rank_zero_warn(f"{len(broken)} of {len(files)} files in {root} are broken and left out: {reasons(broken)}")
     good = [file for file in files if file not in broken]
     images = np.load(folder / "images.npy", mmap_mode="c")  # what is written stays here: tensors may share it
     return images[: len(good)], good
 
 
+def _state(path: Path) -> tuple[int, int, bool]:
+    """What tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0, False
+    return stat.st_size, stat.st_mtime_ns, os.access(path, os.R_OK)
+
+
 def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, read: Reader) -> None:
-    """Straight into a memory map: a folder larger than the memory is no trouble."""
+    """Decode straight into a memory map: a folder larger than the memory is no trouble."""
     folder.mkdir()
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (len(files), *form.shape))
+    images = new_array(folder / "images.npy", (len(files), *form.shape))
 
     def one(row: int) -> str | None:
         try:
@@ -110,15 +119,17 @@ def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, rea
         except UserError:
             raise
         except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
-            return " ".join(str(error).split()) or type(error).__name__
+            return printable(" ".join(str(error).split()) or type(error).__name__)
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
+        warnings.filterwarnings("ignore", module="PIL")  # a picture is read or left out; Pillow's doubts help nobody
         faults = list(progress(pool.map(one, range(len(files))), len(files), f"decoding {root}:"))
     broken = {file: fault for file, fault in zip(files, faults, strict=True) if fault}
     if len(broken) == len(files):
-        raise UserError(f"`root` has no picture that can be read: {some([f'{k} ({v})' for k, v in broken.items()])}")
+        raise UserError(f"`root` has no picture that can be read: {reasons(broken)}")
     for new, old in enumerate(row for row, fault in enumerate(faults) if fault is None):
         if new != old:
             images[new] = images[old]  # close the gaps, so that what is left can be sliced
+    images.flush()
     (folder / "broken.json").write_text(json.dumps(broken), encoding="utf-8")

@@ -14,11 +14,12 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import Captions, read_captions, some
-from ganlab.data.checks import check_channels, check_fraction, check_size
+from ganlab.data.captions import Captions, read_captions
+from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form
 from ganlab.data.files import Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
+from ganlab.data.walk import some
 from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
 
 PROMPTS = 12  # captions shown by default: one grid
@@ -57,7 +58,7 @@ class FolderData(GanData):
         check_size(size)
         check_channels(channels)
         check_fraction(held_out)
-        self.root, self.form = Path(root).expanduser(), Form(size, crop, channels)
+        self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:

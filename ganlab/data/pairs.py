@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import some
-from ganlab.data.checks import check_channels, check_fraction, check_size
-from ganlab.data.decode import Form, in_form, read_picture
+from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
+from ganlab.data.decode import Form, in_form, opened
 from ganlab.data.files import Reader, Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
+from ganlab.data.walk import some
 from ganlab.errors import UserError
 from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 SIDES = ("A", "B")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -59,7 +56,7 @@ class PairsData(GanData):
         check_fraction(held_out)
         if direction not in DIRECTIONS:
             raise UserError(f"`direction` must be AtoB or BtoA, got {direction!r}")
-        self.root, self.direction, self.form = Path(root).expanduser(), direction, Form(size, crop, channels)
+        self.root, self.direction, self.form = check_root(root), direction, Form(size, crop, channels)
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
@@ -132,29 +129,39 @@ def _check_partners(a: Mapping[str, str], b: Mapping[str, str]) -> None:
 
 def side_by_side(path: Path, form: Form) -> np.ndarray:
     """The left and the right half of a file, (2 C, size, size). `UserError` unless it can be cut into two."""
-    picture = read_picture(path)
-    width, height = picture.size
-    if width % 2 or width <= height:
-        raise UserError(
-            f"{path} is {width} x {height}: two pictures side by side have an even width, more than their height; or "
-            "put them in folders A and B"
-        )
-    return _beside(picture.crop((0, 0, width // 2, height)), picture.crop((width // 2, 0, width, height)), form)
+    with opened(path) as picture:
+        width, height = picture.size
+        if width % 2 or width <= height:
+            raise UserError(
+                f"{path} is {width} x {height}: two pictures side by side have an even width, more than their height; "
+                "or put them in folders A and B"
+            )
+        halves = picture.crop((0, 0, width // 2, height)), picture.crop((width // 2, 0, width, height))
+        return np.concatenate([in_form(half, _half(form)) for half in halves])
 
 
 def in_two_files(partners: Mapping[Path, Path]) -> Reader:
     """A reader of a file and its partner, (2 C, size, size). It raises `UserError` unless they are of one size."""
 
     def read(path: Path, form: Form) -> np.ndarray:
-        first, second = read_picture(path), read_picture(partners[path])
-        if first.size != second.size:
-            sizes = [f"{width} x {height}" for width, height in (first.size, second.size)]
+        first, pixels = _sized(path, _half(form))
+        second, partner = _sized(partners[path], _half(form))
+        if first != second:
+            sizes = [f"{width} x {height}" for width, height in (first, second)]
             raise UserError(f"{path} is {sizes[0]} and {partners[path]} is {sizes[1]}: a pair must be of one size")
-        return _beside(first, second, form)
+        return np.concatenate([pixels, partner])
 
     return read
 
 
-def _beside(first: Image, second: Image, form: Form) -> np.ndarray:
-    one = replace(form, channels=form.channels // 2)
-    return np.concatenate([in_form(first, one), in_form(second, one)])
+def _sized(path: Path, form: Form) -> tuple[tuple[int, int], np.ndarray]:
+    """A picture's own size, and the picture in its form. An error names the file: a pair is called after A's."""
+    try:
+        with opened(path) as picture:
+            return picture.size, in_form(picture, form)
+    except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _half(form: Form) -> Form:
+    return replace(form, channels=form.channels // 2)

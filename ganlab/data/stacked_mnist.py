@@ -42,10 +42,11 @@ class StackedMnistData(GanData):
         held_out_count: Count = 26_000,
         workers: Workers = 0,
         seed: Seed = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(workers, seed)
         check_counts(count, held_out_count)
-        self.source = TorchvisionData("MNIST", root, size)
+        self.source = TorchvisionData("MNIST", root, size, download=download)
         self.count, self.held_out_count = count, held_out_count
 
     @property

@@ -80,6 +80,7 @@ class TorchvisionData(GanData):
     """A set of `torchvision.datasets` by its name there (MNIST, CIFAR10, ...), its test split as the reference.
 
     `root`: torchvision's root folder; nothing is downloaded where it holds the files. Defaults to the cache.
+    `download`: whether missing files may be fetched.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("class",)
@@ -92,12 +93,13 @@ class TorchvisionData(GanData):
         flip: bool = False,
         workers: Workers = 0,
         seed: Seed = 0,
+        download: bool = True,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)
         if dataset not in SOURCES:
             raise UserError(f"`dataset` must be one of {', '.join(SOURCES)}, got {dataset!r}")
-        self.dataset, self.size, self.flip = dataset, size, flip
+        self.dataset, self.size, self.flip, self.download = dataset, size, flip, download
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
@@ -122,7 +124,12 @@ class TorchvisionData(GanData):
         kind = getattr(datasets, self.dataset)
         try:
             return kind(self.root, download=False, **split)
-        except FAILURES:
+        except FAILURES as error:
+            if not self.download:
+                raise UserError(
+                    f"`root` has no {self.dataset} ({self.root}), and a checkpoint's recipe fetches nothing by itself: "
+                    "pass allow=[hub]"
+                ) from error
             return self._download(kind, split)
 
     def _download(self, kind: Any, split: Mapping[str, Any]) -> Any:

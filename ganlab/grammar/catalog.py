@@ -116,7 +116,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A file's settings. Raises `UserError` if it is not YAML of that form."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings `key: value`, got {type(values).__name__}")

@@ -14,6 +14,8 @@ from typing import Any
 from ganlab.errors import UserError
 
 REFERENCE = re.compile(r"\$\{([A-Za-z]\w*(?:\.\w+)*)\}")
+PLACE = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){0,15}", re.ASCII)
+"""A dotted name in a stored table."""
 FIXED = "seed"
 """What follows it keeps its value: the seed of the data says which pictures are held out, and a resumed run's are."""
 
@@ -33,23 +35,43 @@ def sources(written: Any, values: Any) -> dict[str, str]:
     }
 
 
-def restored(values: Mapping[str, Any], derived: Any) -> dict[str, Any]:
-    """A copy with the reference back in every place whose value is still its source's. `UserError` for no such table.
+def restored(tree: Mapping[str, Any], values: Mapping[str, Any], derived: Any) -> dict[str, Any]:
+    """Return a copy of `tree` with a reference in every place whose value in `values` is still its source's.
 
-    >>> restored({"a": 1, "b": 1, "c": 2}, {"b": "a", "c": "a", "d": "a"})
+    Only these references, between dotted names, are ever interpolated. Raise `UserError` for no such table.
+
+    >>> values = {"a": 1, "b": 1, "c": 2}
+    >>> restored(values, values, {"b": "a", "c": "a", "d": "a"})
     {'a': 1, 'b': '${a}', 'c': 2}
     """
-    if not isinstance(derived, Mapping) or not all(isinstance(source, str) for source in derived.values()):
+    if not _is_table(derived):
         raise UserError("`derived` in the checkpoint's recipe must be places and their sources, as dotted paths")
-    tree = copy.deepcopy(dict(values))
+    copied = copy.deepcopy(dict(tree))
     for place, source in derived.items():
         try:
-            if value_at(values, place) == value_at(values, source):
+            value = value_at(values, source)
+            if type(value) in (int, float, bool, str) and value_at(values, place) == value:
                 parent, _, name = place.rpartition(".")
-                _set(value_at(tree, parent) if parent else tree, name, f"${{{source}}}")
-        except LookupError:
+                _replace(value_at(copied, parent) if parent else copied, name, f"${{{source}}}")
+        except (LookupError, TypeError):
             continue  # a group that was replaced took it away
-    return tree
+    return copied
+
+
+def _is_table(derived: Any) -> bool:
+    """Return whether it maps dotted names to dotted names, and no chain of sources comes back to its start."""
+    if not isinstance(derived, Mapping) or not all(
+        isinstance(name, str) and PLACE.fullmatch(name) for pair in derived.items() for name in pair
+    ):
+        return False
+    return not any(_comes_back(derived, place) for place in derived)
+
+
+def _comes_back(derived: Mapping[str, str], place: str) -> bool:
+    seen = {place}
+    while (place := derived.get(place, "")) and place not in seen:
+        seen.add(place)
+    return bool(place)
 
 
 def leaves(tree: Any, place: str | None = None) -> Iterator[tuple[str, Any]]:
@@ -74,5 +96,8 @@ def _inside(tree: Any, name: str) -> Any:
     return tree[name]
 
 
-def _set(node: Any, name: str, value: str) -> None:
-    node[int(name) if isinstance(node, list) else name] = value
+def _replace(node: Any, name: str, reference: str) -> None:
+    """Put a reference in place of a value that is there; what the user has said anew stays."""
+    key = int(name) if isinstance(node, list) else name
+    if node[key] is not None:
+        node[key] = reference

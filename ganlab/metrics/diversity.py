@@ -177,9 +177,15 @@ def vendi(features: Tensor) -> float:
     """exp of the entropy of the eigenvalues of the cosine kernel over N (Friedman & Dieng 2023): 1 to min(N, D).
 
     The effective number of different samples: N for orthogonal features, 1 for N copies. Takes whichever of the two
-    Gram matrices is the smaller: their non-zero eigenvalues are the same.
+    Gram matrices is the smaller: their non-zero eigenvalues are the same. Feature vectors of zeros have no direction:
+    they are copies of each other, and orthogonal to all the rest.
+
+    >>> round(vendi(torch.zeros(4, 3)), 6), round(vendi(torch.tensor([[2.0], [0.0]])), 6)
+    (1.0, 2.0)
     """
-    x = torch.nn.functional.normalize(precise(features), dim=1) / len(features) ** 0.5
+    x = torch.nn.functional.normalize(precise(features), dim=1)
+    zero = (x == 0).all(1, keepdim=True)
+    x = torch.cat([x, zero], 1) / len(features) ** 0.5
     values = torch.linalg.eigvalsh(x.T @ x if x.shape[1] < len(x) else x @ x.T).clamp(min=0)
     values = values / values.sum()
     return float(torch.exp(-torch.xlogy(values, values).sum()))

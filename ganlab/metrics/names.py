@@ -7,7 +7,7 @@ CLIP = tuple(
     for size in ("rn50", "rn101", "rn50x4", "rn50x16", "rn50x64", "vit-b-32", "vit-b-16", "vit-l-14", "vit-l-14-336px")
 )
 DINOV2 = tuple(f"dinov2-vit-{size}-14" for size in "sblg")
-EXTRACTORS = ("auto", "inception", "small", *DINOV2, *CLIP)
+EXTRACTORS = ("auto", "inception", "imagenet", "small", *DINOV2, *CLIP)
 RESIZERS = ("auto", "tf1", "antialias", "pil-bicubic")
 PRECISIONS = ("float32", "bfloat16")
 FILE_SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")

@@ -1,58 +1,55 @@
-"""How different generated pictures look from one another: mean LPIPS of random pairs, by torchmetrics.
+"""How different two pictures look, by the feature maps of `ImageNet` at four strides; in the manner of LPIPS.
 
-torchmetrics ships LPIPS's own layers; the backbone's weights come from torch's hub cache or the net.
+As in Zhang et al. 2018, eq. 1, without their learned weights of channels: nobody's judgements went into it, and its
+values are not LPIPS values.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.metrics.features import as_colour
 from ganlab.metrics.frechet import Estimate
-from ganlab.metrics.resizers import Resizer
+from ganlab.metrics.imagenet import ImageNet, normalized
+from ganlab.metrics.lpips import random_pairs
 from ganlab.metrics.spread import standard_error
-from ganlab.metrics.weights import Weights
-
-SIZED = Resizer("antialias", 64)  # all pictures, so that numbers compare; the backbones halve the side five times
-BATCH = 32
-BACKBONES = {
-    net: Weights(f"LPIPS ({net})", file, f"https://download.pytorch.org/models/{file}", file.split("-")[-1][:8])
-    for net, file in {
-        "alex": "alexnet-owt-7be5be79.pth",
-        "squeeze": "squeezenet1_1-b8a52dc0.pth",
-        "vgg": "vgg16-397923af.pth",
-    }.items()
-}
 
 
-def random_pairs(total: int, pairs: int, generator: torch.Generator | None = None) -> Tensor:
-    """(pairs, 2) of rows, the two of a pair different. `ValueError` for fewer than two rows."""
-    if total < 2:
-        raise ValueError(f"a pair needs 2 pictures, got {total}")
-    first = torch.randint(total, (pairs,), generator=generator)
-    return torch.stack([first, (first + torch.randint(1, total, (pairs,), generator=generator)) % total], 1)
+def embedding(network: ImageNet, images: Tensor) -> Tensor:
+    """uint8 pictures (N, C, H, W) -> (N, 47104), whose squared Euclidean distances are the perceptual distances.
 
-
-def for_lpips(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> what LPIPS is asked about: float (N, 3, 64, 64) in [-1, 1]."""
-    return SIZED(as_colour(images)) / 127.5 - 1
-
-
-def pairwise_lpips(
-    looks: Tensor, pairs: int = 1000, net: str = "alex", generator: torch.Generator | None = None
-) -> Estimate:
-    """Mean LPIPS (Zhang et al. 2018) of random pairs of `for_lpips` pictures (N, 3, 64, 64), with its standard error.
-
-    0 for copies; what a data set has is for real pictures to say. Blind to missing classes. `UnavailableError` where
-    the backbone's weights cannot be had.
+    Each stage's vectors of channels have unit length at every position, divided by the root of positions x stages.
     """
-    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+    device = next(network.parameters()).device
+    parts = [network.prepare(part.to(device)) for part in torch.split(images, network.batch)]
+    return torch.cat([_embedding(network.network.stages(normalized(part))) for part in parts])
 
-    BACKBONES[net].fetch()  # into the hub's cache, where torchvision looks for it
-    distance = LearnedPerceptualImagePatchSimilarity(net_type=net, reduction="none")  # type: ignore[arg-type]
-    chosen = random_pairs(len(looks), pairs, generator)
-    with torch.no_grad():
-        found = [distance(*(looks[rows].clamp(-1, 1) for rows in part.T)) for part in torch.split(chosen, BATCH)]
-    values = torch.cat([one.reshape(-1) for one in found])
+
+def _embedding(maps: list[Tensor]) -> Tensor:
+    scaled = [F.normalize(x, dim=1) / (len(maps) * x.shape[2] * x.shape[3]) ** 0.5 for x in maps]
+    return torch.cat([x.flatten(1) for x in scaled], 1)
+
+
+@torch.no_grad()
+def perceptual_distance(network: ImageNet, first: Tensor, second: Tensor) -> Tensor:
+    """Return the distance (N,) of each picture of `first` to that of `second`: 0 for the same, at most 4.
+
+    |u - v|^2 of unit vectors u, v at the same place; mean over places, then over the strides 4, 8, 16 and 32.
+    """
+    pairs = zip(*(torch.split(images, network.batch) for images in (first, second)), strict=True)
+    return torch.cat([_squared(embedding(network, a), embedding(network, b)) for a, b in pairs])
+
+
+def _squared(first: Tensor, second: Tensor) -> Tensor:
+    return (first - second).square().sum(1).cpu()
+
+
+def pairwise_perceptual(embedded: Tensor, pairs: int = 1000, generator: torch.Generator | None = None) -> Estimate:
+    """Return the mean distance of random pairs of `embedding` rows (N, D), with its standard error.
+
+    0 for copies. Compare it with that of real pictures. Blind to missing classes.
+    """
+    chosen = torch.split(random_pairs(len(embedded), pairs, generator), 100)
+    values = torch.cat([_squared(embedded[part[:, 0]], embedded[part[:, 1]]) for part in chosen])
     return Estimate(float(values.mean()), standard_error(values))

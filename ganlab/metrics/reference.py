@@ -20,7 +20,7 @@ from ganlab.metrics.features import Extractor, digest_of
 from ganlab.metrics.gathering import Sample
 from ganlab.metrics.moments import Gaussian
 
-SAME = ("extractor", "weights", "resizer", "precision")
+SAME = ("extractor", "weights", "resizer", "normalization", "precision")
 """What must be the same for features to be of one kind."""
 
 

@@ -1,13 +1,17 @@
 """A frozen sentence-transformers model with a memory of what it has read: no parameters, nothing to save.
 
-Plain PyTorch; sentence-transformers is imported only when a model is loaded.
+Plain PyTorch; sentence-transformers is imported only when a model is loaded. A model's own code never runs. Without
+`hub` the model comes from a local folder or the local cache, in safetensors.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +19,8 @@ from torch import Tensor
 
 from ganlab.errors import UserError
 from ganlab.ranges import NonNegativeInt
+
+PART = re.compile(r"sentence_transformers(\.[a-z_]+)*\.[A-Z]\w+")
 
 
 class FrozenSentences:
@@ -24,11 +30,12 @@ class FrozenSentences:
     It keeps the last `remember` captions' vectors, on the processor.
     """
 
-    def __init__(self, model: str, remember: NonNegativeInt = 100_000) -> None:
-        self.model, self.remember = model, remember
-        self._network = _load(model)
+    def __init__(self, model: str, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
+        self.model, self.hub, self.remember = model, hub, remember
         self._known: OrderedDict[str, Tensor] = OrderedDict()
-        self.dim = len(self(["a"], torch.device("cpu"))[0])
+        with torch.device("cpu"):  # also where networks are made without memory
+            self._network = _load(model, hub)
+            self.dim = len(self(["a"], torch.device("cpu"))[0])
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
         """(N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
@@ -48,22 +55,42 @@ class FrozenSentences:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return frozen_sentences, (self.model,)
+        return frozen_sentences, (self.model, self.hub)
 
 
 @lru_cache(maxsize=2)
-def frozen_sentences(model: str) -> FrozenSentences:
+def frozen_sentences(model: str, hub: bool = True) -> FrozenSentences:
     """The model of that name, loaded once a process: both players' encoders share it and its memory."""
-    return FrozenSentences(model)
+    return FrozenSentences(model, hub)
 
 
-def _load(model: str) -> Any:
+def _load(model: str, hub: bool) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise UserError('`SentenceEncoder` needs sentence-transformers: pip install "ganlab[text]"') from error
+    how: dict[str, Any] = {"trust_remote_code": False}
+    if not hub:
+        _check_parts(Path(model))
+        how |= {"local_files_only": True, "model_kwargs": {"use_safetensors": True}}
     try:
-        return SentenceTransformer(model).eval().requires_grad_(False)
+        return SentenceTransformer(model, **how).eval().requires_grad_(False)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"`model` must be a sentence-transformers name or folder, got {model}: {reason}") from error
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        hint = "" if hub else "; a model from the hub needs your word: pass allow=[hub]"
+        raise UserError(
+            f"`model` must be a sentence-transformers name or folder, got {model}: {reason}{hint}"
+        ) from error
+
+
+def _check_parts(folder: Path) -> None:
+    """Raise `UserError` if a local model is made of anything but sentence-transformers' own classes."""
+    file = folder / "modules.json"
+    if not file.is_file():
+        return
+    try:
+        parts = [str(part["type"]) for part in json.loads(file.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{file} is no list of a sentence-transformers model's parts") from error
+    if foreign := [part for part in parts if not PART.fullmatch(part)]:
+        raise UserError(f"{file} names {foreign[0]!r}, which is no class of sentence-transformers")

@@ -126,15 +126,16 @@ class SentenceEncoder(ConditionEncoder):
     """Captions -> (N, dim): a frozen sentence-transformers model, then a trained linear layer.
 
     `model`: a name on the Hugging Face hub or a local folder; `UserError` if it cannot be loaded. The model itself is
-    in neither the parameters nor the state: the same arguments make the encoder again.
+    in neither the parameters nor the state: the same arguments make the encoder again. `hub`: whether the model may be
+    fetched; without, it is a folder or in the local cache. The model's own code never runs.
     """
 
     kind = "text"
 
-    def __init__(self, model: str, dim: int) -> None:
+    def __init__(self, model: str, dim: int, hub: bool = True) -> None:
         super().__init__()
         self.dim = dim
-        self.sentences = frozen_sentences(model)
+        self.sentences = frozen_sentences(model, hub)
         self.linear = nn.Linear(self.sentences.dim, dim)
         self.normalize = nn.LayerNorm(dim)
 

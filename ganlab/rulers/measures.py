@@ -219,7 +219,7 @@ def check_needs(names: Sequence[str], classes: int, real: Sample, train: Sample 
 def _missing(needs: str, classes: int, real: Sample, train: Sample | None) -> str:
     """What is not there, in words; nothing if all is."""
     if needs == "classes":
-        return "" if classes else "the extractor names no classes; inception and small do"
+        return "" if classes else "the extractor names no classes; inception, imagenet and small do"
     if needs in ("features", "labels") and not len(real.features):
         return "the reference file has mean and covariance only; pass a folder, or a file of save_reference"
     if needs == "labels":

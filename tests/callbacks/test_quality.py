@@ -128,7 +128,7 @@ def test_one_line_on_why_it_is_not_the_standard_extractor(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     evidence.extractor_named.cache_clear()
     run(vanilla(), noise(), 11, small(extractor="auto", metrics=("fid",)))
-    lines = [line for line in capsys.readouterr().err.splitlines() if "fid_small" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "fid_imagenet" in line]
     assert len(lines) == 1
     assert "never with published FIDs" in lines[0]
 

@@ -123,6 +123,8 @@ def test_modes_of_samples_that_hit_nothing():
         (torch.ones(20, 5), 1),
         (torch.eye(8).repeat(25, 1), 8),
         (torch.eye(30)[:10], 10),
+        (torch.zeros(5, 3), 1),
+        (torch.cat([torch.eye(3), torch.zeros(1, 3)]), 4),
     ],
 )
 def test_vendi_counts_different_samples(features: torch.Tensor, expected: float):

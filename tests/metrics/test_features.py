@@ -75,7 +75,7 @@ def refuse(*_, **__):
 def test_without_weights_or_net_it_says_so_at_once(monkeypatch, no_weights):
     monkeypatch.setattr(weights, "urlopen", refuse)
     extractor, reason = best_available()
-    assert extractor.name == "small" and reason is not None
+    assert extractor.name == "imagenet" and reason is not None
     assert "\n" not in reason and "cannot be fetched" in reason and "never with published FIDs" in reason
 
 
@@ -121,7 +121,7 @@ def test_a_file_that_would_run_code_is_not_inception(tmp_path):
 
 def test_metrics_bring_neither_lightning_nor_hydra():
     names = ["extractors", "fidelity", "diversity", "matching", "train_small"]  # torchmetrics takes long to import
-    names += ["bins", "copying", "conditional", "reference", "perceptual", "clip_score"]
+    names += ["bins", "copying", "conditional", "reference", "lpips", "perceptual", "clip_score"]
     code = "import sys\n" + "".join(f"import ganlab.metrics.{name}\n" for name in names)
     heavy = "{'pytorch_lightning', 'lightning', 'hydra', 'torchmetrics'}"
     code += f"sys.exit(' '.join({{m.split('.')[0] for m in sys.modules}} & {heavy}) or 0)"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.data.pictures import Pictures
 from ganlab.metrics.pairs import l1_distance, l1_estimate, psnr, psnr_estimate
-from ganlab.rulers.pairs import PairRuler
+from ganlab.rulers.pairs import MEASURES, PairRuler
 
 
 def grey(*levels: int) -> Tensor:
@@ -56,3 +56,11 @@ def test_each_picture_is_compared_with_its_own_truth() -> None:
     assert results["l1"].value == pytest.approx(2 / 255, rel=1e-6)
     assert results["psnr"].value == pytest.approx(20 * math.log10(255), rel=1e-6)
     assert results["l1"].protocol == {"split": "reference", "fakes": 50, "seed": 0}
+
+
+def test_the_perceptual_distance_is_told_with_its_extractor() -> None:
+    """Of uint8 pairs, as `PairRuler` measures it: 0 for the truth itself."""
+    fake, truth = grey(0, 100), grey(200, 100)
+    (name, found), *_ = MEASURES["perceptual"](fake, truth).items()
+    assert name == "perceptual_imagenet" and found.protocol["resizer"] == "antialias 128x128"
+    assert found.value > 0 and MEASURES["perceptual"](truth, truth)[name].value == 0

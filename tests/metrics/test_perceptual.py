@@ -1,61 +1,47 @@
-"""LPIPS of pairs, with a backbone initialised at random where torchvision looks for its weights."""
+"""The perceptual distance of ImageNet's stages: equal to its definition, 0 for copies, larger for what differs more."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from torchvision.models import squeezenet1_1
+from torch import Tensor
 
-from ganlab.metrics.perceptual import BACKBONES, for_lpips, pairwise_lpips, random_pairs
-from ganlab.metrics.weights import UnavailableError
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setenv("GANLAB_OFFLINE", "1")
-    return tmp_path
+from ganlab.metrics.imagenet import ImageNet, normalized
+from ganlab.metrics.perceptual import embedding, pairwise_perceptual, perceptual_distance
 
 
-@pytest.fixture
-def squeeze(hub: Path) -> Path:
-    torch.manual_seed(0)
-    BACKBONES["squeeze"].path.parent.mkdir()
-    torch.save(squeezenet1_1().state_dict(), BACKBONES["squeeze"].path)
-    return hub
+@pytest.fixture(scope="module")
+def imagenet() -> ImageNet:
+    return ImageNet()
 
 
-def looks(count: int, side: int = 32, channels: int = 3) -> torch.Tensor:
-    shape = (count, channels, side, side)
-    return for_lpips(torch.randint(256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8))
+def pictures(count: int, seed: int = 0) -> Tensor:
+    """Smooth colours: 4 x 4 random ones, enlarged."""
+    levels = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * 255
+    return torch.nn.functional.interpolate(levels, (32, 32), mode="bilinear").to(torch.uint8)
 
 
-def random() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def test_it_is_what_it_says(imagenet: ImageNet) -> None:
+    """By a loop over stages: mean over places of |a/|a| - b/|b||^2 = 2 - 2 cos(a, b), then over stages."""
+    first, second = pictures(3), pictures(3, 1)
+    maps = [imagenet.network.stages(normalized(imagenet.prepare(x))) for x in (first, second)]
+    stages = [(2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean((1, 2)) for a, b in zip(*maps, strict=True)]
+    expected = torch.stack(stages).mean(0)
+    torch.testing.assert_close(perceptual_distance(imagenet, first, second), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_pictures_of_any_size_and_colour_become_alike():
-    assert looks(2).shape == looks(2, 100, 1).shape == (2, 3, 64, 64)
-    assert -1 <= looks(2).min() < -0.5 and 0.5 < looks(2).max() <= 1
+def test_copies_are_at_no_distance_and_more_noise_is_farther(imagenet: ImageNet) -> None:
+    images = pictures(3)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(2))
+    noisy = [(images + s * noise).clamp(0, 255).to(torch.uint8) for s in (0, 5, 20, 80)]
+    found = torch.stack([perceptual_distance(imagenet, images, x) for x in noisy])
+    assert torch.equal(found[0], torch.zeros(3)) and (found.diff(dim=0) > 0).all() and found.max() < 4
 
 
-def test_copies_are_at_no_distance_and_others_are(squeeze: Path):
-    assert pairwise_lpips(looks(1).expand(4, -1, -1, -1), 10, "squeeze").value == pytest.approx(0, abs=1e-7)
-    found = pairwise_lpips(looks(6), 40, "squeeze", random())
-    assert found.value > 0 and found.spread is not None and 0 < found.spread < found.value
-
-
-def test_pairs_are_of_two_and_seeded(squeeze: Path):
-    pairs = random_pairs(3, 500, random())
-    assert (pairs[:, 0] != pairs[:, 1]).all() and pairs.unique().tolist() == [0, 1, 2]
-    values = [pairwise_lpips(looks(6), 10, "squeeze", random()).value for _ in range(2)]
-    assert values[0] == values[1]
-    with pytest.raises(ValueError, match="a pair needs 2"):
-        random_pairs(1, 5)
-
-
-def test_without_weights_it_says_so(hub: Path):
-    with pytest.raises(UnavailableError, match=r"no LPIPS \(alex\) weights here, and GANLAB_OFFLINE"):
-        pairwise_lpips(looks(2))
+def test_random_pairs_have_its_mean_and_copies_have_none(imagenet: ImageNet) -> None:
+    """Of two pictures every pair is the same one."""
+    two, random = embedding(imagenet, pictures(2)), torch.Generator().manual_seed(0)
+    (expected,) = perceptual_distance(imagenet, pictures(2)[:1], pictures(2)[1:]).tolist()
+    found = pairwise_perceptual(two, 20, random)
+    assert found.value == pytest.approx(expected, rel=1e-4) and found.spread == pytest.approx(0, abs=1e-6)
+    assert pairwise_perceptual(two[:1].expand(4, -1), 10, random).value == 0

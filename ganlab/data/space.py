@@ -1,0 +1,88 @@
+"""Room on a disk, reserved before it is written to.
+
+A memory map over a sparse file ends the process with SIGBUS when the disk is full; a reserved one does not.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from ganlab.errors import UserError
+
+CHUNK = 2**20
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system without reservations answers
+
+
+def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Make a `.npy` file of uint8 zeros of this shape, with all its room reserved, memory mapped for writing.
+
+    Raises:
+        UserError: the disk has not enough room.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    except OSError as error:
+        raise no_room(path, int(np.prod(shape)), error) from error
+    with path.open("r+b") as file:
+        reserve(file, path.stat().st_size)
+    return array
+
+
+def reserve(file: IO[bytes], size: int) -> None:
+    """Reserve `size` bytes for an open file that has none yet, or only zeros.
+
+    Raises:
+        UserError: the disk has not enough room.
+    """
+    path = Path(file.name)
+    try:
+        _allocate(file, size)
+    except OSError as error:
+        os.truncate(path, 0)  # what was reserved of it is free again when the free room is told
+        raise no_room(path, size, error) from error
+
+
+def no_room(path: Path, size: int, error: OSError) -> UserError:
+    """Say which file needs how much room, how much is free and what to do."""
+    folder = next(folder for folder in path.parents if folder.exists())
+    return UserError(
+        f"cannot cache {path}: it needs {amount(size)} and {amount(shutil.disk_usage(folder).free)} are free "
+        f"({error.strerror or error}): make room, or set GANLAB_CACHE=FOLDER on a disk that has it"
+    )
+
+
+def amount(size: int) -> str:
+    """Write bytes for people.
+
+    >>> amount(800), amount(1_260_000), amount(3_000_000_000)
+    ('800 bytes', '1.3 MB', '3.0 GB')
+    """
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
+def _allocate(file: IO[bytes], size: int) -> None:
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except AttributeError:  # macOS and Windows
+        _write_zeros(file, size)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        _write_zeros(file, size)
+
+
+def _write_zeros(file: IO[bytes], size: int) -> None:
+    for start in range(0, size, CHUNK):
+        file.write(bytes(min(CHUNK, size - start)))
+    file.flush()
+    os.fsync(file.fileno())  # a file system that allocates late says only now that it is full
+    file.seek(0)

@@ -1,0 +1,33 @@
+"""Search the working folder for modules after the installed packages.
+
+`python -m` puts the working folder first on `sys.path`. A folder named `torch` in it would be imported as torch.
+Each command imports this module before any package. It moves the working folder to the end of the path: installed
+packages come first, and modules in the working folder are still found. The standard library is not covered.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def move_last(path: list[str]) -> None:
+    """Move the first entry of a search path to its end if it is the working folder.
+
+    >>> path = ["", "/usr/lib/python3"]
+    >>> move_last(path)
+    >>> path
+    ['/usr/lib/python3', '']
+    """
+    if path and path[0] in ("", str(Path.cwd())):
+        path.append(path.pop(0))
+
+
+def started_as_command() -> bool:
+    """Return whether the program was started by `python -m ganlab...`."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name.startswith("ganlab.")
+
+
+if started_as_command():
+    move_last(sys.path)

@@ -1,0 +1,91 @@
+"""Games in other number formats: float16 with a loss scale, half and double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.plugins.precision import MixedPrecision
+from torch import nn
+from torch.amp import GradScaler
+
+from ganlab.networks.architecture import Architecture
+from ganlab.sides import Side, clip_gradients
+
+Make = Callable[..., Any]
+
+
+# Clipping ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "share"), [(None, 1.0), (10.0, 1.0), (2.5, 0.5)])
+def test_clipping_scales_to_the_limit(limit: float | None, share: float) -> None:
+    """The norm of (3) and (0, 4) is 5."""
+    gradients = [torch.tensor([3.0]), torch.tensor([0.0, 4.0])]
+    assert clip_gradients(gradients, limit) == 5
+    torch.testing.assert_close(gradients, [torch.tensor([3.0 * share]), torch.tensor([0.0, 4.0 * share])])
+
+
+@pytest.mark.parametrize("limit", [None, 1.0])
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_what_is_not_finite_spoils_nothing_else(bad: float, limit: float | None) -> None:
+    gradients = [torch.tensor([3.0, bad]), torch.tensor([4.0])]
+    assert not clip_gradients(gradients, limit).isfinite()
+    torch.testing.assert_close(gradients, [torch.tensor([3.0, bad]), torch.tensor([4.0])], equal_nan=True)
+
+
+# A loss scale --------------------------------------------------------------------------------------------------------
+
+
+class Norms(Callback):
+    """The logged norms of the discriminator's gradient, and its weights after every iteration."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+        self.weights: list[torch.Tensor] = []
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+        self.norms.append(float(trainer.callback_metrics["discriminator/gradient_norm"]))
+        self.weights.append(nn.utils.parameters_to_vector(module.discriminator.parameters()).detach().clone())
+
+
+@pytest.fixture
+def scaled(vanilla: Make, plain: Architecture, trainer: Make, noise: Make) -> Callable[..., Norms]:
+    """scaled(scale, fused): three iterations of float16 on the CPU, clipped to 0.01, at rate 1."""
+
+    def run(scale: float, fused: bool, clip: float | None = 0.01) -> Norms:
+        side = Side(partial(torch.optim.SGD, lr=1.0, fused=fused))
+        module = vanilla(network=plain, discriminator=replace(side, clip=clip), generator=side)
+        watch = Norms()
+        precision = MixedPrecision("16-mixed", "cpu", GradScaler("cpu", init_scale=scale))
+        kwargs = {"callbacks": [watch], "enable_checkpointing": False, "log_every_n_steps": 1}
+        trainer(3, plugins=[precision], **kwargs).fit(module, noise(seed=2))
+        return watch
+
+    return run
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_clip_and_norm_see_no_loss_scale(scaled: Callable[..., Norms], fused: bool) -> None:
+    """Powers of two change no digit of a float16, so that a scale of 1 is the truth."""
+    truth, found = scaled(1.0, fused=False), scaled(1024.0, fused=fused)
+    assert min(truth.norms) > 0.01  # what is clipped
+    assert found.norms == pytest.approx(truth.norms, rel=1e-3)
+    for one, other in zip(found.weights, truth.weights, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    assert (found.weights[1] - found.weights[0]).norm() == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_overflow_skips_the_step(scaled: Callable[..., Norms], fused: bool, clip: float | None) -> None:
+    """A scale of 2^40 is out of float16's range: it is halved while the weights stay as they are."""
+    found = scaled(2.0**40, fused=fused, clip=clip)
+    assert not any(torch.tensor(found.norms).isfinite())
+    assert all(torch.equal(found.weights[0], later) for later in found.weights)
+    assert found.weights[0].isfinite().all()
