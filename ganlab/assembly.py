@@ -20,6 +20,7 @@ from ganlab.building import build, locate
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
+from ganlab.networks.architecture import with_feature_shape
 from ganlab.preflight import check_parts
 from ganlab.strategies import TwoPlayerStrategy
 
@@ -62,12 +63,7 @@ def _check_discriminator(recipe: Recipe) -> None:
     if not size:
         return
     with torch.device("meta"):
-        trunk = build(recipe["network"]["discriminator"])(shape=(3, size, size))
-    if not isinstance(getattr(trunk, "feature_shape", None), tuple):
-        raise UserError(
-            f"`network.discriminator` {recipe['network']['discriminator']['_target_']} must say its `feature_shape` "
-            "(features, height, width): what its forward makes of one picture, before any logit"
-        )
+        trunk = with_feature_shape(build(recipe["network"]["discriminator"])(shape=(3, size, size)))
     nodes = recipe["discriminator"].get("regularizers", {})
     penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
