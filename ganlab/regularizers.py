@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganlab.batch import Condition
+from ganlab.batch import Condition, at_least_float32
 from ganlab.errors import UserError
 from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
@@ -30,9 +30,9 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
     """(N,): the squared Euclidean norm, over a whole image, of the critic's gradient at that image."""
     images = images.detach().requires_grad_(True)
     with torch.enable_grad():
-        total = critic(images, condition).float().sum()
+        total = at_least_float32(critic(images, condition)).sum()
         (gradient,) = torch.autograd.grad(total, images, create_graph=True)
-    return gradient.float().flatten(1).square().sum(1)
+    return at_least_float32(gradient).flatten(1).square().sum(1)
 
 
 class Regularizer(ABC):
@@ -142,7 +142,7 @@ class LeCam(Regularizer, nn.Module):
         self.register_buffer("calls", torch.tensor(0))
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        judged = torch.stack([critic(real.detach(), condition).float(), critic(fake.detach(), condition).float()])
+        judged = torch.stack([at_least_float32(critic(images.detach(), condition)) for images in (real, fake)])
         means = judged.detach().mean(1)
         average_across_processes([means])
         self._remember(means)
@@ -150,8 +150,8 @@ class LeCam(Regularizer, nn.Module):
 
     def _remember(self, means: Tensor) -> None:
         self.calls += 1
-        share = (1 - self.decay) / (1 - self.decay ** self.calls.float())  # 1 on the first call
-        self.anchors.lerp_(means, share)
+        share = (1 - self.decay) / (1 - self.decay ** self.calls.to(self.anchors.dtype))  # 1 on the first call
+        self.anchors.lerp_(means.to(self.anchors.dtype), share)
 
 
 class PathLength(Regularizer, nn.Module):
@@ -194,8 +194,7 @@ def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
     """(N,): ||J^T y|| for a random y. images: (N, C, H, W), made from styles (N, layers, style_dim)."""
     noise = torch.randn_like(images) / (images.shape[2] * images.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
-    gradient = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
-    return (gradient.square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
+    return (at_least_float32(gradient).square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
 
 
 class Reconstruction(Regularizer):
