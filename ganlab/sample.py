@@ -41,7 +41,7 @@ class SampleSettings:
     )
     steps: int = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
     step_size: float = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
-    allow: list[str] = cli.setting([], "packages whose classes the checkpoint may name too; hub: it may fetch what it names")
+    allow: list[str] = cli.setting([], "packages that the checkpoint may name too; hub: it may fetch models and data")
 
 
 HELP = f"""\
