@@ -199,9 +199,7 @@ def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any],
         check_like(other.fit_loop.state_dict(), content["loops"]["fit_loop"], f"{where}: loops")
         other.fit_loop.load_state_dict(copy.deepcopy(content["loops"]["fit_loop"]))
         logged = Logbook(**copy.deepcopy(content["ganlab"]["logged"]))
-        check_like(
-            {name: 0.0 for name in logged.sums}, {k: v.item() for k, v in logged.read().items()}, f"{where}: logged"
-        )
+        check_like(dict.fromkeys(logged.sums, 0.0), {k: v.item() for k, v in logged.read().items()}, f"{where}: logged")
         _rehearse_random(content["ganlab"])
 
 
@@ -234,7 +232,7 @@ def _check_moments(optimizer: torch.optim.Optimizer, where: object) -> None:
 def _fits(name: str, value: Any, parameter: Tensor) -> bool:
     if isinstance(value, Tensor):
         return value.numel() == 1 or value.shape == parameter.shape
-    return value is None or (name == "step" and isinstance(value, int | float))
+    return (name, type(value)) in (("momentum_buffer", type(None)), ("step", int), ("step", float))
 
 
 def _rehearse_random(saved: Mapping[str, Any]) -> None:
