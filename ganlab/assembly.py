@@ -20,6 +20,7 @@ from ganlab.building import build, locate
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
+from ganlab.networks.architecture import with_feature_shape
 from ganlab.preflight import check_parts
 from ganlab.strategies import TwoPlayerStrategy
 
@@ -62,12 +63,7 @@ def _check_discriminator(recipe: Recipe) -> None:
     if not size:
         return
     with torch.device("meta"):
-        trunk = build(recipe["network"]["discriminator"])(shape=(3, size, size))
-    if not isinstance(getattr(trunk, "feature_shape", None), tuple):
-        raise UserError(
-            f"`network.discriminator` {recipe['network']['discriminator']['_target_']} must say its `feature_shape` "
-            "(features, height, width): what its forward makes of one picture, before any logit"
-        )
+        trunk = with_feature_shape(build(recipe["network"]["discriminator"])(shape=(3, size, size)))
     nodes = recipe["discriminator"].get("regularizers", {})
     penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
@@ -148,6 +144,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
+    _check_precision(trainer.get("precision"))
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
     if strategy in ("auto", "ddp") and several:
@@ -155,6 +152,15 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     if strategy != "auto" and several:
         raise UserError(f"`trainer.strategy` must be auto or ddp with several devices, got {strategy!r}")
     return strategy
+
+
+def _check_precision(precision: Any) -> None:
+    """Raise `UserError` for a precision in which nothing can be learned."""
+    if precision == "16-true":
+        raise UserError(
+            "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
+            "and Adam's eps become 0: pass 16-mixed on a GPU, bf16-mixed, or bf16-true"
+        )
 
 
 def _devices(trainer: Mapping[str, Any]) -> int:

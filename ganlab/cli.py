@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, field, fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import nearest
@@ -76,7 +76,7 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
 
     Raises `UserError` for an unknown key or a value that its type does not take.
     """
-    types = get_type_hints(kind)
+    types = get_type_hints(kind, include_extras=True)
     values: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -84,7 +84,7 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
             continue
         if not equals or key not in types:
             raise UserError(_unknown(key, list(types), bool(equals)))
-        values[key] = _convert(key, text, str(types[key]))
+        values[key] = _convert(key, text, types[key])
     return kind(**values)
 
 
@@ -94,30 +94,30 @@ def _unknown(key: str, known: Sequence[str], is_setting: bool) -> str:
     return f"`{key}` is not a setting{'' if is_setting else ' (settings are written key=value)'}: {hint}"
 
 
-def _convert(key: str, text: str, kind: str) -> Any:
-    if "None" in kind and text in ("null", ""):
-        return None
-    if kind.startswith("list["):
-        return [_single(key, item, kind[5:-1]) for item in split_list(text)]
-    return _single(key, text, re.sub(r"(typing\.)?Optional\[(.*)\]|<class '(.*)'>| \| None", r"\2\3", kind))
+READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {
+    int: (int, "a whole number"),
+    float: (float, "a number"),
+    bool: (lambda text: {"true": True, "false": False}[text.lower()], "true or false"),
+    str: (lambda text: unquoted(text), "text"),
+}
 
 
-def _single(key: str, text: str, kind: str) -> Any:
-    readers: Mapping[str, tuple[Callable[[str], Any], str]] = {
-        "int": (int, "a whole number"),
-        "float": (float, "a number"),
-        "bool": (_truth, "true or false"),
-        "str": (unquoted, "text"),
-    }
-    read, words = readers[kind]
+def _convert(key: str, text: str, kind: Any) -> Any:
+    """The value of one setting; its type may be `list[...]`, `... | None`, or `Annotated` with a range."""
+    if type(None) in get_args(kind):
+        return None if text in ("null", "") else _convert(key, text, get_args(kind)[0])
+    if get_origin(kind) is list:
+        return [_convert(key, item, get_args(kind)[0]) for item in split_list(text)]
+    plain, *limits = get_args(kind) or (kind,)
+    read, words = READERS[plain]
     try:
-        return read(text)
+        value = read(text)
     except (ValueError, KeyError) as error:
         raise UserError(f"`{key}` must be {words}, got {text}") from error
-
-
-def _truth(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
+    for limit in limits:
+        if value not in limit:
+            raise UserError(f"`{key}` must be {words} {limit}, got {text}")
+    return value
 
 
 def unquoted(text: str) -> str:

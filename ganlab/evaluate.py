@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
 from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file
+from ganlab.ranges import Range, Seed
 from ganlab.run import find_checkpoint
 
 if TYPE_CHECKING:
     from ganlab import evaluation
+
+
+Sample = Annotated[int, Range(least=2, most=10_000_000)]
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,20 @@ class EvaluateSettings:
         "dinov2-vit-s-14 and other sizes; or a TorchScript file.pt of yours: it is a program and will be run",
     )
     resizer: str = cli.setting("auto", "before the extractor: tf1, antialias, pil-bicubic, or auto (its usual one)")
-    side: int = cli.setting(299, "the side that a TorchScript file's pictures are resized to, where a resizer is named")
+    side: Annotated[int, Range(least=8, most=4_096)] = cli.setting(
+        299, "the side that a TorchScript file's pictures are resized to, where a resizer is named"
+    )
     weights: str | None = cli.setting(None, "a file with the extractor's weights [torch's hub cache, or the net]")
     precision: str = cli.setting("float32", "of inception: float32, or bfloat16 (faster, and it says so)")
-    count: int | None = cli.setting(None, "generated pictures [1000 of a checkpoint, all of a folder]")
-    reals: int = cli.setting(10_000, "real pictures at most")
-    seed: int = cli.setting(0, "of the generated pictures, and of what is chosen at random")
+    count: Sample | None = cli.setting(None, "generated pictures [1000 of a checkpoint, all of a folder]")
+    reals: Sample = cli.setting(10_000, "real pictures at most")
+    seed: Seed = cli.setting(0, "of the generated pictures, and of what is chosen at random")
     save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, to be a reference later")
     out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
     compare: str | None = cli.setting(None, "instead of all that: a.json,b.json, two such files, if measured alike")
-    allow: list[str] = cli.setting([], "packages that the checkpoint may name too; hub: it may fetch models and data")
+    allow: list[str] = cli.setting(
+        [], "packages whose classes the checkpoint may name too; hub: it may fetch what it names"
+    )
 
 
 HELP = f"""\
@@ -86,9 +94,6 @@ def checked(settings: EvaluateSettings) -> EvaluateSettings:
         _check_choice("extractor", settings.extractor, EXTRACTORS)
     _check_choice("resizer", settings.resizer, RESIZERS)
     _check_choice("precision", settings.precision, PRECISIONS)
-    for name in ("count", "reals"):
-        if (value := getattr(settings, name)) is not None and value < 2:
-            raise UserError(f"`{name}` must be at least 2, got {value}")
     return settings
 
 

@@ -71,10 +71,21 @@ def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[s
     if (data.spec.shape, data.spec.kind) != (module.spec.shape, module.spec.kind):
         raise UserError(f"{file} was trained on {_told(module.spec)}, and its data are {_told(data.spec)} now")
     wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
+    _check_used(wanted, terms)
     results: dict[str, Result] = {}
     for ruler in rulers(data, wanted, terms):
         results |= ruler.measure(module)
     return results
+
+
+def _check_used(metrics: Sequence[str], terms: Terms) -> None:
+    """Raise `UserError` for a setting of the feature extractor if nothing that is measured uses one."""
+    given = {"reference": terms.reference, "save_reference": terms.save_reference, "weights": terms.weights}
+    idle = [name for name, value in given.items() if value]
+    if idle and not set(metrics) & set(MEASURES):
+        raise UserError(
+            f"`{idle[0]}` is for {', '.join(FIRST)} and the like, and only {', '.join(metrics)} is measured"
+        )
 
 
 def _told(spec: DataSpec) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,16 @@ from ganlab.batch import Condition, take
 from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
 from ganlab.data.pictures import Pictures, are_images
+from ganlab.data.progress import progress
 from ganlab.durable import atomic_write
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
-from ganlab.grammar.catalog import suggestion
+from ganlab.grammar.catalog import nearest, suggestion
 from ganlab.metrics.features import as_colour
+from ganlab.networks.text import tokenize
+from ganlab.preflight import memory
 from ganlab.rulers.evidence import many_rows
-from ganlab.sampling import draw
+from ganlab.sampling import BATCH, draw
 from ganlab.sheet import comparison, grid, png, scatter
 
 COLUMNS = 8
@@ -70,6 +74,17 @@ class Request:
         return cls(titles, condition, [seed + i for i in range(count)], pictures.get(rows))
 
 
+def strange_words(module: GenerativeModule, titles: Sequence[str]) -> str:
+    """Return a warning that names the words which a model of words has never read, and the nearest it has; or ""."""
+    reads_words = str((module.recipe.get("condition") or {}).get("_target_", "")).endswith(".WordEncoder")
+    if module.spec.kind != "text" or not reads_words:
+        return ""
+    said = dict.fromkeys(word for title in titles for word in tokenize(title))
+    strange = {word: nearest(word, module.spec.vocabulary) for word in said if word not in module.spec.vocabulary}
+    named = [f"{word} (did you mean {right}?)" if right else word for word, right in strange.items()]
+    return f"`text` has words that this model never read: {', '.join(named)}" if named else ""
+
+
 def _instead(spec: DataSpec) -> str:
     return {"text": ': say text="..."', "class": ": say label=0", "image": ": say input=PICTURE"}.get(
         spec.kind, ": leave it out"
@@ -110,12 +125,24 @@ def draw_gallery(module: GenerativeModule, request: Request, latent: Tensor, fol
 
     Returns the grid's path.
     """
-    images = torch.cat(list(draw(module, request.condition, latent)))
+    _check_room(module.spec, len(latent))
+    batches = draw(module, request.condition, latent)
+    images = torch.cat(list(progress(batches, -(-len(latent) // BATCH), "drawing batch")))
     if images.dim() != 4:
         return atomic_write(folder / "grid.png", png(scatter(images[:0], images)))
     for image, title, seed in zip(images, request.titles, request.seeds, strict=True):
         atomic_write(folder / f"{slug(title)}{seed:05d}.png", png(_native(image)))
     return atomic_write(folder / "grid.png", png(_sheet(request, images)))
+
+
+def _check_room(spec: DataSpec, count: int) -> None:
+    """Raise `UserError` unless the pictures and their sheet fit into memory."""
+    needed, have = 4 * count * math.prod(spec.shape), memory()
+    if needed > have:
+        raise UserError(
+            f"`count`: {count:,} pictures need {needed / 2**30:,.1f} GiB, and this machine has {have / 2**30:,.1f}: "
+            "draw them in several commands, with seeds of their own"
+        )
 
 
 def _sheet(request: Request, images: Tensor) -> Image.Image:

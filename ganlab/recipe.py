@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ OWN = ("run_dir", "resume", "allow", "ganlab")
 def compose(*words: str) -> Recipe:
     """The recipe of these words, written as on the command line, checked. Raises `UserError`."""
     arguments = _prepared(words)
-    with one_line():
+    with one_line(), _words_at_fault():
         return _composed(arguments, arguments.overrides)
 
 
@@ -247,21 +248,26 @@ def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
     arguments = _prepared(words)
     sys.argv[1:] = arguments.words()
-    with one_line():
+    begun: list[Recipe] = []
+    with one_line(), _words_at_fault(begun):
         if arguments.sweeps or arguments.options.get("cfg"):  # a single run is checked when it starts
             for overrides in _jobs(arguments):
                 _composed(arguments, overrides)
-        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments))()
+        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, arguments, begun))()
 
 
-def _job(function: Callable[[Recipe], Any], arguments: Arguments) -> Callable[[DictConfig], Any]:
+def _job(function: Callable[[Recipe], Any], arguments: Arguments, begun: list[Recipe]) -> Callable[[DictConfig], Any]:
+    """The function on a composed configuration; `begun` gets its recipe."""
+
     @functools.wraps(function)
     def job(config: DictConfig) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             with _place_of_its_own(arguments):
-                return function(_finished(config, arguments))
+                begun.append(_finished(config, arguments))
+                return function(begun[-1])
         with errors_in_one_line():  # here, or Hydra adds a line of its own
-            return function(_finished(config, arguments))
+            begun.append(_finished(config, arguments))
+            return function(begun[-1])
 
     return job
 
@@ -329,6 +335,19 @@ def one_line() -> Iterator[None]:
         raise UserError(_flat(error)) from error
 
 
+@contextmanager
+def _words_at_fault(begun: Sequence[Recipe] = ()) -> Iterator[None]:
+    """Make a `UserError` of any error until a run has begun: Hydra and OmegaConf raise plain `ValueError`s, too."""
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        if begun:
+            raise
+        raise UserError(f"the settings cannot be composed: {_flat(error)}") from error
+
+
 def _no_such_choice(error: MissingConfigException) -> str:
     group, slash, choice = (error.missing_cfg_file or "").rpartition("/")
     if not slash:
@@ -342,5 +361,11 @@ def _flat(error: Exception) -> str:
     if text.startswith("Ambiguous value for argument"):
         override = text.split("'", 2)[1].rstrip("'")
         return f"`{override}` has several values: add -m to run them all, write [a,b] for a list, or quote the whole"
+    if brought := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)'", text):
+        group, choice, other = brought.groups()
+        return (
+            f"`{group}={choice}` also chooses `{other}`, which is not open to choice here: a resumed run goes on with "
+            "its own data; elsewhere, take a recipe that has it"
+        )
     notes = ("full_key:", "object_type=", "reference_type=", "See ", "Set the environment")
     return " ".join(" ".join(line for line in text.splitlines() if not line.strip().startswith(notes)).split())

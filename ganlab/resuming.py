@@ -93,13 +93,20 @@ def _reads_vocabulary(recipe: Recipe) -> bool:
 
 
 def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:
-    """Yield the settings that the run's own recipe says otherwise: `latent_dim=7 (was 128)`."""
-    ours, theirs = (
-        dict(leaves({k: v for k, v in one.items() if k not in (*OWN, "derived")})) for one in (recipe, stored)
-    )
-    for place in {**ours, **theirs}:
-        if ours.get(place) != theirs.get(place):
-            yield f"{place}={show(ours.get(place))} (was {show(theirs.get(place))})"
+    """Yield what the run's own recipe says otherwise, `latent_dim=7 (was 128)`, without what follows other settings."""
+    here, there = _settings(recipe), _settings(stored)
+    for place in dict.fromkeys([*here, *there]):
+        if here.get(place) != there.get(place) and place not in recipe.get("derived", {}):
+            yield f"{place}={show(here.get(place))} (was {show(there.get(place))})"
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's single values by their places; classes by their names, which have several paths."""
+    apart = (*OWN, "derived", "trainer", "callbacks", "logger")
+    plain = {key: value for key, value in recipe.items() if key not in apart}
+    return {
+        place: str(value).rpartition(".")[2] if place.endswith("_target_") else value for place, value in leaves(plain)
+    }
 
 
 # Mending ----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ models, and loads torch only to read the recipe out of a checkpoint that stands 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -27,6 +28,8 @@ SHARED = "GANLAB_RUN_DIR"
 
 LARGEST_RECIPE = 2**17
 """Bytes of a run folder's recipe.yaml."""
+
+SEAL = "# sha256 of the lines above: "
 
 AUTO = "auto"
 """`resume=auto`: go on with the run in `run_dir` if it has a checkpoint, else begin it."""
@@ -170,7 +173,8 @@ class RunFolder:
         )
 
     def write_recipe(self, text: str) -> Path:
-        return atomic_write(self.recipe_file, text)
+        """Write `recipe.yaml`, with the checksum of its lines as its last line."""
+        return atomic_write(self.recipe_file, f"{text}{SEAL}{_checksum(text)}\n")
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """`summary.json`; raises `KeyError` if it lacks one of `SUMMARY_KEYS`."""
@@ -252,19 +256,23 @@ def saved_recipe(path: str | Path) -> dict[str, Any]:
 
 
 def _recipe_of(folder: RunFolder) -> dict[str, Any] | None:
-    """Return the recipe in a run's folder, or None if the checkpoint's has to do: it is absent, empty or torn."""
-    if not folder.recipe_file.is_file():
+    """Return the recipe in a run's folder; None if the checkpoint's takes its place: it is absent, torn or edited."""
+    file = folder.recipe_file
+    if not file.is_file():
         return None
-    if folder.recipe_file.stat().st_size > LARGEST_RECIPE:
-        raise UserError(f"{folder.recipe_file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
-    try:
-        recipe = read_yaml(folder.recipe_file)
-    except UserError as error:
-        if not folder.has_checkpoint():
-            raise
-        say_once(f"ganlab: {error}; the checkpoint's recipe takes its place")
+    if file.stat().st_size > LARGEST_RECIPE:
+        raise UserError(f"{file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
+    if folder.has_checkpoint() and not _is_sealed(file.read_bytes()):
+        say_once(f"ganlab: {file} is not as it was written: the checkpoint's recipe takes its place")
         return None
-    if "variant" not in recipe and folder.has_checkpoint():
-        say_once(f"ganlab: {folder.recipe_file} is not whole; the checkpoint's recipe takes its place")
-        return None
-    return recipe
+    return read_yaml(file)
+
+
+def _is_sealed(content: bytes) -> bool:
+    """Return whether a recipe's last line is the checksum of the lines before it."""
+    text, seal, checksum = content.decode(errors="replace").rpartition(SEAL)
+    return bool(seal) and checksum == f"{_checksum(text)}\n"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import suggestion
+from ganlab.ranges import Positive, PositiveInt, Range, SampleCount, Seed
 from ganlab.run import RunFolder, check_links, find_checkpoint
 
 METHODS = ("none", "rejection", "mh", "langevin")
@@ -25,8 +26,8 @@ class SampleSettings:
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
     label: list[str] = cli.setting([], "a class by number or name, or several: label=3, label=[3,5]")
     input: list[str] = cli.setting([], "a picture to be turned into another, or several [held-out ones of its data]")
-    count: int = cli.setting(16, "pictures of each caption or class; held-out inputs")
-    seed: int = cli.setting(0, "picture i is drawn from seed and i alone, whatever the batch")
+    count: SampleCount = cli.setting(16, "pictures of each caption or class; held-out inputs")
+    seed: Seed = cli.setting(0, "picture i is drawn from seed and i alone, whatever the batch")
     out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/drawn]")
     method: str = cli.setting(
         "none",
@@ -34,14 +35,16 @@ class SampleSettings:
         "run's data, whose held-out pictures say how far the discriminator is to be believed",
     )
     calibration: str = cli.setting("platt", "of the discriminator, by held-out pictures: platt, isotonic or none")
-    held_out: int = cli.setting(1000, "at most so many held-out pictures, and as many generated ones, for that")
-    candidates: int = cli.setting(1000, "rejection: at most so many for one picture")
-    percentile: float | None = cli.setting(
+    held_out: Annotated[int, Range(least=4, most=1_000_000)] = cli.setting(
+        1000, "at most so many held-out pictures, and as many generated ones, for that"
+    )
+    candidates: PositiveInt = cli.setting(1000, "rejection: at most so many for one picture")
+    percentile: Annotated[float, Range(least=0, most=100)] | None = cli.setting(
         None, "rejection: accept the best 100 - percentile % of candidates more often than not [unbiased instead]"
     )
-    steps: int = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
-    step_size: float = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
-    allow: list[str] = cli.setting([], "packages that the checkpoint may name too; hub: it may fetch models and data")
+    steps: PositiveInt = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
+    step_size: Positive = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
+    allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
 
 
 HELP = f"""\
@@ -68,9 +71,6 @@ def checked(settings: SampleSettings) -> SampleSettings:
     """The settings, if they can be right. Raises `UserError`."""
     if not settings.checkpoint:
         raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
-    for name, least in {"count": 1, "candidates": 1, "steps": 1, "held_out": 4}.items():
-        if getattr(settings, name) < least:
-            raise UserError(f"`{name}` must be at least {least}, got {getattr(settings, name)}")
     _check_method(settings)
     return settings
 
@@ -80,10 +80,6 @@ def _check_method(settings: SampleSettings) -> None:
         word = getattr(settings, name)
         if word not in known:
             raise UserError(f"`{name}` {word!r} is unknown: {suggestion(word, known, f'{name}=')}")
-    if settings.percentile is not None and not 0 <= settings.percentile <= 100:
-        raise UserError(f"`percentile` must be from 0 to 100, got {settings.percentile}")
-    if not settings.step_size > 0:
-        raise UserError(f"`step_size` must be more than 0, got {settings.step_size}")
     if (settings.method, settings.calibration) == ("langevin", "isotonic"):
         raise UserError("`calibration=isotonic` is a staircase without slopes for method=langevin: use platt or none")
 
@@ -92,7 +88,7 @@ def sample(settings: SampleSettings) -> None:
     """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
     from ganlab.assembly import make_data
     from ganlab.checkpoints import load_module, stored_content
-    from ganlab.gallery import Request, draw_gallery
+    from ganlab.gallery import Request, draw_gallery, strange_words
     from ganlab.sampling import latents
 
     file = find_checkpoint(settings.checkpoint)
@@ -107,6 +103,8 @@ def sample(settings: SampleSettings) -> None:
         request = Request.of_pairs(pairs, settings.count, settings.seed)
     else:
         request = Request.of(module.spec, said, settings.count, settings.seed)
+    if warning := strange_words(module, request.titles):
+        print(f"ganlab.sample: {warning}", file=sys.stderr)
     folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).samples / "drawn"
     with stored_content(file):
         latent = latents(module, request.seeds) if plain else guided(module, request, settings)

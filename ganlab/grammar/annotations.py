@@ -16,7 +16,7 @@ from ganlab.ranges import Range, Square
 
 LISTS = {"list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset", "tuple", "Tuple"}
 MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
-COMPONENTS = MAPPINGS | {"Callable", "Tensor", "Module", "timedelta"}
+COMPONENTS = {"Callable", "Tensor", "Module", "timedelta"}
 ANYTHING = {"Any", "object", "Self", "type", "Type"}
 LIMITS: dict[str, Callable[..., Any]] = {"Range": Range, "Square": Square}
 ENUMS = {"Enum", "IntEnum", "StrEnum", "str", "int", "float"}
@@ -102,7 +102,7 @@ def _of_subscript(module: Module, name: str, inner: list[ast.expr]) -> list[Kind
 
 def _of_name(module: Module, annotation: ast.expr) -> list[Kind]:
     name = _last_word(annotation)
-    if name in PLAIN or name in LISTS or name in COMPONENTS:
+    if name in PLAIN or name in LISTS or name in MAPPINGS or name in COMPONENTS:
         return _named(name)
     try:
         found = None if name in ANYTHING else evaluate(module, annotation)
@@ -112,20 +112,21 @@ def _of_name(module: Module, annotation: ast.expr) -> list[Kind]:
         return kinds(found.module, found.expression)
     if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
         plain = any(_last_word(base) in ENUMS for base in found.node.bases)
-        if name == "Component":
-            return [Kind("a component, with a `_target_`", lambda value: _is_mapping(value) and "_target_" in value)]
-        return [Kind(name) if plain else Kind(name, _is_mapping)]
+        words = "a component, with a `_target_`" if name == "Component" else name
+        return [Kind(name) if plain else Kind(words, _is_component)]
     return [Kind(name)]
 
 
 def _named(name: str) -> list[Kind]:
     if name in LISTS:
         return [_list([Kind("anything")])]
-    return [PLAIN.get(name) or (Kind(name, _is_mapping) if name in COMPONENTS else Kind(name))]
+    if name in MAPPINGS:
+        return [Kind(name, lambda value: isinstance(value, Mapping))]
+    return [PLAIN.get(name) or (Kind(name, _is_component) if name in COMPONENTS else Kind(name))]
 
 
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
+def _is_component(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
 
 
 def _list(items: list[Kind]) -> Kind:

@@ -21,7 +21,7 @@ FIXED = "seed"
 
 
 def sources(written: Any, values: Any) -> dict[str, str]:
-    """Place -> source of every single value of the tree `values` that is a reference in the tree as it was written.
+    """Place -> source of every single value but null of the tree `values` that is a reference in the tree as it was written.
 
     >>> sources({"a": 1, "b": ["${a}", 2], "c": "${b}"}, {"a": 1, "b": [1, 2], "c": [1, 2]})
     {'b.0': 'a', 'c.0': 'b.0', 'c.1': 'b.1'}
@@ -31,7 +31,8 @@ def sources(written: Any, values: Any) -> dict[str, str]:
         f"{place}{rest}": f"{source}{rest}"
         for place, source in found.items()
         if source != FIXED
-        for rest, _ in leaves(value_at(values, source), "")
+        for rest, value in leaves(value_at(values, source), "")
+        if value is not None
     }
 
 

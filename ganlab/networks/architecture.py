@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ganlab.errors import UserError
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.perturbations import Perturbation
@@ -25,9 +26,20 @@ class Perturbed(nn.Module):
         self.feature_shape = trunk.feature_shape
 
     def forward(self, images: Tensor) -> Tensor:
+        seen = images
         for perturbation in self.perturbations.values():
-            images = perturbation(images)
-        return self.trunk(images)
+            seen = perturbation(seen)
+        return self.trunk(seen.to(images.dtype))  # those that move pixels work in float32
+
+
+def with_feature_shape(trunk: Any) -> Any:
+    """Return the trunk. Raise `UserError` if it does not say what its features are."""
+    if not isinstance(getattr(trunk, "feature_shape", None), tuple):
+        raise UserError(
+            f"`network.discriminator` {type(trunk).__name__} must say its `feature_shape`, a tuple (features, height, "
+            "width): the shape of what forward makes of one picture, before any logit"
+        )
+    return trunk
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Architecture:
 
     def trunk(self, shape: Sequence[int]) -> Any:
         """The discriminator's trunk for pictures of this shape, with all that the recipe puts around it."""
-        trunk = self.discriminator(shape=(self.pack * shape[0], *shape[1:]))
+        trunk = with_feature_shape(self.discriminator(shape=(self.pack * shape[0], *shape[1:])))
         if self.minibatch_deviation:
             trunk = MinibatchDeviation(trunk, self.minibatch_deviation)
         if self.pack > 1:

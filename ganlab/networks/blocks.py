@@ -33,7 +33,7 @@ def image_side(shape: Sequence[int]) -> int:
     if channels < 1 or sides[0] != sides[1] or sides[0] not in SIDES:
         fits = next((side for side in SIDES if side >= max(sides)), SIDES[-1])
         allowed = ", ".join(map(str, SIDES))
-        raise UserError(f"`data.size` must be one of {allowed}, got a shape of {tuple(shape)}: pass data.size={fits}")
+        raise UserError(f"`shape` must be square with a side of {allowed}, got {tuple(shape)}: pass data.size={fits}")
     return sides[0]
 
 
