@@ -45,7 +45,7 @@ def test_says_what_a_network_must_take() -> None:
     recipe = compose(RING)
     recipe["network"]["discriminator"] = {"_target_": "torch.nn.Linear", "_partial_": True}
     with pytest.raises(
-        UserError, match="`network.discriminator` torch.nn.Linear must take `shape`: .* `feature_shape`"
+        UserError, match=r"`network.discriminator` torch.nn.Linear must take `shape`: .* `feature_shape`"
     ):
         check_parts(recipe)
 
