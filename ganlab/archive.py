@@ -44,6 +44,8 @@ def _objection(archive: zipfile.ZipFile, size: int) -> str:
         return "its entries are compressed"
     if sum(entry.file_size for entry in entries) > size:
         return "its entries are larger than the file"
+    if damaged := archive.testzip():
+        return f"it is damaged: the checksum of {ascii(damaged)[:60]} does not match"
     return _foreign(archive.read(pickles[0]))
 
 

@@ -144,6 +144,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
+    _check_precision(trainer.get("precision"))
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
     if strategy in ("auto", "ddp") and several:
@@ -151,6 +152,15 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     if strategy != "auto" and several:
         raise UserError(f"`trainer.strategy` must be auto or ddp with several devices, got {strategy!r}")
     return strategy
+
+
+def _check_precision(precision: Any) -> None:
+    """Raise `UserError` for a precision in which nothing can be learned."""
+    if precision == "16-true":
+        raise UserError(
+            "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
+            "and Adam's eps become 0: pass 16-mixed on a GPU, bf16-mixed, or bf16-true"
+        )
 
 
 def _devices(trainer: Mapping[str, Any]) -> int:

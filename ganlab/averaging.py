@@ -36,12 +36,15 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, average: nn.Module, network: nn.Module, beta: float) -> None:
-        """average <- beta average + (1 - beta) network, in place; integer buffers are copied."""
+        """average <- beta average + (1 - beta) network, in place; integer buffers are copied.
+
+        The average may be in a wider number format than the network.
+        """
         pairs = list(zip(_tensors(average), _tensors(network), strict=True))
         floating = [(old, new) for old, new in pairs if old.is_floating_point()]
         if floating:
-            olds, news = zip(*floating, strict=True)
-            torch._foreach_lerp_(list(olds), list(news), 1 - beta)
+            olds = [old for old, _ in floating]
+            torch._foreach_lerp_(olds, [new.to(old.dtype) for old, new in floating], 1 - beta)
         for old, new in pairs:
             if not old.is_floating_point():
                 old.copy_(new)

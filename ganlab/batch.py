@@ -6,7 +6,7 @@ Plain torch; knows nothing of data sets, variants or Lightning.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Union
 
 import torch
@@ -19,6 +19,11 @@ Condition = Union[Tensor, "list[str]", None]
 def to_float(images: Tensor) -> Tensor:
     """uint8 images in 0..255 -> float32 in [-1, 1]; anything else (points, classes) passes unchanged."""
     return images.float().mul_(2 / 255).sub_(1) if images.dtype == torch.uint8 else images
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision -> float32; float32 and float64 pass unchanged."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -41,15 +46,16 @@ def take(condition: Condition, rows: Sequence[int] | slice | Tensor) -> Conditio
     return [condition[int(row)] for row in rows]
 
 
-def _ready(condition: Condition) -> Condition:
-    return to_float(condition) if isinstance(condition, Tensor) else condition
+def _ready(values: Tensor) -> Tensor:
+    values = to_float(values)
+    return values.to(torch.get_default_dtype()) if values.is_floating_point() else values
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Lightning converts points to the run's precision by setting fields of a copy
 class Batch:
     """Real images with what they show.
 
-    `images`: uint8 (N, C, H, W) until `ready`, then float32 in [-1, 1]; points are float32 (N, D) throughout.
+    `images`: uint8 (N, C, H, W) until `ready`, then in [-1, 1]; points are float32 (N, D) until `ready`.
     `condition` that is images is uint8 until `ready` as well.
     `mismatched`: of the same kind as `condition`, and fitting none of its images.
     """
@@ -68,9 +74,11 @@ class Batch:
         return self._map(Tensor.pin_memory)
 
     def ready(self) -> Batch:
-        """The same batch with its images, and conditions that are images, in the networks' range, [-1, 1]."""
-        told = {"condition": _ready(self.condition), "mismatched": _ready(self.mismatched)}
-        return replace(self, images=to_float(self.images), **told)
+        """The same batch with its images, and conditions that are images, in the networks' range, [-1, 1].
+
+        In torch's default number format, which during training is the run's precision.
+        """
+        return self._map(_ready)
 
     def chunk(self, parts: int) -> list[Batch]:
         """`parts` equal, consecutive batches; raises when the images do not divide."""

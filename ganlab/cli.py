@@ -34,6 +34,9 @@ def errors_in_one_line() -> Iterator[None]:
     """
     try:
         yield
+    except KeyboardInterrupt:
+        print(f"{program()}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     except Exception as error:
         line, code = _last_words(error)
         if not line or any(DEBUG.fullmatch(word) for word in sys.argv[1:]):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 
 def say(line: str) -> None:
     """One line to a person, above the progress bar if there is one."""
     print(line, file=sys.stderr, flush=True)
+
+
+@cache
+def say_once(line: str) -> None:
+    """Say a line to a person, unless this process has said it before."""
+    say(line)
 
 
 def from_here(path: Path) -> str:

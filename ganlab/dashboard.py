@@ -21,8 +21,9 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from ganlab.console import from_here, say
+from ganlab.durable import atomic_write
 from ganlab.ranges import PositiveInt
-from ganlab.run import RunFolder, atomic_write
+from ganlab.run import RunFolder
 from ganlab.sheet import Exhibit
 from ganlab.table import Row, read_rows
 

@@ -57,7 +57,9 @@ class EvaluateSettings:
     save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, to be a reference later")
     out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
     compare: str | None = cli.setting(None, "instead of all that: a.json,b.json, two such files, if measured alike")
-    allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
+    allow: list[str] = cli.setting(
+        [], "packages whose classes the checkpoint may name too; hub: it may fetch what it names"
+    )
 
 
 HELP = f"""\

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab import cli
-from ganlab.run import RunFolder
+from ganlab.run import RunFolder, is_first_process
 
 
 def main() -> None:
@@ -43,8 +42,7 @@ def train(recipe: dict[str, Any]) -> float | None:
     finally:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()  # or a sweep's next job waits for the processes of this one
-    best = json.loads(RunFolder(folder).summary_file.read_text(encoding="utf-8")).get("best")
-    return best["value"] if best else None
+    return RunFolder(folder).leading_number() if is_first_process() else None
 
 
 if __name__ == "__main__":

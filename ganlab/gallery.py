@@ -17,6 +17,7 @@ from ganlab.data.base import DataSpec
 from ganlab.data.decode import Form, decode
 from ganlab.data.pictures import Pictures, are_images
 from ganlab.data.progress import progress
+from ganlab.durable import atomic_write
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.grammar.catalog import nearest, suggestion
@@ -24,7 +25,6 @@ from ganlab.metrics.features import as_colour
 from ganlab.networks.text import tokenize
 from ganlab.preflight import memory
 from ganlab.rulers.evidence import many_rows
-from ganlab.run import atomic_write
 from ganlab.sampling import BATCH, draw
 from ganlab.sheet import comparison, grid, png, scatter
 

@@ -10,8 +10,8 @@ the number of turns.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -20,11 +20,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.batch import Batch, Condition, at_least_float32
 from ganlab.data.base import DataSpec
 from ganlab.logbook import Logbook
+from ganlab.perturbations import Perturbation
 from ganlab.processes import average_across_processes, gather_values
 from ganlab.randomness import part_ways, random_states, restore_random_states
+from ganlab.regularizers import Regularizer
 from ganlab.sides import Side, clip_gradients, frozen
 
 Terms = dict[str, Tensor]
@@ -91,7 +93,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     def standing(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
         """`report` on held-out pictures, leaving no trace: no gradients, buffers and random states as they were."""
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), ExitStack() as stack:
+        with torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
             for name in self.sides:
                 stack.enter_context(frozen(self.player(name)))
             torch.manual_seed(seed)
@@ -113,7 +115,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
         """Gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; logged by name."""
-        means = {term: values.float().mean() for term, values in terms.items()}
+        means = {term: at_least_float32(values).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
         self.manual_backward(torch.stack(list(means.values())).sum() / parts)
@@ -186,6 +188,22 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.average.eval()
         return self
 
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeModule:
+        """Convert and move everything, but leave the average and what remembers in float32.
+
+        They move by less than half precision can tell: 0.999 a + 0.001 b is a in bfloat16, unless b is far from a.
+        Whoever samples from the average need not know in which precision the players learn.
+        """
+        memory = (part for part in self.modules() if isinstance(part, (Regularizer, Perturbation)))
+        kept = {id(tensor) for part in (self.average, *memory) for tensor in (*part.parameters(), *part.buffers())}
+
+        def convert(tensor: Tensor) -> Tensor:
+            converted = function(tensor)
+            return tensor.to(converted.device) if id(tensor) in kept and converted.dtype != tensor.dtype else converted
+
+        super()._apply(convert, recurse)  # type: ignore[no-untyped-call]
+        return self
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["ganlab"] = {
             "recipe": self.recipe,
@@ -197,6 +215,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.trainer.precision_plugin.convert_module(self)  # before the weights come, or float64 would be rounded
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
         self._logged = Logbook(**saved["logged"])
@@ -220,6 +239,17 @@ class GenerativeModule(pl.LightningModule, ABC):
         if self._random is not None and self.global_rank < len(self._random):
             restore_random_states(self._random[self.global_rank])
         self._random = None
+
+
+@contextmanager
+def default_dtype(network: nn.Module) -> Iterator[None]:
+    """Inside, new tensors have the number format of the network's weights: pictures, latents."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(next(network.parameters()).dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def remembering(sides: Mapping[str, Side]) -> nn.ModuleDict:

@@ -16,7 +16,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from ganlab.dashboard import Dashboard
-from ganlab.run import RunFolder, atomic_write
+from ganlab.durable import atomic_write, sync
+from ganlab.run import RunFolder
 from ganlab.sheet import Exhibit
 from ganlab.table import Row, as_text, columns_of, read_rows
 
@@ -56,10 +57,10 @@ def _(logger: Dashboard, kind: str, text: str, exhibit: Exhibit | None, step: in
 
 
 class CsvLogger(Logger):
-    """`metrics.csv` in the run's folder: a row an iteration, columns as they come, appended to when a run is resumed.
+    """Write `metrics.csv` in the run's folder: one row an iteration, columns in the order of their appearance.
 
-    A row is written once a later iteration is logged. New columns rewrite the file, in one move. What an interrupted
-    run logged beyond the checkpoint it is resumed from is replaced.
+    A row is written when a later iteration is logged, or by `save`. A new column rewrites the file, in one move. In a
+    resumed run, rows that the interrupted run logged beyond its checkpoint are replaced.
     """
 
     name = "csv"
@@ -69,6 +70,7 @@ class CsvLogger(Logger):
         super().__init__()
         self.path = RunFolder(Path(folder)).metrics_file
         self._row: Row = {}
+        self._written: Row = {}  # what the file has of the current row, as its last line
         self._columns: list[str] | None = None
 
     @property
@@ -84,15 +86,22 @@ class CsvLogger(Logger):
             self._columns = self._open(step or 0)
         if self._row and self._row["iteration"] != step:
             self._write()
+            self._row, self._written = {}, {}
         self._row.update({name: value for name, value in metrics.items() if name != "epoch"}, iteration=step)
 
     @rank_zero_only
+    def save(self) -> None:
+        """Bring all rows to disk, the current one as it is now. `Checkpoints` calls this before it saves."""
+        self._write()
+        if self.path.exists():
+            sync(self.path)
+
+    @rank_zero_only
     def finalize(self, status: str) -> None:
-        if self._row:
-            self._write()
+        self._write()
 
     def _open(self, step: int) -> list[str]:
-        """The columns of the file as it stands, less the rows that are about to be logged again."""
+        """Return the columns of the file as it stands, without the rows that are about to be logged again."""
         rows = read_rows(self.path)
         before = [row for row in rows if int(row["iteration"]) < step]
         columns = columns_of(before, list(FIRST))
@@ -101,14 +110,16 @@ class CsvLogger(Logger):
         return columns
 
     def _write(self) -> None:
-        assert self._columns is not None
-        columns = columns_of([self._row], self._columns)
-        if columns != self._columns or not self.path.exists():
-            atomic_write(self.path, as_text([*read_rows(self.path), self._row], columns, header=True))
+        if self._row == self._written:
+            return
+        columns = columns_of([self._row], self._columns or [])
+        if self._written or columns != self._columns or not self.path.exists():
+            before = read_rows(self.path)[: -1 if self._written else None]
+            atomic_write(self.path, as_text([*before, self._row], columns, header=True))
         else:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(as_text([self._row], columns, header=False))
-        self._columns, self._row = columns, {}
+        self._columns, self._written = columns, dict(self._row)
 
 
 class TensorBoard(TensorBoardLogger):

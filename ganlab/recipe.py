@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -360,5 +361,11 @@ def _flat(error: Exception) -> str:
     if text.startswith("Ambiguous value for argument"):
         override = text.split("'", 2)[1].rstrip("'")
         return f"`{override}` has several values: add -m to run them all, write [a,b] for a list, or quote the whole"
+    if brought := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)'", text):
+        group, choice, other = brought.groups()
+        return (
+            f"`{group}={choice}` also chooses `{other}`, which is not open to choice here: a resumed run goes on with "
+            "its own data; elsewhere, take a recipe that has it"
+        )
     notes = ("full_key:", "object_type=", "reference_type=", "See ", "Set the environment")
     return " ".join(" ".join(line for line in text.splitlines() if not line.strip().startswith(notes)).split())

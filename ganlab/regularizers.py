@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import Condition
+from ganlab.batch import Condition, at_least_float32
 from ganlab.processes import average_across_processes
 from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
 
@@ -25,9 +25,9 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
     """(N,): the squared Euclidean norm, over a whole image, of the critic's gradient at that image."""
     images = images.detach().requires_grad_(True)
     with torch.enable_grad():
-        total = critic(images, condition).float().sum()
+        total = at_least_float32(critic(images, condition)).sum()
         (gradient,) = torch.autograd.grad(total, images, create_graph=True)
-    return gradient.float().flatten(1).square().sum(1)
+    return at_least_float32(gradient).flatten(1).square().sum(1)
 
 
 class Regularizer(ABC):
@@ -134,7 +134,7 @@ class LeCam(Regularizer, nn.Module):
         self.register_buffer("calls", torch.tensor(0))
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        judged = torch.stack([critic(real.detach(), condition).float(), critic(fake.detach(), condition).float()])
+        judged = torch.stack([at_least_float32(critic(images.detach(), condition)) for images in (real, fake)])
         means = judged.detach().mean(1)
         average_across_processes([means])
         self._remember(means)
@@ -142,5 +142,5 @@ class LeCam(Regularizer, nn.Module):
 
     def _remember(self, means: Tensor) -> None:
         self.calls += 1
-        share = (1 - self.decay) / (1 - self.decay ** self.calls.float())  # 1 on the first call
-        self.anchors.lerp_(means, share)
+        share = (1 - self.decay) / (1 - self.decay ** self.calls.to(self.anchors.dtype))  # 1 on the first call
+        self.anchors.lerp_(means.to(self.anchors.dtype), share)

@@ -8,16 +8,18 @@ models, and loads torch only to read the recipe out of a checkpoint that stands 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ganlab.archive import check_archive
+from ganlab.console import say_once
+from ganlab.durable import atomic_write
 from ganlab.errors import UserError
 from ganlab.grammar.catalog import read_yaml
 
@@ -27,31 +29,12 @@ SHARED = "GANLAB_RUN_DIR"
 LARGEST_RECIPE = 2**17
 """Bytes of a run folder's recipe.yaml."""
 
+SEAL = "# sha256 of the lines above: "
+
+AUTO = "auto"
+"""`resume=auto`: go on with the run in `run_dir` if it has a checkpoint, else begin it."""
+
 SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "checkpoint")
-
-
-def atomic_write(path: str | Path, content: bytes | str) -> Path:
-    """Writes a whole file or none, whatever happens meanwhile; text as UTF-8. Folders are made as needed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's file is its owner's alone
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def is_first_process() -> bool:
@@ -76,6 +59,11 @@ class RunFolder:
     @property
     def last_file(self) -> Path:
         return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous_file(self) -> Path:
+        """The last checkpoint but one."""
+        return self.checkpoints / "previous.ckpt"
 
     @property
     def best_file(self) -> Path:
@@ -140,6 +128,10 @@ class RunFolder:
 
     @classmethod
     def _choose(cls, recipe: Mapping[str, Any], root: str | Path) -> RunFolder:
+        if recipe.get("resume") == AUTO:
+            folder = cls(Path(recipe["run_dir"]))
+            folder.path.mkdir(parents=True, exist_ok=True)
+            return folder
         resumed = cls.of(recipe["resume"]) if recipe.get("resume") else None
         if recipe.get("run_dir"):
             same = resumed is not None and Path(recipe["run_dir"]).resolve() == resumed.path.resolve()
@@ -149,17 +141,31 @@ class RunFolder:
         return cls.new(str(recipe["recipe"]), root)
 
     def checkpoint(self) -> Path:
-        """The best checkpoint, else the last. `UserError` if there is neither."""
-        return self._first(self.best_file, self.last_file)
+        """Return the best checkpoint that is whole, else the last, else the one before. Raise `UserError` if none."""
+        return self._whole(self.best_file, self.last_file, self.previous_file)
 
     def last(self) -> Path:
-        """The last checkpoint, else the best: what resuming goes on from. `UserError` if there is neither."""
-        return self._first(self.last_file, self.best_file)
+        """Return the last checkpoint that is whole, else the one before, else the best: where resuming goes on."""
+        return self._whole(self.last_file, self.previous_file, self.best_file)
 
-    def _first(self, *files: Path) -> Path:
-        for file in files:
-            if file.is_file():
-                return file
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint to go on from, whole or not."""
+        return any(file.is_file() for file in (self.last_file, self.previous_file, self.best_file))
+
+    def _whole(self, *files: Path) -> Path:
+        """Return the first file that is not damaged, and say so if it is not the first that is there."""
+        damaged: list[str] = []
+        for file in filter(Path.is_file, files):
+            try:
+                check_archive(file)
+            except UserError as error:
+                damaged.append(str(error))
+                continue
+            if damaged:
+                say_once(f"ganlab: {damaged[0]}; {file} takes its place")
+            return file
+        if damaged:
+            raise UserError(f"{damaged[0]}, and no other checkpoint takes its place")
         there = ", ".join(sorted(path.name for path in self.path.iterdir())) if self.path.is_dir() else ""
         raise UserError(
             f"`checkpoint` {self.path} has no checkpoints/last.ckpt or checkpoints/best.ckpt: "
@@ -167,12 +173,18 @@ class RunFolder:
         )
 
     def write_recipe(self, text: str) -> Path:
-        return atomic_write(self.recipe_file, text)
+        """Write `recipe.yaml`, with the checksum of its lines as its last line."""
+        return atomic_write(self.recipe_file, f"{text}{SEAL}{_checksum(text)}\n")
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
         """`summary.json`; raises `KeyError` if it lacks one of `SUMMARY_KEYS`."""
         ordered = {key: summary[key] for key in SUMMARY_KEYS} | dict(summary)
         return atomic_write(self.summary_file, json.dumps(ordered, indent=2, default=str) + "\n")
+
+    def leading_number(self) -> float | None:
+        """Return the best value of what decided which checkpoint is the best; None if nothing judged the run."""
+        summary = json.loads(self.summary_file.read_text(encoding="utf-8")) if self.summary_file.is_file() else {}
+        return summary["best"]["value"] if summary.get("best") else None
 
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -228,10 +240,8 @@ def _shared(recipe: Mapping[str, Any]) -> str:
 def saved_recipe(path: str | Path) -> dict[str, Any]:
     """The recipe of a run's folder or of a checkpoint that stands alone. Raises `UserError`."""
     folder = RunFolder.of(path)
-    if folder.recipe_file.is_file():
-        if folder.recipe_file.stat().st_size > LARGEST_RECIPE:
-            raise UserError(f"{folder.recipe_file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
-        return read_yaml(folder.recipe_file)
+    if (recipe := _recipe_of(folder)) is not None:
+        return recipe
     file = find_last(path)
     check_archive(file)
     import torch  # only here: it takes seconds to load
@@ -243,3 +253,26 @@ def saved_recipe(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f"`checkpoint` {file} is not one of ganlab's: {type(error).__name__} while reading it"
         ) from error
+
+
+def _recipe_of(folder: RunFolder) -> dict[str, Any] | None:
+    """Return the recipe in a run's folder; None if the checkpoint's takes its place: it is absent, torn or edited."""
+    file = folder.recipe_file
+    if not file.is_file():
+        return None
+    if file.stat().st_size > LARGEST_RECIPE:
+        raise UserError(f"{file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
+    if folder.has_checkpoint() and not _is_sealed(file.read_bytes()):
+        say_once(f"ganlab: {file} is not as it was written: the checkpoint's recipe takes its place")
+        return None
+    return read_yaml(file)
+
+
+def _is_sealed(content: bytes) -> bool:
+    """Return whether a recipe's last line is the checksum of the lines before it."""
+    text, seal, checksum = content.decode(errors="replace").rpartition(SEAL)
+    return bool(seal) and checksum == f"{_checksum(text)}\n"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

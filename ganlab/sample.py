@@ -44,7 +44,7 @@ class SampleSettings:
     )
     steps: PositiveInt = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
     step_size: Positive = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
-    allow: list[str] = cli.setting([], "packages beside ganlab and torch whose classes the checkpoint may name")
+    allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
 
 
 HELP = f"""\

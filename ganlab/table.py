@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,31 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """What is in the file, empty cells left out, everything as text; nothing if there is no file."""
+    """Return the whole rows of the file, empty cells left out, everything as text; an empty list if there is no file.
+
+    A row is whole if its line has ended, and has a cell for each column and an iteration: a power cut may leave half a
+    line, or bytes that are no text.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: cell for name, cell in row.items() if name and cell} for row in csv.DictReader(file)]
+    lines = path.read_bytes().decode(errors="replace").replace("\0", "").split("\n")[:-1]
+    return list(_whole(csv.reader(lines)))
+
+
+def _whole(lines: Iterable[list[str]]) -> Iterator[Row]:
+    columns: list[str] = []
+    for cells in lines:
+        if not columns:
+            columns = cells if "iteration" in cells else []
+            continue
+        row = {name: cell for name, cell in zip(columns, cells, strict=False) if name and cell}
+        if len(cells) == len(columns) and row.get("iteration", "").isdecimal():
+            yield row
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether each line of the file, but for its header, is a row of `read_rows`."""
+    return path.read_bytes().count(b"\n") == len(read_rows(path)) + 1 and path.read_bytes().endswith(b"\n")
 
 
 def columns_of(rows: Iterable[Row], known: Iterable[str]) -> list[str]:

@@ -6,7 +6,8 @@ import logging
 import shlex
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from ganlab.assembly import Recipe, make_data, make_module, make_strategy, make_
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.quality import Judge
-from ganlab.checkpoints import make_fitting, read_checkpoint, rehearse
-from ganlab.errors import UserError
+from ganlab.checkpoints import read_checkpoint, rehearse
+from ganlab.console import say
+from ganlab.data.base import DataSpec
 from ganlab.generative import GenerativeModule
+from ganlab.lock import sole_writer
 from ganlab.recipe import to_yaml
-from ganlab.run import RunFolder, find_last
+from ganlab.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
+from ganlab.run import RunFolder, is_first_process
 
-INTERRUPTED = 130  # what shells expect of a command that Ctrl-C ended
 MEASURED = ("quality/", "collapse/", "held_out/")
 """Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
 FAR = 1 / 3
@@ -30,34 +33,56 @@ FAR = 1 / 3
 
 
 def train(recipe: Recipe) -> Path:
-    """Train as the recipe says, and return the run's folder. After Ctrl-C, everything is saved and the process ends."""
+    """Train as the recipe says, and return the run's folder.
+
+    A signal that ends the run (Ctrl-C, SIGTERM) has it saved first, and the process exits with 128 + its number.
+    """
     quiet_lightning()
     started = time.monotonic()
-    checkpoint = _resumed(recipe)
+    checkpoint = checkpoint_to_resume(recipe)
+    content = read_checkpoint(checkpoint) if checkpoint else {}
+    if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
+        say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
+        return Path(recipe["run_dir"])
     make_strategy(recipe["trainer"])  # or say why not, before anything is made
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
-    content = read_checkpoint(checkpoint) if checkpoint else {}
-    if checkpoint is None:
-        module = make_module(recipe, data.spec)
-        module.prepare()
-    else:
-        module = make_fitting(recipe, data.spec, content["state_dict"], checkpoint)
-    folder = RunFolder.start(recipe)
-    trainer = make_trainer(recipe, folder.path)
-    if checkpoint is not None:
-        rehearse(trainer, module, content, checkpoint)
-    if trainer.is_global_zero:
-        folder.write_recipe(to_yaml(recipe))
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    if trainer.is_global_zero:
-        summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
-        folder.write_summary(summary)
-        _show(folder, summary, module.spec.kind)
-    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    if any(callback.interrupted for callback in callbacks if isinstance(callback, Checkpoints)):
-        raise SystemExit(INTERRUPTED)
+    module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    with claimed(recipe) as folder:
+        trainer = make_trainer(recipe, folder.path)
+        if checkpoint:
+            rehearse(trainer, module, content, checkpoint)
+        if trainer.is_global_zero:
+            mend(folder)
+            folder.write_recipe(to_yaml(recipe))
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.is_global_zero:
+            summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
+            folder.write_summary(summary)
+            _show(folder, summary, module.spec.kind)
+    _exit_if_stopped(trainer)
     return folder.path
+
+
+def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
+    module = make_module(recipe, spec)
+    module.prepare()
+    return module
+
+
+@contextmanager
+def claimed(recipe: Recipe) -> Iterator[RunFolder]:
+    """Yield the folder of a run, which no other run writes meanwhile. It is as it was until the block changes it."""
+    folder = RunFolder.start(recipe)
+    with sole_writer(folder.path) if is_first_process() else nullcontext():
+        yield folder
+
+
+def _exit_if_stopped(trainer: pl.Trainer) -> None:
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, Checkpoints) and callback.stopped_by:
+            raise SystemExit(128 + callback.stopped_by)  # what shells and schedulers expect
 
 
 def summarize(
@@ -99,17 +124,6 @@ def far_from_best(summary: Mapping[str, Any]) -> str | None:
         return None
     then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
     return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"
-
-
-def _resumed(recipe: Recipe) -> Path | None:
-    """The checkpoint to go on from. `UserError` if it is already where `trainer.max_steps` ends."""
-    if not recipe.get("resume"):
-        return None
-    checkpoint = find_last(recipe["resume"])
-    done = read_checkpoint(checkpoint)["ganlab"]["iteration"]
-    if 0 <= recipe["trainer"].get("max_steps", -1) <= done:
-        raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
-    return checkpoint
 
 
 def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:

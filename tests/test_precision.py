@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import nn
 from torch.amp import GradScaler
 
+from ganlab.assembly import make_strategy
+from ganlab.averaging import MovingAverage
+from ganlab.callbacks.alarm.players import live
+from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
+from ganlab.perturbations import AdaptiveAugmentation, InstanceNoise
+from ganlab.regularizers import R1, LeCam
 from ganlab.sides import Side, clip_gradients
 
 Make = Callable[..., Any]
@@ -89,3 +98,71 @@ def test_an_overflow_skips_the_step(scaled: Callable[..., Norms], fused: bool, c
     assert not any(torch.tensor(found.norms).isfinite())
     assert all(torch.equal(found.weights[0], later) for later in found.weights)
     assert found.weights[0].isfinite().all()
+
+
+# Other number formats ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def play(vanilla: Make, plain: Architecture, trainer: Make, noise: Make, tmp_path: Path) -> Callable[..., Any]:
+    """play(precision, iterations=4, resume=None): R1, LeCam, augmentation and noise; a checkpoint every iteration."""
+    seen = {"adaptive": AdaptiveAugmentation(target=-0.9, speed=80_000, every=1), "noise": InstanceNoise(0.1, 1000)}
+
+    def run(precision: str, iterations: int = 4, resume: Path | None = None) -> Any:
+        adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)))
+        penalized = replace(adam, regularizers={"r1": R1(0.1), "lecam": LeCam()}, clip=1.0)
+        module = vanilla(
+            network=replace(plain, perturbations=seen),
+            generator=adam,
+            discriminator=penalized,
+            average=MovingAverage(half_life=10_000, ramp=100.0),
+        )
+        saving = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=1, save_top_k=-1)
+        running = trainer(iterations, precision=precision, callbacks=[saving], log_every_n_steps=1)
+        running.fit(module, noise(seed=2), ckpt_path=resume, weights_only=True)
+        return module
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [
+        ("32-true", torch.float32),
+        ("bf16-mixed", torch.float32),
+        ("bf16-true", torch.bfloat16),
+        ("64-true", torch.float64),
+    ],
+)
+def test_trains_in_every_precision(play: Callable[..., Any], noise: Make, precision: str, dtype: torch.dtype) -> None:
+    """Players in that format, what remembers in float32; measuring is in float32 too, whatever the players are in."""
+    module = play(precision)
+    players = [p for name in module.sides for p in module.player(name).parameters()]
+    assert {p.dtype for p in players} == {dtype}
+    assert {p.dtype for p in module.average.parameters()} == {torch.float32}
+    assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
+    assert module.sample(module.draw_latent(4)).dtype == torch.float32
+    with live(module):
+        assert module.sample(module.draw_latent(4)).isfinite().all()
+    batch = noise().train.batch(np.arange(8), np.random.default_rng(0))
+    assert all(value.isfinite() for value in module.standing(batch).values())
+
+
+def test_averages_move_by_less_than_bfloat16_can_tell(play: Callable[..., Any]) -> None:
+    """A half-life of 10,000 images moves the average by 1 / 1800 of the way; p rises by 8 / 80,000 a time."""
+    module = play("bf16-true")
+    moved = [(p != p.bfloat16()).any() for p in module.average.parameters()]
+    assert all(moved)
+    assert module.discriminator[0].perturbations["adaptive"].p == pytest.approx(4 * 8 / 80_000)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+def test_resumes_exactly(play: Callable[..., Any], tmp_path: Path, same: Make, precision: str) -> None:
+    whole = play(precision).state_dict()
+    (tmp_path / "step=2.ckpt").rename(tmp_path / "here.ckpt")
+    assert same(dict(play(precision, resume=tmp_path / "here.ckpt").state_dict()), dict(whole))
+
+
+def test_pure_float16_is_refused() -> None:
+    with pytest.raises(UserError, match="must not be 16-true"):
+        make_strategy({"precision": "16-true"})

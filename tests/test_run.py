@@ -2,12 +2,12 @@
 
 import json
 import multiprocessing
-import os
 
 import pytest
+import torch
 
 from ganlab.errors import UserError
-from ganlab.run import SHARED, RunFolder, atomic_write, find_checkpoint, find_last
+from ganlab.run import SHARED, RunFolder, find_checkpoint, find_last, saved_recipe
 
 SUMMARY = {"recipe": "x", "iterations": 1, "images_seen": 64, "seconds": 0.1, "metrics": {}, "checkpoint": None}
 
@@ -21,7 +21,7 @@ def first_process(monkeypatch):
 def checkpoints(folder, *names):
     folder.checkpoints.mkdir(parents=True)
     for name in names:
-        (folder.checkpoints / name).touch()
+        torch.save({"weight": torch.arange(100.0)}, folder.checkpoints / name)
 
 
 def test_versions_count_up_and_skip_what_is_there(tmp_path):
@@ -47,6 +47,33 @@ def test_sampling_wants_the_best_and_resuming_the_last(tmp_path):
 def test_either_will_do(tmp_path, only):
     checkpoints(RunFolder(tmp_path), only)
     assert find_checkpoint(tmp_path).name == find_last(tmp_path).name == only
+
+
+@pytest.mark.parametrize("damage", ["empty", "torn", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, capsys, damage):
+    folder = RunFolder(tmp_path)
+    checkpoints(folder, "last.ckpt", "previous.ckpt")
+    content = folder.last_file.read_bytes()
+    at = content.index(torch.arange(100.0).numpy().tobytes()) + 40
+    flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    folder.last_file.write_bytes({"empty": b"", "torn": content[:-50], "flipped": flipped}[damage])
+    assert find_last(tmp_path) == folder.previous_file
+    assert "previous.ckpt takes its place" in capsys.readouterr().err
+    folder.previous_file.write_bytes(b"")
+    with pytest.raises(UserError, match=r"last\.ckpt.*no other checkpoint takes its place"):
+        find_last(tmp_path)
+
+
+def test_a_recipe_that_is_not_as_it_was_written_gives_way_to_the_checkpoints(tmp_path):
+    """Torn at any place, at the end of a line too, or with another number in it."""
+    folder = RunFolder(tmp_path)
+    folder.checkpoints.mkdir()
+    torch.save({"ganlab": {"recipe": {"variant": 1}}}, folder.last_file)
+    text = folder.write_recipe("seed: 0\nvariant: 2\n").read_text()
+    assert saved_recipe(tmp_path) == {"seed": 0, "variant": 2}
+    for damaged in (*(text[:end] for end in range(len(text))), text.replace("seed: 0", "seed: 1"), "\0\0\0"):
+        folder.recipe_file.write_text(damaged)
+        assert saved_recipe(tmp_path) == {"variant": 1}
 
 
 def test_a_folder_without_a_checkpoint_says_what_is_there(tmp_path):
@@ -111,24 +138,6 @@ def test_a_process_that_something_else_started_needs_the_folder(monkeypatch):
     with pytest.raises(UserError, match="`run_dir` is needed"):
         RunFolder.start({"recipe": "x", "run_dir": None})
     assert RunFolder.start({"recipe": "x", "run_dir": "there"}).path.name == "there"
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    file = atomic_write(tmp_path / "deep" / "x.txt", "old")
-
-    def fail(handle):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        atomic_write(file, b"new")
-    assert [path.name for path in file.parent.iterdir()] == ["x.txt"] and file.read_text() == "old"
-
-
-def test_files_are_readable_as_others_are(tmp_path):
-    plain = tmp_path / "plain"
-    plain.touch()
-    assert atomic_write(tmp_path / "x", "é").stat().st_mode == plain.stat().st_mode
 
 
 def test_a_summary_is_complete(tmp_path):

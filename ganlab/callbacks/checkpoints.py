@@ -1,20 +1,23 @@
-"""`checkpoints/last.ckpt` now and then, at the end and on Ctrl-C; `checkpoints/best.ckpt` when a judge says so.
+"""Save `checkpoints/last.ckpt` now and then, at the end and on a signal; `checkpoints/best.ckpt` if a judge says so.
 
-Saved between two iterations only, so that what is resumed is a run that never stopped. Each file replaces the one
-before it in one move. It has to come after the judges in the trainer's list of callbacks.
+A run is saved between two iterations only, so that a resumed run equals one that never stopped. The last checkpoint
+but one remains as `previous.ckpt`. This callback must come after the judges in the trainer's list of callbacks.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
+import torch
 
-from ganlab.callbacks.finite import is_finite
-from ganlab.callbacks.interrupt import Interrupt
+from ganlab.callbacks.finite import broken_side
 from ganlab.callbacks.measurement import finished, positive
 from ganlab.callbacks.quality import Best, Judge
+from ganlab.callbacks.signals import Signals, is_notice
+from ganlab.checkpoint_io import DurableCheckpointIO
 from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
@@ -22,19 +25,31 @@ from ganlab.processes import PeerLost
 from ganlab.ranges import PositiveInt
 from ganlab.run import RunFolder
 
-AGREE_EVERY = 10  # iterations between two exchanges of "did anybody press Ctrl-C" when there are several processes
+AGREE_EVERY = 10  # iterations between two exchanges of "did anybody get a signal" when there are several processes
 
 
 class Checkpoints(pl.Callback):
-    """`every`: iterations between two saves of the last. `interrupted`: whether Ctrl-C ended the run."""
+    """Keep a run's checkpoints.
 
-    def __init__(self, every: PositiveInt = 1_000) -> None:
-        self.every = positive("every", every)
-        self.interrupted = False
-        self._interrupt = Interrupt()
+    every: iterations between two saves of the last.
+    notice: what follows SIGUSR1 or SIGHUP, which schedulers send ahead of time: `stop` saves and ends the run, `save`
+    saves and goes on.
+    stopped_by: number of the signal that ended the run, 0 if none did.
+    """
+
+    def __init__(self, every: PositiveInt = 1_000, notice: Literal["stop", "save"] = "stop") -> None:
+        self.every, self.notice = positive("every", every), notice
+        self.stopped_by = 0
+        self._signals = Signals()
+        self._training = False
         self._between_iterations = True
         self._saved_at = -1
         self._known: set[Best] = set()  # bests that have been saved: of a run that went back, some lie ahead of it
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return self.stopped_by != 0
 
     def setup(self, trainer: pl.Trainer, module: GenerativeModule, stage: str) -> None:  # type: ignore[override]
         late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, Judge)]
@@ -42,29 +57,30 @@ class Checkpoints(pl.Callback):
             raise UserError(
                 f"`callbacks` has {late[0]} after Checkpoints: put it before, so that the best can be saved"
             )
-        self._interrupt.install()
 
     def _after_this(self, trainer: pl.Trainer) -> list[pl.Callback]:
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         return callbacks[callbacks.index(self) + 1 :]
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
-        self.interrupted, self._saved_at = False, -1
+        self.stopped_by, self._training = 0, True
+        self._saved_at = trainer.global_step or -1  # what a run is resumed from has been saved
         self._known = self._bests(trainer)
-        self._interrupt.listening = True
+        self._signals.install()  # after Lightning's, which would end the run with exit code 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         self._between_iterations = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._between_iterations = True
-        if self._asked(trainer):
-            self.interrupted = trainer.should_stop = True
-        if trainer.global_step % self.every == 0 or finished(trainer) or trainer.should_stop:
-            self._save(trainer, "last.ckpt")
+        number = self._signal(trainer)
+        if number and not (self.notice == "save" and is_notice(number)):
+            self.stopped_by, trainer.should_stop = number, True
+        if number or trainer.global_step % self.every == 0 or finished(trainer) or trainer.should_stop:
+            self._save(trainer)
         bests = self._bests(trainer)
         if any(best.iteration == trainer.global_step for best in bests - self._known):
-            self._save(trainer, "best.ckpt")
+            save_checkpoint(trainer, "best.ckpt")
         self._known |= bests
 
     @staticmethod
@@ -72,56 +88,65 @@ class Checkpoints(pl.Callback):
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         return {callback.best for callback in callbacks if isinstance(callback, Judge) and callback.best is not None}
 
-    def _asked(self, trainer: pl.Trainer) -> bool:
-        """Whether to stop here: at the same iteration on every process, whichever of them heard of it."""
+    def _signal(self, trainer: pl.Trainer) -> int:
+        """Return the signal to act on, or 0: the same on every process, whichever of them got it."""
         if trainer.world_size == 1:
-            return self._interrupt.asked
+            return self._signals.take()
         if trainer.global_step % AGREE_EVERY:
-            return False
-        return trainer.strategy.reduce_boolean_decision(self._interrupt.asked, all=False)
+            return 0
+        own = torch.tensor(self._signals.take(), device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(own, reduce_op="max"))
 
-    def _save(self, trainer: pl.Trainer, name: str) -> None:
-        """Weights that are no numbers any more never replace those that were."""
-        if name == "last.ckpt" and self._saved_at >= 0 and not _is_sound(trainer.lightning_module):
-            return
-        save_checkpoint(trainer, name)
-        if name == "last.ckpt":
+    def _save(self, trainer: pl.Trainer) -> None:
+        """Save the last checkpoint. Raise `UserError` if the run has never been finite, and nothing was ever saved."""
+        if save_checkpoint(trainer, "last.ckpt"):
             self._saved_at = trainer.global_step
+        elif self._saved_at < 0:
+            raise UserError(
+                f"the weights of the {broken_side(trainer.lightning_module)} are not finite at iteration "
+                f"{trainer.global_step}, and nothing was saved before: lower the learning rates, "
+                "or save earlier with callbacks.checkpoints.every"
+            )
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        self._interrupt.listening = False
+        self._training = False
         if self.interrupted and trainer.is_global_zero:
             say(f"ganlab: stopped at iteration {trainer.global_step}, saved; to go on: {how_to_resume(trainer)}")
 
     def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
-        """Save what there is, if it is whole and no other process has to help."""
-        if not self._interrupt.listening:
+        """Save the run if it is between two iterations and no other process has to help."""
+        if not self._training:
             return
-        self._interrupt.listening = False
+        self._training = False
         fresh = self._saved_at == trainer.global_step
         if self._between_iterations and not fresh and trainer.world_size == 1 and trainer.global_step > 0:
-            self._save(trainer, "last.ckpt")
+            with suppress(UserError, OSError):  # the exception itself is what is reported
+                self._save(trainer)
         if trainer.is_global_zero and self._saved_at >= 0 and not isinstance(exception, PeerLost):
             where = f"ended at iteration {trainer.global_step}, saved at {self._saved_at}"
             say(f"ganlab: {where}; to go on: {how_to_resume(trainer)}")
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
-        self._interrupt.remove()
+        self._signals.remove()
 
 
-def _is_sound(module: Any) -> bool:
-    return all(is_finite(module.player(name)) for name in module.sides)
+def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
+    """Save the run to its `checkpoints/name` and return True, or return False if weights are not finite.
 
-
-def save_checkpoint(trainer: pl.Trainer, name: str) -> None:
-    """To the run's `checkpoints/name`, in one move. Called on every process: gathering what is saved needs them all."""
-    folder = RunFolder(Path(trainer.default_root_dir)).checkpoints
-    part = folder / f".{name}.part"
-    trainer.save_checkpoint(part, weights_only=False)
-    if trainer.is_global_zero:
-        part.replace(folder / name)
+    Rows of metrics go to disk first. Every process must call this: gathering what is saved needs them all. Raise
+    `OSError` if the file cannot be written; the checkpoint that is there stays whole.
+    """
+    if broken_side(trainer.lightning_module):
+        return False
+    for logger in trainer.loggers:
+        logger.save()
+    folder = RunFolder(Path(trainer.default_root_dir))
+    keep = folder.previous_file if name == folder.last_file.name else None
+    trainer.strategy.checkpoint_io = DurableCheckpointIO()
+    trainer.save_checkpoint(folder.checkpoints / name, weights_only=False, storage_options=keep)
+    return True
 
 
 def how_to_resume(trainer: pl.Trainer) -> str:
-    """The command, from where the user is."""
+    """Return the command that goes on with the run, from where the user is."""
     return f"python -m ganlab.fit resume={from_here(Path(trainer.default_root_dir))}"

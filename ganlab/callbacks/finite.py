@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -17,14 +18,19 @@ def is_finite(network: nn.Module) -> bool:
     return not weights or bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 
+def broken_side(module: pl.LightningModule) -> str | None:
+    """Return the name of the first side with weights that are not finite; None if all are."""
+    assert isinstance(module, GenerativeModule)
+    return next((name for name in module.sides if not is_finite(module.player(name))), None)
+
+
 def broken(module: GenerativeModule, logged: Mapping[str, Tensor]) -> str | None:
     """What is no number any more: a player's weights, or a loss that was logged; nothing when all is well.
 
     Gradients may be infinite for a moment in half precision, where the step is then left out: their norms do not count.
     """
-    for name in module.sides:
-        if not is_finite(module.player(name)):
-            return f"the weights of the {name}"
+    if name := broken_side(module):
+        return f"the weights of the {name}"
     for name, value in logged.items():
         side, _, term = name.partition("/")
         if side in module.sides and not term.startswith("gradient") and not bool(torch.as_tensor(value).isfinite()):

@@ -17,11 +17,12 @@ from ganlab.batch import Condition, take, to_uint8
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
+from ganlab.durable import atomic_write
 from ganlab.generative import GenerativeModule
 from ganlab.loggers import show
 from ganlab.ranges import PositiveInt, SampleCount, Seed
 from ganlab.rulers.evidence import many_rows, some_rows
-from ganlab.run import RunFolder, atomic_write
+from ganlab.run import RunFolder
 from ganlab.sampling import told
 from ganlab.sheet import Exhibit, comparison, grid, picture, png, scatter
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -84,11 +85,29 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[Image]:
+    """Open a picture without decoding it.
+
+    Pillow gets a file, not a path: it would map a path into memory, and then mixes up the sides of a TIFF that is
+    turned by a quarter.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a file")  # a FIFO would block
+    with path.open("rb") as source:
+        try:
+            file = Image.open(source, formats=_formats())
+        except UnidentifiedImageError as error:
+            raise ValueError("cannot identify the format, or the first bytes are broken") from error
+        with file:
+            yield file
+
+
 def _cost(path: Path, least: int | None) -> int:
     """The pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
-    from PIL import Image
-
-    with Image.open(path, formats=_formats()) as file:
+    with _open(path) as file:
         width, height = file.size
         if least is not None and not file.info.get("progressive"):
             file.draft(None, (least, least))
@@ -99,9 +118,9 @@ def _cost(path: Path, least: int | None) -> int:
 
 
 def _upright(path: Path, least: int | None) -> Image:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    with Image.open(path, formats=_formats()) as file:
+    with _open(path) as file:
         if least is not None:
             file.draft(None, (least, least))
         _check_sums(file, path)
@@ -111,10 +130,8 @@ def _upright(path: Path, least: int | None) -> Image:
 
 def _check_sums(file: Image, path: Path) -> None:
     """Raise if a PNG's checksums are wrong: Pillow decodes flipped bytes without a word otherwise."""
-    from PIL import Image
-
     if file.format == "PNG":
-        with Image.open(path, formats=("PNG",)) as copy:
+        with _open(path) as copy:
             copy.verify()
 
 

@@ -6,6 +6,7 @@ A memory map over a sparse file ends the process with SIGBUS when the disk is fu
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from pathlib import Path
@@ -25,23 +26,22 @@ def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     Raises:
         UserError: the disk has not enough room.
     """
-    try:
-        array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-    except OSError as error:
-        raise no_room(path, int(np.prod(shape)), error) from error
-    with path.open("r+b") as file:
-        reserve(file, path.stat().st_size)
-    return array
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        reserve(file, file.tell() + math.prod(shape))
+    return np.lib.format.open_memmap(path, "r+")
 
 
 def reserve(file: IO[bytes], size: int) -> None:
-    """Reserve `size` bytes for an open file that has none yet, or only zeros.
+    """Make an open file `size` bytes long, with room for them all. What stands before its position is kept.
 
     Raises:
         UserError: the disk has not enough room.
     """
     path = Path(file.name)
     try:
+        file.flush()
         _allocate(file, size)
     except OSError as error:
         os.truncate(path, 0)  # what was reserved of it is free again when the free room is told
@@ -81,8 +81,9 @@ def _allocate(file: IO[bytes], size: int) -> None:
 
 
 def _write_zeros(file: IO[bytes], size: int) -> None:
-    for start in range(0, size, CHUNK):
-        file.write(bytes(min(CHUNK, size - start)))
+    start = file.tell()
+    for place in range(start, size, CHUNK):
+        file.write(bytes(min(CHUNK, size - place)))
     file.flush()
     os.fsync(file.fileno())  # a file system that allocates late says only now that it is full
-    file.seek(0)
+    file.seek(start)

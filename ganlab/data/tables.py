@@ -107,7 +107,8 @@ def _csv(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(
-            f"{table}, line {reader.line_num} is not comma separated: {error}; a quote inside a quoted text is doubled"
+            f"{table}, line {reader.reader.line_num} is not comma separated: {error}; "
+            "write a quote inside a quoted text twice"
         ) from error
 
 
@@ -128,7 +129,7 @@ def _join_overflow(row: dict[Any, Any], columns: list[str], lines: list[str], wh
         UserError: the row has more cells than the header, and which cell the comma belongs to is unclear.
     """
     extra = row.pop(None, [])
-    if not any(cell.strip() for cell in extra):
+    if not extra:
         return
     text = "".join(line for line in lines if line.strip())
     if columns[-1] not in TEXT or '"' in text:

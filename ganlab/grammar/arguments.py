@@ -110,7 +110,7 @@ def _with_recipe(arguments: Arguments) -> Arguments:
     named = [split(override)[1] for override in arguments.overrides if split(override)[0] == "recipe"]
     rest = tuple(override for override in arguments.overrides if split(override)[0] != "recipe")
     options = dict(arguments.options)
-    resumes = arguments.value("resume") not in (None, "", "null")
+    resumes = arguments.value("resume") not in (None, "", "null", "auto")
     if resumes and named:
         raise UserError("`recipe` cannot be chosen with `resume`: the checkpoint brings its own; leave recipe=... out")
     if named and named[-1].endswith((".yaml", ".yml")):

@@ -74,7 +74,7 @@ def measure(name: str, folder: Path, seed: int) -> Path:
     """One experiment from its seed to its file of numbers, folder/NAME.json."""
     import pytorch_lightning as pl
 
-    from ganlab.run import atomic_write
+    from ganlab.durable import atomic_write
     from ganlab.training import quiet_lightning
 
     quiet_lightning()

@@ -17,11 +17,12 @@ from torch import Tensor
 from ganlab.assembly import make_data
 from ganlab.batch import take
 from ganlab.checkpoints import load_module
+from ganlab.durable import atomic_write
 from ganlab.generative import GenerativeModule
 from ganlab.lecture.runs import measured, trained
 from ganlab.metrics.diversity import within_conditions
 from ganlab.rulers.evidence import extractor_named, generated, many_rows
-from ganlab.run import RunFolder, atomic_write
+from ganlab.run import RunFolder
 from ganlab.sampling import draw, latents
 from ganlab.sheet import grid, png
 

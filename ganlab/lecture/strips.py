@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ganlab.batch import to_uint8
+from ganlab.durable import atomic_write
 from ganlab.metrics.features import as_colour
-from ganlab.run import atomic_write
 from ganlab.sheet import INK, PAPER, font, png
 
 GAP, GREY = 1, 225  # pixels between two pictures, and their level: many pictures are on white paper

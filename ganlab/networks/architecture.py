@@ -26,9 +26,10 @@ class Perturbed(nn.Module):
         self.feature_shape = trunk.feature_shape
 
     def forward(self, images: Tensor) -> Tensor:
+        seen = images
         for perturbation in self.perturbations.values():
-            images = perturbation(images)
-        return self.trunk(images)
+            seen = perturbation(seen)
+        return self.trunk(seen.to(images.dtype))  # those that move pixels work in float32
 
 
 def with_feature_shape(trunk: Any) -> Any:

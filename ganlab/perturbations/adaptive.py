@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from ganlab.batch import at_least_float32
 from ganlab.errors import UserError
 from ganlab.perturbations import pictures
 from ganlab.perturbations.base import Perturbation, as_pictures
@@ -73,7 +74,7 @@ class AdaptiveAugmentation(Perturbation):
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
         if not len(real):
             return
-        r = (real.float() - fake.float()).sign().mean()
+        r = (at_least_float32(real) - at_least_float32(fake)).sign().mean()
         average_across_processes([r])
         self.p.add_((r - self.target).sign() * (images_seen - self.heard) / self.speed).clamp_(0, 1)
         self.heard.fill_(images_seen)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import torch
 
 import ganlab
+from ganlab.durable import atomic_write
 from ganlab.errors import UserError
 from ganlab.metrics.result import Result
-from ganlab.run import atomic_write
 
 LIBRARIES = ("pytorch-lightning", "torchmetrics", "torch-fidelity")
 

@@ -64,7 +64,7 @@ class PixelAutoencoder(GenerativeModule, ABC):
             self.step("generator")
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        return {"reconstruction_error": reconstruction_error(self.average, batch.images)}
+        return {"reconstruction_error": reconstruction_error(self.average, batch.images.float())}
 
     @torch.no_grad()
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
@@ -118,7 +118,7 @@ class VariationalAutoencoder(PixelAutoencoder):
         return {"reconstruction": surprise(decoded, images), "kl": self.beta * posterior.kl()}
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        return {**super().report(batch), "kl": self.average.posterior(batch.images).kl().mean()}
+        return {**super().report(batch), "kl": self.average.posterior(batch.images.float()).kl().mean()}
 
 
 def squared_error(decoded: Tensor, images: Tensor) -> Tensor:

@@ -124,8 +124,8 @@ class VAEGAN(AdversarialModule):
         return {
             "divergence": self.objective.divergence(real, fake),
             "realism_accuracy": accuracy(real, fake, self.objective.undecided),
-            "reconstruction_error": reconstruction_error(self.average, batch.images),
-            "kl": self.average.posterior(batch.images).kl().mean(),
+            "reconstruction_error": reconstruction_error(self.average, batch.images.float()),
+            "kl": self.average.posterior(batch.images.float()).kl().mean(),
         }
 
     @torch.no_grad()

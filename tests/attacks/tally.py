@@ -47,7 +47,9 @@ class Tally:
     def table(self) -> str:
         """One line an outcome: its count, its name, a few of its cases."""
         rows = sorted(self.counts.items(), key=lambda row: -row[1])
-        return "\n".join(f"{count:6d}  {name:<24} {'; '.join(self.cases[name][:EXAMPLES])}"[:200] for name, count in rows)
+        return "\n".join(
+            f"{count:6d}  {name:<24} {'; '.join(self.cases[name][:EXAMPLES])}"[:200] for name, count in rows
+        )
 
 
 def drawn() -> Draw:

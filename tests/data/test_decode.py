@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,75 @@ def test_a_large_jpeg_decoded_small_is_the_same_picture(tmp_path: Path) -> None:
     whole = Image.open(tmp_path / "a.jpg").resize((16, 16), Image.Resampling.LANCZOS, box=(100, 0, 700, 600))
     difference = decode(tmp_path / "a.jpg", Form(16)).astype(int) - np.asarray(whole).transpose(2, 0, 1)
     assert np.abs(difference).mean() < 1.5
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "RGB"])
+def test_a_turned_tiff(tmp_path: Path, kind: str) -> None:
+    """EXIF orientation 5: rows and columns are exchanged, so that the stored upper half becomes the left one."""
+    stored = np.zeros((60, 20), np.uint8)
+    stored[:30] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 5
+    Image.fromarray(stored).convert(kind).save(tmp_path / "a.tif", exif=exif)
+    pixels = decode(tmp_path / "a.tif", Form(8, crop=False))
+    assert pixels[:, :, 1].min() > 245
+    assert pixels[:, :, 6].max() < 10
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.full((8, 8), 0.5, np.float32), "floating-point pixels have no known range"),
+        (np.full((8, 8), 200, np.int32), "signed or 32-bit pixels have no known range"),
+    ],
+)
+def test_pixels_without_a_known_range_are_refused(tmp_path: Path, array: np.ndarray, reason: str) -> None:
+    Image.fromarray(array).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=reason):
+        decode(tmp_path / "a.tif", SMALL)
+
+
+def test_sixteen_bits_of_other_files(tmp_path: Path) -> None:
+    """A PGM of 16 bits, which Pillow opens as 32-bit integers, and a TIFF whose zero is white."""
+    (tmp_path / "a.pgm").write_bytes(b"P5 8 8 65535\n" + (100 * 257).to_bytes(2, "big") * 64)
+    Image.fromarray(np.full((8, 8), 100 * 257, np.uint16)).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    assert levels(tmp_path / "a.pgm") == [100] * 3
+    assert levels(tmp_path / "a.tif") == [155] * 3
+
+
+def test_sixteen_bits_with_a_transparent_level(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 5, np.uint16)).save(tmp_path / "a.png", transparency=5)
+    assert levels(tmp_path / "a.png") == [255] * 3
+
+
+def test_a_flipped_byte_of_a_png_is_noticed(tmp_path: Path) -> None:
+    """Its checksums are looked at: by itself, Pillow decodes the wrong picture."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    data = bytearray((tmp_path / "a.png").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(SyntaxError, match="broken PNG file"):
+        decode(tmp_path / "a.png", SMALL)
+
+
+def test_more_pixels_than_memory_is_lent_for(tmp_path: Path) -> None:
+    """9,000 x 9,000 = 81 million of one bit each: 10 kB of file. A JPEG of that size is decoded at an eighth."""
+    Image.new("1", (9000, 9000)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="9000 x 9000 pixels, more than the 67,108,864 that are decoded"):
+        decode(tmp_path / "a.png", SMALL)
+    Image.new("L", (9000, 9000), 77).save(tmp_path / "a.jpg")
+    assert near(levels(tmp_path / "a.jpg"), [77] * 3)
+
+
+def test_only_formats_of_pictures_are_opened(tmp_path: Path) -> None:
+    """Pillow would start Ghostscript for this one."""
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n")
+    with pytest.raises(ValueError, match="cannot identify the format"):
+        decode(tmp_path / "a.png", SMALL)
+
+
+def test_a_fifo_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="not a file"):
+        decode(tmp_path / "a.png", SMALL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -125,6 +127,39 @@ def test_broken_files_are_named_once_and_skipped(root: Path) -> None:
         assert sorted(levels) == [i for i in range(20) if i not in (3, 7, 8)]
 
 
+def test_what_is_no_picture_file_is_named_once(root: Path) -> None:
+    fill(root, ["a.png", "b.png", "c.png"])
+    os.mkfifo(root / "d.png")
+    (root / "e.png").symlink_to("nowhere")
+    with pytest.warns(UserWarning, match=r"2 files or folders in .* are left out: d\.png \(a FIFO.*e\.png \(a broken"):
+        assert len(opened(root, held_out=0).train) == 3
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    fill(root, [f"{i}.png" for i in range(40)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"images\.npy: it needs 2\.0 MB and .*GANLAB_CACHE=FOLDER"):
+            opened(root, size=128)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}
+
+
+def test_a_picture_that_vanishes_is_left_out(root: Path) -> None:
+    fill(root, ["a.png", "b.png", "c.png"])
+    with pytest.warns(UserWarning, match=r"1 of 4 files .*gone\.png \(.*No such file"):
+        _, files = decode_all(root, ["a.png", "b.png", "c.png", "gone.png"], FolderData(root, size=8).form)
+    assert files == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize("bad", ["", "  ", "a\0b", "a\udcffb"])
+def test_a_root_that_is_no_path(bad: str) -> None:
+    with pytest.raises(UserError, match="`root` "):
+        FolderData(bad)
+
+
 def test_decoded_once_unless_something_changes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, ["a.png", "b.png", "c.png"])
     opened(root)
@@ -152,6 +187,11 @@ def _empty(root: Path) -> None:
     (root / "notes.txt").write_text("nothing to see")
 
 
+def _only_odd(root: Path) -> None:
+    os.mkfifo(root / "x.png")
+    (root / "a.heic").touch()
+
+
 def _all_broken(root: Path) -> None:
     (root / "a.png").write_bytes(b"x")
 
@@ -170,6 +210,7 @@ def _one(root: Path) -> None:
     [
         (_missing, "`root` must be a folder of pictures, got .*photos, which is not there"),
         (_empty, r"`root` must be a folder of pictures \(.*\.png.*\), got .*photos, which has none"),
+        (_only_odd, r"\.png.*which has none; 2 files or folders .* are left out: a\.heic \(a format.*x\.png \(a FIFO"),
         (_all_broken, r"`root` has no picture that can be read: a\.png \(cannot identify"),
         (_no_match, r"captions\.csv matches no picture: its entries name b\.png"),
         (_one, "1 training pictures: at least 2"),
@@ -192,4 +233,4 @@ def test_nothing_broken_is_kept_in_the_cache_when_all_is_broken(root: Path, tmp_
     _all_broken(root)
     with pytest.raises(UserError):
         decode_all(root, ["a.png"], FolderData(root, size=8).form)
-    assert [path.name for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".lock"}

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from ganlab.console import from_here, say
+from ganlab.durable import atomic_write
 from ganlab.generative import GenerativeModule
 from ganlab.loggers import alert
 from ganlab.monitor.course import LACKING, Evidence
 from ganlab.monitor.words import ADVICE, lost, percent
-from ganlab.run import RunFolder, atomic_write
+from ganlab.run import RunFolder
 from ganlab.sheet import Exhibit, png
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,18 +11,13 @@ from ganlab.generative import GenerativeModule
 
 @contextmanager
 def live(module: GenerativeModule) -> Iterator[None]:
-    """Inside, `module.sample` draws from the generator that plays, in evaluation mode. Outside, all is as it was.
-
-    Every part's mode is put back by itself: some parts of a generator may have stopped learning.
-    """
-    average, modes = module.average, [(part, part.training) for part in module.generator.modules()]
-    module.average = module.generator.eval()
+    """Inside, `module.sample` draws from a copy of the generator that plays, in evaluation mode and in float32."""
+    average = module.average
+    module.average = copy.deepcopy(module.generator).float().eval()
     try:
         yield
     finally:
         module.average = average
-        for part, training in modes:
-            part.training = training
 
 
 @contextmanager

@@ -125,8 +125,8 @@ class Rollback(Reaction):
             self.calm(trainer)
 
     def calm(self, trainer: pl.Trainer) -> None:
-        self._saved_rates = self._rates_now
-        save_checkpoint(trainer, self.FILE)
+        if save_checkpoint(trainer, self.FILE):
+            self._saved_rates = self._rates_now
 
     def _file(self, trainer: pl.Trainer) -> Path:
         return RunFolder(Path(trainer.default_root_dir)).checkpoints / self.FILE
@@ -139,6 +139,9 @@ class Rollback(Reaction):
         if len(self.returns) >= self.most:
             trainer.should_stop = True
             return f"rolled back {len(self.returns)} times already: stopping at iteration {trainer.global_step}"
+        if not self._file(trainer).is_file():
+            trainer.should_stop = True
+            return f"it was never healthy: there is nothing to go back to; stopping at iteration {trainer.global_step}"
         left = module.iteration, module.images_seen
         seed = another_seed(self._seed, len(self.returns) + 1)
         rewind(trainer, module, trainer.datamodule, self._file(trainer), seed)  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from ganlab.adversarial import AdversarialModule
 from ganlab.batch import Batch
 from ganlab.data.base import GanData
 from ganlab.data.pictures import Pictures
+from ganlab.generative import default_dtype
 from ganlab.monitor.game import Game
 from ganlab.rulers.evidence import some_rows
 from ganlab.sides import frozen
@@ -23,7 +24,7 @@ COUNT = 240  # pictures of each kind: packs of 2 to 6 divide it
 def game_of(module: AdversarialModule, data: GanData, logged: Mapping[str, Tensor], missing: float, seed: int) -> Game:
     """How the game stands, for the symptoms. `logged`: where gradient norms are; `missing`: see `Game`."""
     devices = [module.device] if module.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), ExitStack() as stack:
+    with torch.random.fork_rng(devices), torch.no_grad(), default_dtype(module.generator), ExitStack() as stack:
         for name in module.sides:
             stack.enter_context(frozen(module.player(name)))
         torch.manual_seed(seed)
@@ -32,7 +33,7 @@ def game_of(module: AdversarialModule, data: GanData, logged: Mapping[str, Tenso
         fake = module.critic(module.generate(held_out), held_out.condition)
     names = {name: f"{name}/gradient_norm" for name in module.sides}
     norms = {side: float(logged[name]) for side, name in names.items() if name in logged}
-    return Game(real.cpu(), other.cpu(), fake.cpu(), norms, missing)
+    return Game(real.float().cpu(), other.float().cpu(), fake.float().cpu(), norms, missing)
 
 
 def _batch(module: AdversarialModule, pictures: Pictures, seed: int) -> Batch:
