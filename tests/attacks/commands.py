@@ -72,20 +72,30 @@ CHOICES = ("rejection", "mh", "langevin", "fid", "modes", "kid", "small", "incep
 
 Allowed = Callable[[float], bool]
 ALLOWED: tuple[tuple[str, Allowed], ...] = (
-    (r"(.*\.)?(batch_size|turns|accumulate|pack|every|penalty_every|width|depth|latent_dim|dim)", lambda x: x >= 1),
-    (r"(.*\.)?(count|columns|modes|buckets|longest|limit|blocks|num_nodes|steps|candidates|speed)", lambda x: x >= 1),
-    (r"discriminator\.constraint\.limit", lambda x: x > 0),
+    (r"text|label|input|out|allow|(save_)?reference|generated|weights|compare|metrics", lambda x: True),  # words
+    (
+        r"(.*\.)?(batch_size|turns|accumulate|pack|every|penalty_every|width|depth|latent_dim|dim)",
+        lambda x: 1 <= x < 1e9,
+    ),
+    (
+        r"(.*\.)?(count|columns|modes|buckets|longest|limit|blocks|num_nodes|steps|candidates|speed)",
+        lambda x: 1 <= x < 1e9,
+    ),
+    (r"discriminator\.constraint\.limit", lambda x: 0 < x < math.inf),
     (r"(.*\.)?lr", lambda x: 0 <= x < 1e6),
     (r"(.*\.)?betas(\.\d)?", lambda x: 0 <= x < 1),
-    (r"(.*\.)?clip", lambda x: x > 0),
-    (r"(.*\.)?(gamma|match_weight|weight|weight_decay|eps|kl_weight|beta|half_life|radius|k)", lambda x: x >= 0),
+    (r"(.*\.)?clip", lambda x: 0 < x < math.inf),
+    (
+        r"(.*\.)?(gamma|match_weight|weight|weight_decay|eps|kl_weight|beta|half_life|radius|k)",
+        lambda x: 0 <= x < math.inf,
+    ),
     (r"(.*\.)?(ramp|pairs|near_misses)", lambda x: 0 <= x <= 1),
-    (r"(.*\.)?(hold|held_out|momentum|decay|dropout)", lambda x: 0 <= x < 1 or x >= 4),  # sample's is a count
-    (r"(.*\.)?(sigma|spacing|step_size)", lambda x: x > 0),
+    (r"(.*\.)?(hold|held_out|momentum|decay|dropout)", lambda x: 0 <= x < 1 or 4 <= x < 1e9),  # sample's is a count
+    (r"(.*\.)?(sigma|spacing|step_size)", lambda x: 0 < x < math.inf),
     (r"(.*\.)?seed", lambda x: 0 <= x < 2**32),
     (r"(.*\.)?workers", lambda x: 0 <= x <= 4096),
     (r"(.*\.)?size", lambda x: x in (8, 16, 32, 64, 128, 256) or 8 <= x <= 1024),
-    (r"minibatch_deviation", lambda x: x == 0 or x >= 2),
+    (r"minibatch_deviation", lambda x: x == 0 or 2 <= x < 1e9),
     (r".*", math.isfinite),
 )
 """Setting -> what a number must be. The first pattern that fits a setting decides."""
@@ -117,7 +127,7 @@ def _is_nonsense(key: str, text: str) -> bool:
     except ValueError:
         return False
     allowed = next(test for pattern, test in ALLOWED if re.fullmatch(pattern, key))
-    return not (math.isfinite(value) and allowed(value))
+    return not allowed(value)
 
 
 @cache
@@ -281,6 +291,8 @@ def attack(count: int, seed: int) -> Tally:
         end = run(drawn_case)
         outcome = verdict(drawn_case, end)
         last = (end.said.strip().splitlines() or [""])[-1][:160]
+        if number % 100 == 99:
+            print(f"{number + 1} of {count}: {dict(tally.counts)}", file=sys.stderr, flush=True)
         tally.add(outcome, f"{drawn_case}  ->  {last}" if outcome in DEFECTS else str(drawn_case))
     return tally
 
