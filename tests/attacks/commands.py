@@ -19,7 +19,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass, fields
@@ -36,6 +35,7 @@ from ganlab.grammar.checking import signature_of
 from ganlab.grammar.derived import leaves
 from ganlab.recipe import compose
 from ganlab.sample import SampleSettings
+from tests.attacks.forked import end_with
 from tests.attacks.tally import Tally, drawn, finish
 
 SILENCE = 10.0  # CPU seconds without a word that count as a hang
@@ -226,17 +226,7 @@ def _be(case: Case, output: int) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.argv = [f"ganlab.{case.module}", *case.words]
-    code = 0
-    try:
-        __import__(f"ganlab.{case.module}", fromlist=["main"]).main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    end_with(__import__(f"ganlab.{case.module}", fromlist=["main"]).main)
 
 
 def _watched(child: int, reader: int) -> End:

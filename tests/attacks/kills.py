@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from ganlab.recipe import compose
 from ganlab.run import RunFolder
 from ganlab.table import read_rows
 from ganlab.training import train
+from tests.attacks.forked import end_with
 from tests.attacks.tally import Tally, drawn, finish
 
 ITERATIONS = 22
@@ -100,19 +100,15 @@ class Place:
         handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
-        code = 0
-        try:
+
+        def command() -> None:
             sys.argv[1:] = words
             self._count_iterations()
             before()
             with errors_in_one_line():
                 train(compose(*words))
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
-        except BaseException:
-            traceback.print_exc()
-            code = 99
-        os._exit(code)
+
+        end_with(command)
 
     def _count_iterations(self) -> None:
         original = GenerativeModule._count_iteration

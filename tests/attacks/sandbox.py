@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.attacks.forked import end_with
 
 SECRET = "hunter2-a7f3"
 SECONDS, PATIENCE, BYTES = 10, 60, 2**30
@@ -103,20 +104,13 @@ def _fork(box: Sandbox, module: str, words: Sequence[str], log: Path) -> int:
     sys.stderr.flush()
     if child := os.fork():
         return child
-    code = 70
-    try:
+
+    def command() -> None:
         _confine(box, log)
         sys.argv = [module, *words]
         importlib.import_module(module).main()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+    end_with(command)
 
 
 def _confine(box: Sandbox, log: Path) -> None:
