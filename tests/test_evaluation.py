@@ -195,8 +195,8 @@ def typed(*words: str) -> EvaluateSettings:
         (("checkpoint=a", "extractor=incepton"), "did you mean `extractor=inception`"),
         (("checkpoint=a", "precision=float16"), "`precision` 'float16' is unknown"),
         (("checkpoint=a", "split=test"), "`split` 'test' is unknown"),
-        (("checkpoint=a", "count=1"), "`count` must be at least 2, got 1"),
-        (("checkpoint=a", "reals=0"), "`reals` must be at least 2, got 0"),
+        (("checkpoint=a", "count=1"), "`count` must be a whole number from 2 to .*, got 1"),
+        (("checkpoint=a", "reals=0"), "`reals` must be a whole number from 2 to .*, got 0"),
         (("compare=a.json",), "`compare` must be two files"),
     ],
 )

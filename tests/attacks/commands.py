@@ -35,7 +35,7 @@ from ganlab.grammar.checking import signature_of
 from ganlab.grammar.derived import leaves
 from ganlab.recipe import compose
 from ganlab.sample import SampleSettings
-from tests.attacks.forked import end_with
+from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
 
 SILENCE = 10.0  # CPU seconds without a word that count as a hang
@@ -223,8 +223,7 @@ def run(case: Case) -> End:
 
 def _be(case: Case, output: int) -> None:
     """Be the command: never returns."""
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    speak_into(output)
     sys.argv = [f"ganlab.{case.module}", *case.words]
     end_with(__import__(f"ganlab.{case.module}", fromlist=["main"]).main)
 

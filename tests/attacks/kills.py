@@ -36,7 +36,7 @@ from ganlab.recipe import compose
 from ganlab.run import RunFolder
 from ganlab.table import read_rows
 from ganlab.training import train
-from tests.attacks.forked import end_with
+from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
 
 ITERATIONS = 22
@@ -97,9 +97,7 @@ class Place:
         return Ended(code, said.read_text(errors="replace"), struct.unpack("q", self.counter[:])[0])
 
     def _child(self, said: Path, before: Callable[[], None], words: Sequence[str]) -> None:
-        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
+        speak_into(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
 
         def command() -> None:
             sys.argv[1:] = words

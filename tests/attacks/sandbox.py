@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.attacks.forked import end_with
+from tests.attacks.forked import end_with, speak_into
 
 SECRET = "hunter2-a7f3"
 SECONDS, PATIENCE, BYTES = 10, 60, 2**30
@@ -102,22 +102,17 @@ def run(box: Sandbox, module: str, words: Sequence[str], separate: bool = False)
 def _fork(box: Sandbox, module: str, words: Sequence[str], log: Path) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
-    if child := os.fork():
-        return child
 
     def command() -> None:
         _confine(box, log)
         sys.argv = [module, *words]
         importlib.import_module(module).main()
 
-    end_with(command)
+    return os.fork() or end_with(command)
 
 
 def _confine(box: Sandbox, log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    speak_into(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
     os.chdir(box.work)
     os.environ.clear()
     os.environ.update(box.environment())
