@@ -70,8 +70,8 @@ def _load(model: str, hub: bool) -> Any:
     except ImportError as error:
         raise UserError('`SentenceEncoder` needs sentence-transformers: pip install "ganlab[text]"') from error
     how: dict[str, Any] = {"trust_remote_code": False}
+    _check_parts(Path(model))
     if not hub:
-        _check_parts(Path(model))
         how |= {"local_files_only": True, "model_kwargs": {"use_safetensors": True}}
     try:
         return SentenceTransformer(model, **how).eval().requires_grad_(False)

@@ -2,7 +2,9 @@
 
 import builtins
 import copy
+import json
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -91,3 +93,24 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=r'pip install "ganlab\[text\]"'):
         SentenceEncoder("any", dim=8)
+
+
+def test_a_model_that_brings_its_own_code_is_refused(model, tmp_path):
+    """A folder's modules.json names the classes that it is made of; only sentence-transformers' own are loaded."""
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    proof = tmp_path / "proof"
+    (folder / "evil.py").write_text(f"open({str(proof)!r}, 'w').close()\n")
+    parts = json.loads((folder / "modules.json").read_text())
+    for name in ("evil.Part", "sentence_transformers.util.misc.importlib", "os.system"):
+        (folder / "modules.json").write_text(json.dumps([{**parts[0], "type": name}]))
+        for hub in (False, True):
+            with pytest.raises(UserError):
+                FrozenSentences(str(folder), hub)
+    assert not proof.exists()
+
+
+def test_without_the_hub_a_model_is_a_folder_or_in_the_cache(model):
+    assert FrozenSentences(model, hub=False).dim == 384
+    with pytest.raises(UserError, match=r"pass allow=\[hub\]"):
+        FrozenSentences("somebody/no-such-model", hub=False)
