@@ -77,6 +77,10 @@ class FrozenSentences:
         """(N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
         return torch.stack(self.vectors(captions, device)).to(device) * self.dim**0.5
 
+    def learn(self, captions: Sequence[str], vectors: Tensor) -> None:
+        """Remember vectors (N, dim) of N captions that the reader has read before."""
+        self.vectors.known.update(zip(captions, vectors, strict=True))
+
     def words(self, captions: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
         """States (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true where there is one."""
         states = self.states(captions, device)
