@@ -14,7 +14,7 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import Captions, read_captions
+from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form
 from ganlab.data.files import Split, decode_all, find_pictures

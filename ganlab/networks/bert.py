@@ -52,11 +52,9 @@ class BertSelfAttention(nn.Module):
         self.value = nn.Linear(shape.dim, shape.dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in self._projections())
+        projections = self.query, self.key, self.value
+        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in projections)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).transpose(1, 2).flatten(2)
-
-    def _projections(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-        return self.query, self.key, self.value
 
 
 class BertAdd(nn.Module):
@@ -86,19 +84,29 @@ class BertLayer(nn.Module):
         return self.output(F.gelu(self.intermediate["dense"](x)), x)
 
 
+class BertEncoder(nn.Module):
+    """The layers, one after the other."""
+
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(BertLayer(shape) for _ in range(shape.layers))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for layer in self.layer:
+            x = layer(x, mask)
+        return x
+
+
 class Bert(nn.Module):
     """Tokens (N, L) int64 and a mask (N, L), true at tokens -> states (N, L, dim); those of padding mean nothing."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
         self.embeddings = BertEmbeddings(shape)
-        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(BertLayer(shape) for _ in range(shape.layers))})
+        self.encoder = BertEncoder(shape)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        x = self.embeddings(tokens)
-        for layer in self.encoder["layer"]:
-            x = layer(x, mask)
-        return x
+        return self.encoder(self.embeddings(tokens), mask)
 
 
 def mean_state(states: Tensor, mask: Tensor) -> Tensor:
