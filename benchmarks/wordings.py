@@ -27,11 +27,11 @@ from ganlab.sampling import draw, latents
 from ganlab.sheet import grid, png
 
 WORDINGS = {
-    "a red heart": "a {colour} {shape}",
+    "a red heart": "{a} {colour} {shape}",
     "heart in red": "{shape} in {colour}",
-    "a drawing of a red heart": "a drawing of a {colour} {shape}",
+    "a drawing of a red heart": "a drawing of {a} {colour} {shape}",
     "a heart that is red": "a {shape} that is {colour}",
-    "draw me a red heart, please": "draw me a {colour} {shape}, please",
+    "draw me a red heart, please": "draw me {a} {colour} {shape}, please",
 }
 """Written down before any model was measured. The key is the wording of a red heart."""
 
@@ -70,11 +70,12 @@ def trained_things() -> list[Thing]:
 def asked(things: list[Thing]) -> dict[str, list[str]]:
     """Return the captions of all things, by their wording."""
     trained = {"red heart, as in training": [unicode_name(*thing) for thing in things]}
-    others = {
-        name: [template.format(colour=colour, shape=shape) for colour, shape in things]
-        for name, template in WORDINGS.items()
-    }
+    others = {name: [worded(template, *thing) for thing in things] for name, template in WORDINGS.items()}
     return trained | others
+
+
+def worded(template: str, colour: str, shape: str) -> str:
+    return template.format(a="an" if colour == "orange" else "a", colour=colour, shape=shape)
 
 
 def drawn(module: GenerativeModule, captions: list[str], count: int, seed: int) -> Tensor:
