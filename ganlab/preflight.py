@@ -17,13 +17,12 @@ from typing import Any
 from ganlab.errors import UserError
 from ganlab.grammar.annotations import accepts
 from ganlab.grammar.checking import signature_of
+from ganlab.networks.packaged import is_packaged
 
 Recipe = Mapping[str, Any]
 
 PACKAGES = {
     "ganlab.loggers.TensorBoard": ("tensorboard", "ganlab[tensorboard]"),
-    "ganlab.networks.text.SentenceEncoder": ("sentence_transformers", "ganlab[text]"),
-    "ganlab.networks.sentences.SentenceEncoder": ("sentence_transformers", "ganlab[text]"),
 }
 """What a component imports that ganlab does not always install, and what pip installs it by."""
 
@@ -47,7 +46,8 @@ def check_parts(recipe: Recipe) -> None:
 def check_machine(recipe: Recipe) -> None:
     """Raise `UserError` for what this machine lacks: packages, folders, memory, processors, other machines."""
     for target in targets(recipe):
-        _check_package(target)
+        _check_package(target, *PACKAGES.get(target, ("", "")))
+    _check_reader(recipe.get("condition") or {})
     _check_folder(recipe["data"])
     _check_processes(recipe["trainer"], recipe["data"])
     _check_memory(recipe)
@@ -109,10 +109,16 @@ def targets(node: Any) -> Iterator[str]:
         yield from targets(inner)
 
 
-def _check_package(target: str) -> None:
-    package, extra = PACKAGES.get(target, ("", ""))
+def _check_package(target: str, package: str, extra: str) -> None:
     if package and importlib.util.find_spec(package) is None:
         raise UserError(f'`{target}` needs the package {package}, which is not installed: pip install "{extra}"')
+
+
+def _check_reader(condition: Mapping[str, Any]) -> None:
+    """A sentence encoder that is not the installed one needs sentence-transformers."""
+    target = str(condition.get("_target_", ""))
+    if target.endswith(".SentenceEncoder") and not is_packaged(condition.get("model")):
+        _check_package(target, "sentence_transformers", "ganlab[text]")
 
 
 def _check_folder(data: Mapping[str, Any]) -> None:

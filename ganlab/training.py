@@ -22,6 +22,7 @@ from ganlab.console import say
 from ganlab.data.base import DataSpec
 from ganlab.generative import GenerativeModule
 from ganlab.lock import sole_writer
+from ganlab.reading import read_ahead
 from ganlab.recipe import to_yaml
 from ganlab.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 from ganlab.run import RunFolder, is_first_process
@@ -48,6 +49,7 @@ def train(recipe: Recipe) -> Path:
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
     module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    read_ahead(module, data.train)
     with claimed(recipe) as folder:
         trainer = make_trainer(recipe, folder.path)
         if checkpoint:

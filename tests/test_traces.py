@@ -35,7 +35,7 @@ RUNS = {
     "ring": ("recipe=ring", "batch_size=32"),
     "vanilla": ("recipe=vanilla", "data=shapes", "data.size=32", *PICTURES),
     "cgan_text2img": ("recipe=cgan_text2img", "data=shapes", "data.size=32", *PICTURES),
-    "stackgan": ("recipe=stackgan", *PICTURES),
+    "stackgan": ("recipe=stackgan", "data.wordings=1", *PICTURES),
     "patchgan": ("recipe=patchgan", *PICTURES),
 }
 

@@ -15,7 +15,8 @@ from ganlab.data.checks import check_fraction, check_size
 from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
-from ganlab.ranges import ProperFraction, Seed, Side, Workers
+from ganlab.data.wordings import wordings
+from ganlab.ranges import PositiveInt, ProperFraction, Seed, Side, Workers
 
 PROMPTS = (
     "red apple",
@@ -43,11 +44,12 @@ SHOWN = 12  # prompts kept of those: as many as are in the training split, and n
 
 
 class EmojiData(GanData):
-    """OpenMoji at `size` x `size` pixels, captioned by the Unicode names.
+    """OpenMoji at `size` x `size` pixels, captioned by the Unicode names and other wordings.
 
     `skin_tones`, `flags`, `signs` (letters, digits, arrows, buttons) keep those that are dropped otherwise.
     `held_out`: the fraction of concepts that are kept for reference; a concept is a name without its skin tone.
-    `flip`: mirror pictures at random, where the mirrored one still fits its name.
+    `flip`: mirror pictures at random, where the mirrored one still fits its name. `wordings`: captions of a picture at
+    most, of which a batch draws one: its Unicode name, then sentences with it, aliases and keywords. 1: the name only.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -60,6 +62,7 @@ class EmojiData(GanData):
         signs: bool = False,
         held_out: ProperFraction = 0.1,
         flip: bool = True,
+        wordings: PositiveInt = 10,
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
@@ -67,7 +70,7 @@ class EmojiData(GanData):
         check_fraction(held_out)
         check_size(size)
         self.size, self.held_out, self.flip = size, held_out, flip
-        self.skin_tones, self.flags, self.signs = skin_tones, flags, signs
+        self.skin_tones, self.flags, self.signs, self.wordings = skin_tones, flags, signs, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         emoji = emoji_list()
@@ -85,7 +88,9 @@ class EmojiData(GanData):
     def _pictures(self, images: np.ndarray, emoji: Sequence[Emoji], rows: np.ndarray, flip: bool) -> Pictures:
         chosen = [emoji[i] for i in rows]
         mirrors = np.array([flip and one.mirrors for one in chosen])
-        return Pictures(images[rows], [one.caption for one in chosen], [one.concept for one in chosen], mirrors)
+        captions, concepts = [one.caption for one in chosen], [one.concept for one in chosen]
+        said = [wordings(one, self.wordings) for one in chosen] if self.wordings > 1 else None
+        return Pictures(images[rows], captions, concepts, mirrors, said)
 
     def _spec(self, train: Pictures) -> DataSpec:
         from ganlab.networks.text import vocabulary
@@ -93,5 +98,5 @@ class EmojiData(GanData):
         captions = train.condition
         assert isinstance(captions, list)
         prompts = [prompt for prompt in PROMPTS if prompt in set(captions)][:SHOWN]
-        words = tuple(vocabulary(captions))
+        words = tuple(vocabulary(caption for said in train.all_wordings() for caption in said))
         return DataSpec(train.shape, "text", vocabulary=words, prompts=tuple(prompts))

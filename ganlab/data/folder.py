@@ -14,13 +14,13 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import Captions, read_captions
+from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form
 from ganlab.data.files import Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
-from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
+from ganlab.ranges import Channels, PositiveInt, ProperFraction, Seed, Side, Workers
 
 PROMPTS = 12  # captions shown by default: one grid
 
@@ -38,7 +38,8 @@ class FolderData(GanData):
     """The pictures under `root`, at `size` x `size`; with captions, classes (two subfolders or more) or neither.
 
     `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
-    reference, unless the pictures lie in `train/` and `test/`. `flip`: mirror at random.
+    reference, unless the pictures lie in `train/` and `test/`. `flip`: mirror at random. `wordings`: captions of a
+    picture that are used at most, of which a batch draws one. 1: the first one only.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -51,6 +52,7 @@ class FolderData(GanData):
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,
         flip: bool = False,
+        wordings: PositiveInt = 64,
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
@@ -59,7 +61,7 @@ class FolderData(GanData):
         check_channels(channels)
         check_fraction(held_out)
         self.root, self.form = check_root(root), Form(size, crop, channels)
-        self.held_out, self.flip = held_out, flip
+        self.held_out, self.flip, self.wordings = held_out, flip, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         found = find_pictures(self.root)
@@ -68,16 +70,16 @@ class FolderData(GanData):
         wanted = split.order([file for file in found if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
         classes = () if captions else class_names(split, files)
-        pictures = _captioned(images, files, captions) if captions else _classified(images, files, split, classes)
+        told = [captions[file][: self.wordings] for file in files] if captions else []
+        pictures = _captioned(images, told) if captions else _classified(images, files, split, classes)
         border = split.border(files)
         train = pictures.part(slice(border, None), self.flip)
         reference = pictures.part(slice(border)) if border else train
         return train, reference, _spec(train, classes)
 
 
-def _captioned(images: np.ndarray, files: Sequence[str], captions: Captions) -> Pictures:
-    found = [captions[file] for file in files]
-    return Pictures(images, [first for first, *_ in found], wordings=found if max(map(len, found)) > 1 else None)
+def _captioned(images: np.ndarray, told: Sequence[Sequence[str]]) -> Pictures:
+    return Pictures(images, [first for first, *_ in told], wordings=told if max(map(len, told)) > 1 else None)
 
 
 def _classified(images: np.ndarray, files: Sequence[str], split: Split, classes: Sequence[str]) -> Pictures:

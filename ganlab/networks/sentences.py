@@ -1,7 +1,7 @@
-"""A frozen sentence-transformers model with a memory of what it has read: no parameters, nothing to save.
+"""A frozen sentence encoder with a memory of what it has read: no parameters, nothing to save.
 
-Plain PyTorch; sentence-transformers is imported only when a model is loaded. A model's own code never runs. Without
-`hub` the model comes from a local folder or the local cache, in safetensors.
+Plain PyTorch. The encoder is the packaged MiniLM or a sentence-transformers model. A model's own code never runs.
+Without `hub` a model comes from the installation, a local folder or the local cache, in safetensors.
 """
 
 from __future__ import annotations
@@ -9,47 +9,84 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ganlab.errors import UserError
+from ganlab.networks.minilm import MiniLM
+from ganlab.networks.packaged import is_packaged
 from ganlab.ranges import NonNegativeInt
 
 PART = re.compile(r"sentence_transformers(\.[a-z_]+)*\.[A-Z]\w+")
+LATELY = 20_000  # captions whose words' states are kept: 9 kB each at six tokens of 384 numbers
+
+
+class Reader(Protocol):
+    """Reads captions. `word_dim` is 0 if the words have no states."""
+
+    dim: int
+    word_dim: int
+
+    def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]: ...
+
+    def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]: ...
+
+
+class Memory:
+    """What `read` has returned for each caption, of the last `size` captions."""
+
+    def __init__(self, read: Callable[[Sequence[str], torch.device], list[Tensor]], size: int) -> None:
+        self.read, self.size = read, size
+        self.known: OrderedDict[str, Tensor] = OrderedDict()
+
+    def __call__(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return what there is for each caption, on the processor. Captions that are not known are read on `device`."""
+        missing = [caption for caption in dict.fromkeys(captions) if caption not in self.known]
+        if missing:
+            self.known.update(zip(missing, self.read(missing, device), strict=True))
+        result = [self.known[caption] for caption in captions]
+        for caption in captions:
+            self.known.move_to_end(caption)
+        while len(self.known) > self.size:
+            self.known.popitem(last=False)
+        return result
 
 
 class FrozenSentences:
-    """A sentence-transformers model outside of any module's parameters, and the vectors it has given so far.
+    """A sentence encoder outside of any module's parameters, with what it has read so far.
 
     Copying it gives itself and pickling only its name, so averaged generators and checkpoints do not carry it.
-    It keeps the last `remember` captions' vectors, on the processor.
+    It keeps the last `remember` captions' vectors.
     """
 
-    def __init__(self, model: str, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
+    def __init__(self, model: str | None = None, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
         self.model, self.hub, self.remember = model, hub, remember
-        self._known: OrderedDict[str, Tensor] = OrderedDict()
         with torch.device("cpu"):  # also where networks are made without memory
-            self._network = _load(model, hub)
-            self.dim = len(self(["a"], torch.device("cpu"))[0])
+            self.reader: Reader = MiniLM() if is_packaged(model) else SentenceTransformers(str(model), hub)
+        self.dim, self.word_dim = self.reader.dim, self.reader.word_dim
+        self.vectors = Memory(self.reader.vectors, remember)
+        self.states = Memory(self.reader.words, min(remember, LATELY))
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
         """(N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
-        missing = [caption for caption in dict.fromkeys(captions) if caption not in self._known]
-        if missing:
-            found = self._network.encode(missing, device=str(device), convert_to_numpy=True, show_progress_bar=False)
-            vectors = torch.from_numpy(found).float()
-            self._known.update(zip(missing, vectors * vectors.shape[1] ** 0.5, strict=True))
-        result = torch.stack([self._known[caption] for caption in captions]).to(device)
-        for caption in captions:
-            self._known.move_to_end(caption)
-        while len(self._known) > self.remember:
-            self._known.popitem(last=False)
-        return result
+        return torch.stack(self.vectors(captions, device)).to(device) * self.dim**0.5
+
+    def learn(self, captions: Sequence[str], vectors: Tensor) -> None:
+        """Remember vectors (N, dim) of N captions that the reader has read before."""
+        self.vectors.known.update(zip(captions, vectors, strict=True))
+
+    def words(self, captions: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+        """States (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true where there is one."""
+        states = self.states(captions, device)
+        lengths = torch.tensor([len(one) for one in states])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        return pad_sequence(states, batch_first=True).to(device), mask.to(device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenSentences:
         return self
@@ -59,16 +96,39 @@ class FrozenSentences:
 
 
 @lru_cache(maxsize=2)
-def frozen_sentences(model: str, hub: bool = True) -> FrozenSentences:
+def frozen_sentences(model: str | None = None, hub: bool = True) -> FrozenSentences:
     """The model of that name, loaded once a process: both players' encoders share it and its memory."""
     return FrozenSentences(model, hub)
+
+
+class SentenceTransformers:
+    """Any sentence-transformers model, CLIP's text model too: a name on the Hugging Face hub or a local folder."""
+
+    def __init__(self, model: str, hub: bool) -> None:
+        self._network = _load(model, hub)
+        self.dim = len(self.vectors(["a"], torch.device("cpu"))[0])
+        try:
+            self.word_dim = self.words(["a"], torch.device("cpu"))[0].shape[-1]
+        except KeyError:  # a model that gives vectors only, such as CLIP's
+            self.word_dim = 0
+
+    def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        return [vector.float().cpu() for vector in self._encode(captions, device, "sentence_embedding")]
+
+    def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        return [states.float().cpu() for states in self._encode(captions, device, "token_embeddings")]
+
+    def _encode(self, captions: Sequence[str], device: torch.device, value: str) -> list[Tensor]:
+        how = {"output_value": value, "convert_to_numpy": False, "show_progress_bar": False}
+        with torch.no_grad():
+            return list(self._network.encode(list(captions), device=str(device), **how))
 
 
 def _load(model: str, hub: bool) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
-        raise UserError('`SentenceEncoder` needs sentence-transformers: pip install "ganlab[text]"') from error
+        raise UserError(f'`model` {model} needs sentence-transformers: pip install "ganlab[text]"') from error
     how: dict[str, Any] = {"trust_remote_code": False}
     _check_parts(Path(model))
     if not hub:
@@ -79,7 +139,7 @@ def _load(model: str, hub: bool) -> Any:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         hint = "" if hub else "; a model from the hub needs your word: pass allow=[hub]"
         raise UserError(
-            f"`model` must be a sentence-transformers name or folder, got {model}: {reason}{hint}"
+            f"`model` must be null, or a sentence-transformers name or folder, got {model}: {reason}{hint}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Text encoders: a small one that learns with the generator, and any frozen sentence-transformers model.
+"""Text encoders: a small one that learns with the generator, and frozen sentence encoders.
 
 Plain PyTorch. Vocabularies are plain lists of words, so that a checkpoint can carry them.
 """
@@ -15,13 +15,14 @@ from zlib import crc32
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
 from ganlab.batch import Condition
 from ganlab.networks.attention import Words
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
-from ganlab.ranges import Dim, EvenWidth, PositiveInt
+from ganlab.ranges import Dim, EvenWidth, NonNegative, PositiveInt
 
 WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
@@ -125,25 +126,40 @@ class WordEncoder(ConditionEncoder):
 
 
 class SentenceEncoder(ConditionEncoder):
-    """Captions -> (N, dim): a frozen sentence-transformers model, then a trained linear layer.
+    """Captions -> (N, dim): a frozen sentence encoder, then a trained linear layer.
 
-    `model`: a name on the Hugging Face hub or a local folder; `UserError` if it cannot be loaded. The model itself is
-    in neither the parameters nor the state: the same arguments make the encoder again. `hub`: whether the model may be
-    fetched; without, it is a folder or in the local cache. The model's own code never runs.
+    `model`: null for all-MiniLM-L6-v2, which comes with the installation; else the name of a sentence-transformers
+    model on the Hugging Face hub, or its folder. `UserError` if it cannot be loaded. The model itself is in neither
+    the parameters nor the state: the same arguments make the encoder again. `noise`: deviation of the normal noise on
+    the frozen values in training; they have a mean square of 1. `hub`: whether the model may be fetched; without, it
+    is installed, a folder or in the local cache. The model's own code never runs.
     """
 
     kind = "text"
 
-    def __init__(self, model: str, dim: int, hub: bool = True) -> None:
+    def __init__(self, dim: Dim, model: str | None = None, noise: NonNegative = 0.0, hub: bool = True) -> None:
         super().__init__()
-        self.dim = dim
+        self.dim, self.noise = dim, noise
         self.sentences = frozen_sentences(model, hub)
+        self.word_dim = self.sentences.word_dim
         self.linear = nn.Linear(self.sentences.dim, dim)
         self.normalize = nn.LayerNorm(dim)
 
     def forward(self, condition: Condition) -> Tensor:
         vectors = self.sentences(_captions(condition), self.linear.weight.device)
-        return self.normalize(self.linear(vectors))
+        return self.normalize(self.linear(self._noised(vectors)))
+
+    def words(self, condition: Condition) -> tuple[Tensor, Tensor]:
+        """States (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L), true at pieces.
+
+        The first piece stands for the whole caption. L is the longest caption's number of pieces.
+        """
+        states, mask = self.sentences.words(_captions(condition), self.linear.weight.device)
+        return self._noised(F.layer_norm(states, states.shape[-1:])), mask
+
+    def _noised(self, frozen: Tensor) -> Tensor:
+        frozen = frozen.to(self.linear.weight.dtype)
+        return frozen + self.noise * torch.randn_like(frozen) if self.training and self.noise else frozen
 
 
 def _captions(condition: Condition) -> Sequence[str]:

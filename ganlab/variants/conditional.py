@@ -20,10 +20,10 @@ from ganlab.errors import UserError
 from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.attention import reading, word_layers
-from ganlab.networks.conditioning import ConditionEncoder
+from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
-from ganlab.ranges import Dim
+from ganlab.ranges import Dim, NonNegative, NonNegativeInt
 from ganlab.sides import Side
 
 
@@ -46,11 +46,35 @@ class ConditionalGenerator(nn.Module):
                 )
 
     def forward(self, latent: Tensor, condition: Condition) -> Tensor:
-        code = torch.cat([latent, self.encoder(condition)], 1)
+        code = self.code(latent, condition)
         if not self.reads:
             return self.network(code)
         with reading(self.network, self.encoder.words(condition)):
             return self.network(code)
+
+    def code(self, latent: Tensor, condition: Condition) -> Tensor:
+        return torch.cat([latent, self.encoder(condition)], 1)
+
+
+class AugmentedGenerator(ConditionalGenerator):
+    """One whose code has a draw from a normal distribution in the embedding's place (Zhang et al. 2017, section 3.2).
+
+    Its latent has the draw's noise after z; `parts` are the sizes of the two.
+    """
+
+    def __init__(self, encoder: ConditionEncoder, network: nn.Module, parts: tuple[int, int]) -> None:
+        super().__init__(encoder, network)
+        self.parts = parts
+        self.augmentation = ConditioningAugmentation(encoder.dim, parts[1])
+
+    def code(self, latent: Tensor, condition: Condition) -> Tensor:
+        z, noise = latent.split(self.parts, 1)
+        return torch.cat([z, self.augmentation(self.encoder(condition), noise)[0]], 1)
+
+    def divergence(self, condition: Condition) -> Tensor:
+        """(N,): KL of the distribution from N(0, 1) in nats, the mean over its dimensions."""
+        embedding = self.encoder(condition)
+        return self.augmentation(embedding, embedding.new_zeros(len(embedding), self.parts[1]))[1]
 
 
 class ConditionalDiscriminator(nn.Module):
@@ -101,7 +125,12 @@ def check_kind(encoder: ConditionEncoder, spec: DataSpec) -> None:
 
 
 class ConditionalGAN(RatioGame):
-    """Class or caption to image."""
+    """Class or caption to image.
+
+    `augmented_dim`: dimensions of the normal distribution that a condition becomes for the generator; 0 for none.
+    `kl_weight`: of its divergence from N(0, 1), a mean over the dimensions. `latent_dim` is z's here; the module's own
+    has the distribution's noise in it.
+    """
 
     discriminator: ConditionalDiscriminator
 
@@ -116,20 +145,24 @@ class ConditionalGAN(RatioGame):
         discriminator: Side,
         average: MovingAverage,
         latent_dim: Dim = 100,
+        augmented_dim: NonNegativeInt = 0,
+        kl_weight: NonNegative = 2.0,
     ) -> None:
         listener, reader = condition(), condition()
         check_kind(listener, spec)
         trunk = network.trunk(spec.shape)
+        player = network.generator(shape=spec.shape, code_dim=latent_dim + (augmented_dim or listener.dim))
+        parts = latent_dim, augmented_dim
         super().__init__(
             spec,
-            ConditionalGenerator(listener, network.generator(shape=spec.shape, code_dim=latent_dim + listener.dim)),
+            AugmentedGenerator(listener, player, parts) if augmented_dim else ConditionalGenerator(listener, player),
             ConditionalDiscriminator(trunk, reader, head),
             generator,
             discriminator,
             average,
-            latent_dim,
+            sum(parts),
         )
-        self.objective = objective
+        self.objective, self.kl_weight = objective, kl_weight
 
     def generate(self, batch: Batch) -> Tensor:
         return self.generator(self.draw_latent(len(batch)), batch.condition)
@@ -140,6 +173,8 @@ class ConditionalGAN(RatioGame):
 
     def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
         terms = self.discriminator.generator_terms(self.objective, batch, fake)
+        if isinstance(self.generator, AugmentedGenerator):
+            terms["kl"] = self.kl_weight * self.generator.divergence(batch.condition)
         return {**terms, **self.penalties("generator", batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:

