@@ -110,10 +110,10 @@ def test_the_packaged_model_needs_no_library_and_another_names_it(monkeypatch):
         SentenceEncoder(8, "any")
 
 
-def test_a_model_that_brings_its_own_code_is_refused(model, tmp_path):
+def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
     """A folder's modules.json names the classes that it is made of; only sentence-transformers' own are loaded."""
     folder = tmp_path / "model"
-    shutil.copytree(model, folder)
+    shutil.copytree(packaged_folder(), folder)
     proof = tmp_path / "proof"
     (folder / "evil.py").write_text(f"open({str(proof)!r}, 'w').close()\n")
     parts = json.loads((folder / "modules.json").read_text())
@@ -125,7 +125,8 @@ def test_a_model_that_brings_its_own_code_is_refused(model, tmp_path):
     assert not proof.exists()
 
 
-def test_without_the_hub_a_model_is_a_folder_or_in_the_cache(model):
-    assert FrozenSentences(model, hub=False).dim == 384
+def test_without_the_hub_a_model_is_a_folder_or_in_the_cache(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert FrozenSentences(str(packaged_folder()), hub=False).dim == 384
     with pytest.raises(UserError, match=r"pass allow=\[hub\]"):
         FrozenSentences("somebody/no-such-model", hub=False)
