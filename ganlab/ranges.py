@@ -1,7 +1,7 @@
 """The range of a number, written where the parameter is: `turns: PositiveInt = 1`.
 
 `ganlab.grammar` reads the annotation from the source, before torch is loaded. `ganlab.building.build` asks the same
-question of Python callers. NaN and infinity are in no range.
+question of Python callers. NaN, infinity and whole numbers that 64 bits do not hold are in no range.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Range:
 
     def __contains__(self, value: Any) -> bool:
         if not isinstance(value, int | float) or not math.isfinite(value):
+            return False
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
             return False
         within = self.least <= value <= self.most and self.above < value < self.below
         return within and (self.multiple == 1 or value % self.multiple == 0)

@@ -18,10 +18,11 @@ from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.quality import Judge
 from ganlab.checkpoints import read_checkpoint, rehearse
-from ganlab.console import say
-from ganlab.data.base import DataSpec
+from ganlab.console import from_here, say
+from ganlab.data.base import DataSpec, GanData
 from ganlab.generative import GenerativeModule
 from ganlab.lock import sole_writer
+from ganlab.opening import opening
 from ganlab.reading import read_ahead
 from ganlab.recipe import to_yaml
 from ganlab.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
@@ -57,6 +58,7 @@ def train(recipe: Recipe) -> Path:
         if trainer.is_global_zero:
             mend(folder)
             folder.write_recipe(to_yaml(recipe))
+            _open(recipe, folder, data, module)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.is_global_zero:
             summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
@@ -64,6 +66,12 @@ def train(recipe: Recipe) -> Path:
             _show(folder, summary, module.spec.kind)
     _exit_if_stopped(trainer)
     return folder.path
+
+
+def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
+    say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
+    for line in opening(recipe, data, module):
+        say(f"  {line}")
 
 
 def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
