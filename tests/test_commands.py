@@ -116,3 +116,15 @@ def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str
     done = type_in(tmp_path, "fit", *words, expect=2)
     assert said in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweeper_that_searches_is_told_the_leading_number(tmp_path: Path) -> None:
+    """Optuna tries two widths and keeps the better; it fails if a job returns no number."""
+    search = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1")
+    search += ("hydra.sweeper.direction=maximize", "network.generator.width=choice(8,16)")
+    quiet = [f"callbacks.{name}=null" for name in ("pictures", "collapse", "game")]
+    fast = ("trainer.max_steps=4", "callbacks.quality.count=64", "data.count=300", "data.held_out_count=100")
+    type_in(tmp_path, "fit", "recipe=ring", "batch_size=8", *fast, *quiet, *search)
+    found = (tmp_path / "runs/.sweep/optimization_results.yaml").read_text()
+    bests = [json.loads(file.read_text())["best"]["value"] for file in tmp_path.glob("runs/ring/*/summary.json")]
+    assert len(bests) == 2 and f"best_value: {max(bests)}" in found

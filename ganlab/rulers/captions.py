@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganlab.batch import take
+from ganlab.checkpoint_io import save
 from ganlab.console import say
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.pictures import Pictures
@@ -42,7 +43,7 @@ def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
 
     def make(part: Path) -> None:
         say("ganlab: training the matcher that R-precision needs, on real pictures (once; about a minute)")
-        torch.save(train_matcher(train, seed=seed).stored(), part)
+        save(train_matcher(train, seed=seed).stored(), part)
 
     return Matcher.restored(torch.load(cached_path(name, make), weights_only=True))
 
