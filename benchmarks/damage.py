@@ -3,10 +3,12 @@
     python benchmarks/damage.py [cifar=FILE.zip] [mnist=FOLDER] [count=1000] [extractors=small,imagenet] [threads=1]
         [out=FILE.json] [figure=FILE.png]
 
-Real pictures are cut into two halves. One half is damaged, with six kinds of damage at five strengths, and compared
-with the other half, which stays as it is. Strength 0 is the distance of two real halves: the floor. Over five cuts, a
-damage is noticed at the first strength from which on every cut's distance lies above the largest floor. `cifar`: a zip
-of `train/CLASS/*.jpg`; `mnist`: torchvision's folder. Without them, emoji and shapes only.
+Real pictures are cut into two halves at random. One half is damaged, with six kinds of damage at five strengths, and
+compared with the other half, which stays as it is; strength 0 is the distance of two real halves. 20 other cuts say how
+much that differs: the spread is what the largest exceeds their mean by. A damage is noticed at the first strength from
+which on the distance exceeds that at strength 0 by more than the spread; a curve rises if it never falls by more.
+
+`cifar`: a zip of `train/CLASS/*.jpg`; `mnist`: torchvision's folder. Without them, emoji and shapes only.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.recipe import compose
 from ganlab.rulers.evidence import some_rows
 
-CUTS = 5
+CUTS = 20
 PATCH = 8  # pixels of 32
 
 # Damage: float pictures (N, C, 32, 32) of levels 0..255, a strength, a generator -> the same, damaged ----------------
@@ -118,12 +120,13 @@ def damaged(images: Tensor, name: str, level: int, seed: int = 0) -> Tensor:
 
 def pictures(count: int, cifar: str, mnist: str) -> dict[str, Tensor]:
     """By name, at most `count` pictures (N, C, 32, 32) of each data set there is."""
-    found = {name: recipe_pictures(count, f"data={name}") for name in ("emoji", "shapes")}
+    found = {"emoji": recipe_pictures(count, "data=emoji")}
     if cifar:
         found["CIFAR-10"] = zipped(Path(cifar), count)
     if mnist:
         found["MNIST"] = recipe_pictures(count, "data=mnist", f"data.root={mnist}", "data.size=32")
-    return found
+    found["shapes"] = recipe_pictures(count, "data=shapes")
+    return {name: images[torch.randperm(len(images))] for name, images in found.items()}
 
 
 def recipe_pictures(count: int, *words: str) -> Tensor:
@@ -142,40 +145,37 @@ def zipped(path: Path, count: int) -> Tensor:
 # Measuring ------------------------------------------------------------------------------------------------------------
 
 
-def halves(count: int) -> list[tuple[Tensor, Tensor]]:
-    """`CUTS` times two disjoint halves of rows."""
-    orders = [torch.randperm(count, generator=torch.Generator().manual_seed(seed)) for seed in range(CUTS)]
-    return [(order[: count // 2], order[count // 2 :]) for order in orders]
+def floors(clean: Tensor) -> list[float]:
+    """Distances of two halves of real pictures' features, for `CUTS` cuts."""
+    orders = [torch.randperm(len(clean), generator=torch.Generator().manual_seed(seed)) for seed in range(CUTS)]
+    return [frechet_distance_of_sets(*clean[order].chunk(2)) for order in orders]
 
 
-def curve(extractor: Extractor, images: Tensor, name: str, clean: Tensor) -> list[list[float]]:
-    """(6, CUTS): distances at strengths 0 to 5 of each cut."""
-    found = []
-    for level in range(6):
-        features = extractor(damaged(images, name, level)) if level else clean
-        found.append([frechet_distance_of_sets(clean[a], features[b]) for a, b in halves(len(images))])
-    return found
+def curve(extractor: Extractor, images: Tensor, name: str, clean: Tensor) -> list[float]:
+    """Distances of the damaged second half from the first, at strengths 0 to 5."""
+    first, second = clean.chunk(2)
+    seen = [extractor(damaged(images.chunk(2)[1], name, level)) for level in range(1, 6)]
+    return [frechet_distance_of_sets(first, features) for features in (second, *seen)]
 
 
-def told(curve: list[list[float]]) -> dict[str, Any]:
-    """Summarize a curve: its means, whether they rise, the first strength noticed, the last mean over the floor."""
-    means, floor = [sum(row) / len(row) for row in curve], max(curve[0])
-    above = [min(row) > floor for row in curve]
-    noticed = next((level for level in range(1, 6) if all(above[level:])), None)
-    monotone = all(later >= earlier for earlier, later in pairwise(means))
-    return {"means": means, "monotone": monotone, "noticed": noticed, "times_floor": means[-1] / means[0]}
+def told(distances: list[float], spread: float) -> dict[str, Any]:
+    """Summarize a curve: whether it rises, and the first strength that is noticed."""
+    seen = [distance - distances[0] > spread for distance in distances]
+    noticed = next((level for level in range(1, 6) if all(seen[level:])), None)
+    rises = all(later > earlier - spread for earlier, later in pairwise(distances))
+    return {"distances": distances, "rises": rises, "noticed": noticed}
 
 
 def measure(extractor: Extractor, sets: dict[str, Tensor]) -> dict[str, Any]:
     """By data set and damage."""
     report: dict[str, Any] = {}
     for data, images in sets.items():
-        clean, report[data] = extractor(images), {}
-        for name in DAMAGES:
-            if name == "colors" and images.shape[1] == 1:
-                continue
-            started = time.perf_counter()
-            report[data][name] = told(curve(extractor, images, name, clean))
+        clean, started = extractor(images), time.perf_counter()
+        real = floors(clean)
+        mean = sum(real) / CUTS
+        report[data] = {"two real halves": {"mean": mean, "spread": max(real) - mean}}
+        for name in DAMAGES if images.shape[1] > 1 else [name for name in DAMAGES if name != "colors"]:
+            report[data][name] = told(curve(extractor, images, name, clean), max(real) - mean)
             taken = time.perf_counter() - started
             print(extractor.label, data, name, report[data][name], f"{taken:.0f} s", file=sys.stderr, flush=True)
     return report
@@ -185,36 +185,36 @@ def measure(extractor: Extractor, sets: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """One panel a data set and damage, each curve over its own floor; filled where the damage is noticed."""
+    """Draw a panel for each data set and damage: distances above that at strength 0, in spreads; filled: noticed."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     first = next(iter(report.values()))
-    figure, axes = plt.subplots(len(first), len(DAMAGES), figsize=(15, 2.4 * len(first)), squeeze=False, sharex=True)
+    figure, axes = plt.subplots(len(first), len(DAMAGES), figsize=(15, 2.4 * len(first)), squeeze=False, sharex="col")
     for row, data in zip(axes, first, strict=True):
         for axis, (name, (_, strengths, unit)) in zip(row, DAMAGES.items(), strict=True):
-            _panel(axis, {label: found[data][name] for label, found in report.items() if name in found[data]})
+            _panel(axis, {label: found[data] for label, found in report.items()}, name)
             axis.set_xticks(range(6), ["0", *(f"{s:g}" for s in strengths)], fontsize=7)
             axis.set_title(f"{data}: {name} ({unit})", fontsize=8)
     axes[0, 0].legend(fontsize=7)
-    figure.supylabel("Fréchet distance / that of two real halves", fontsize=9)
+    figure.supylabel("Fréchet distance above that of two real halves, in spreads", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=90)
 
 
-def _panel(axis: Any, curves: dict[str, dict[str, Any]]) -> None:
-    for label, one in curves.items():
-        ratios = [mean / one["means"][0] for mean in one["means"]]
-        (line,) = axis.plot(range(6), ratios, marker="o", fillstyle="none", label=label, linewidth=1)
-        if one["noticed"]:
-            levels = range(one["noticed"], 6)
-            axis.plot(levels, ratios[one["noticed"] :], "o", color=line.get_color())
-    axis.set_yscale("log")
+def _panel(axis: Any, found: dict[str, Any], name: str) -> None:
+    axis.axhline(1, color="grey", linewidth=0.5)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_visible(any(name in one for one in found.values()))
     axis.tick_params(labelsize=7)
-    if not curves:
-        axis.set_axis_off()
+    for label, one in ((label, one) for label, one in found.items() if name in one):
+        distances, noticed = one[name]["distances"], one[name]["noticed"] or 6
+        above = [(distance - distances[0]) / one["two real halves"]["spread"] for distance in distances]
+        (line,) = axis.plot(range(6), above, marker="o", fillstyle="none", label=label, linewidth=1)
+        axis.plot(range(noticed, 6), above[noticed:], "o", color=line.get_color())
 
 
 def main(
@@ -227,6 +227,7 @@ def main(
     figure: str = "",
 ) -> None:
     torch.set_num_threads(threads)
+    torch.manual_seed(0)
     sets = pictures(count, cifar, mnist)
     report = {name: measure(choose(name).extractor, sets) for name in extractors.split(",")}
     if figure:

@@ -65,7 +65,7 @@ class AdversarialModule(GenerativeModule, ABC):
     def penalties(self, side: str, batch: Batch, fake: Tensor) -> Terms:
         """The side's regularizers that are due on this iteration."""
         return {
-            name: regularizer(self.critic, batch.images, fake, batch.condition)
+            name: regularizer(self.critic, batch.images, fake, batch.condition, self.iteration)
             for name, regularizer in self.sides[side].regularizers.items()
             if regularizer.due(self.iteration)
         }

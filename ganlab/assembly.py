@@ -136,7 +136,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
         "strategy": make_strategy(recipe["trainer"]),
     }
     try:
-        trainer: pl.Trainer = build(recipe["trainer"], **settings)
+        trainer: pl.Trainer = build({"_target_": "pytorch_lightning.Trainer", **recipe["trainer"]}, **settings)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise UserError(f"`trainer`: {error}") from error
     return trainer

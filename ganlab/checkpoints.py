@@ -22,6 +22,7 @@ from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.grammar.trust import admitted, plain
+from ganlab.likeness import check_like
 from ganlab.logbook import Logbook
 from ganlab.randomness import random_states, restore_random_states
 
@@ -189,27 +190,49 @@ def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any],
     """Load what resuming loads into copies, and raise `UserError` for what is malformed. Change nothing."""
     with stored_content(where):
         check_fit(module, content["state_dict"], where)
-        optimizers, schedulers = module.configure_optimizers()
-        for optimizer, state in zip(optimizers, content["optimizer_states"], strict=True):
-            optimizer.load_state_dict(copy.deepcopy(state))
-            _check_moments(optimizer, where)
-        for scheduler, state in zip(schedulers, content["lr_schedulers"], strict=True):
-            scheduler.load_state_dict(copy.deepcopy(state))
+        for fresh, state in zip(_fresh(module), [content["optimizer_states"], content["lr_schedulers"]], strict=True):
+            _rehearse_all(fresh, state, where)
         for callback in trainer.callbacks:
             if callback.state_key in content["callbacks"]:
                 copy.deepcopy(callback).load_state_dict(copy.deepcopy(content["callbacks"][callback.state_key]))
         other = type(trainer)(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        check_like(other.fit_loop.state_dict(), content["loops"]["fit_loop"], f"{where}: loops")
         other.fit_loop.load_state_dict(copy.deepcopy(content["loops"]["fit_loop"]))
-        Logbook(**copy.deepcopy(content["ganlab"]["logged"])).read()
+        logged = Logbook(**copy.deepcopy(content["ganlab"]["logged"]))
+        check_like(dict.fromkeys(logged.sums, 0.0), {k: v.item() for k, v in logged.read().items()}, f"{where}: logged")
         _rehearse_random(content["ganlab"])
 
 
+def _fresh(module: GenerativeModule) -> tuple[list[Any], list[Any]]:
+    """Return optimizers and schedulers as training begins with, to be thrown away."""
+    optimizers, schedulers = module.configure_optimizers()
+    return optimizers, schedulers
+
+
+def _rehearse_all(fresh: Sequence[Any], stored: Sequence[Mapping[str, Any]], where: object) -> None:
+    for one, state in zip(fresh, stored, strict=True):
+        template = one.state_dict()
+        if extra := state.keys() - template.keys():
+            raise UserError(f"{where}: {type(one).__name__} has no {ascii(extra.pop())[:60]}")
+        check_like(template, {**state, "state": {}}, f"{where}: {type(one).__name__}")
+        one.load_state_dict(copy.deepcopy(state))
+        if isinstance(one, torch.optim.Optimizer):
+            _check_moments(one, where)
+
+
 def _check_moments(optimizer: torch.optim.Optimizer, where: object) -> None:
-    """Raise `UserError` for an optimizer's tensor that no update of its parameter could have made."""
+    """Raise `UserError` for a moment that no update of its parameter could have made, or that only others have."""
+    names = [state.keys() for state in optimizer.state.values() if state]
     for parameter, state in optimizer.state.items():
-        for name, value in state.items():
-            if isinstance(value, Tensor) and not (value.numel() == 1 or value.shape == parameter.shape):
-                raise UserError(f"{where}: the optimizer's {ascii(name)[:60]} has the shape of no parameter")
+        fitting = {one for one in state if _fits(one, state[one], parameter)}
+        if state and not (state.keys() == fitting == names[0]):
+            raise UserError(f"{where}: the state of {type(optimizer).__name__} does not belong to its parameters")
+
+
+def _fits(name: str, value: Any, parameter: Tensor) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 or value.shape == parameter.shape
+    return (name, type(value)) in (("momentum_buffer", type(None)), ("step", int), ("step", float))
 
 
 def _rehearse_random(saved: Mapping[str, Any]) -> None:

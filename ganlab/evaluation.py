@@ -68,7 +68,7 @@ def of_checkpoint(file: Path, terms: Terms, allow: Sequence[str] = ()) -> dict[s
     module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
     with stored_content(file):
         data = make_data(module.recipe)
-    if (data.spec.shape, data.spec.kind) != (module.spec.shape, module.spec.kind):
+    if data.spec.shape != module.spec.shape or module.spec.kind not in ("none", data.spec.kind):
         raise UserError(f"{file} was trained on {_told(module.spec)}, and its data are {_told(data.spec)} now")
     wanted = checked(terms.metrics or fitting(data), fitting(data, every=True))
     _check_used(wanted, terms)

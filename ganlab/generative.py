@@ -58,6 +58,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.remembering = remembering(self.sides)
         self.averaging = average
         self.average = average.start(self.generator)
+        for name, side in self.sides.items():
+            for regularizer in side.regularizers.values():
+                regularizer.start(self.player(name))
         self.latent_dim = latent_dim
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """Penalties that a side adds to its loss to keep the game well behaved.
 
-A regularizer is a term: (critic, real, fake, condition) -> (N,), already weighted. `every` makes it lazy (Karras et
-al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
+A regularizer is a term: (critic, real, fake, condition, iteration) -> (N,), already weighted. `every` makes it lazy
+(Karras et al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ganlab.batch import Condition, at_least_float32
+from ganlab.errors import UserError
+from ganlab.networks.fastgan import Decoder, Trunk
+from ganlab.networks.styles import Styles
 from ganlab.processes import average_across_processes
 from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
+from ganlab.schedules import Schedule, value
 
 Critic = Callable[[Tensor, Condition], Tensor]
 """Images (N, ...) and their condition -> (N,): the discriminator's logits, summed where it has several."""
@@ -31,23 +36,26 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
 
 
 class Regularizer(ABC):
-    """A penalty with a weight, due on iterations 0, `every`, 2 `every`, ..."""
+    """A penalty with a weight, or a schedule of weights by iterations, due on iterations 0, `every`, 2 `every`, ..."""
 
     differentiates: ClassVar[bool] = True
     """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
 
-    def __init__(self, weight: NonNegative, every: PositiveInt = 1) -> None:
-        if weight < 0 or every < 1:
+    def __init__(self, weight: NonNegative | Schedule, every: PositiveInt = 1) -> None:
+        if value(weight, 0) < 0 or every < 1:
             raise ValueError(f"a penalty needs `weight` >= 0 and `every` >= 1, got {weight} and {every}")
         self.weight = weight
         self.every = every
 
+    def start(self, network: nn.Module) -> None:  # noqa: B027  # most need no network
+        """Called once, before training, with the network of the side that is penalized."""
+
     def due(self, iteration: int) -> bool:
         return iteration % self.every == 0
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition, iteration: int = 0) -> Tensor:
         """(N,): weight x every x penalty."""
-        return self.weight * self.every * self.penalty(critic, real, fake, condition)
+        return value(self.weight, iteration) * self.every * self.penalty(critic, real, fake, condition)
 
     @abstractmethod
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
@@ -144,3 +152,69 @@ class LeCam(Regularizer, nn.Module):
         self.calls += 1
         share = (1 - self.decay) / (1 - self.decay ** self.calls.to(self.anchors.dtype))  # 1 on the first call
         self.anchors.lerp_(means.to(self.anchors.dtype), share)
+
+
+class PathLength(Regularizer, nn.Module):
+    """(||J^T y|| - a)^2, J the Jacobian of the picture in its style: Karras et al. 2020, eq. 4. A generator's penalty.
+
+    y ~ N(0, 1 / pixels) for each number of the picture; the squared norm is a mean over the layers that a style goes
+    to. a is the moving average of the lengths, in which each call's mean counts `decay`. `weight` 2 every 4 iterations
+    in the paper's code. `UserError` if the generator has no styles.
+    """
+
+    average: Tensor
+
+    def __init__(self, weight: float = 2.0, every: int = 4, decay: float = 0.01) -> None:
+        nn.Module.__init__(self)
+        Regularizer.__init__(self, weight, every)
+        if not 0 < decay <= 1:
+            raise ValueError(f"a path length needs `decay` above 0 and at most 1, got {decay}")
+        self.decay = decay
+        self.register_buffer("average", torch.tensor(0.0))
+        self._styles: list[Tensor] = []
+
+    def start(self, network: nn.Module) -> None:
+        """Remember the styles that the generator has drawn from last."""
+        mappings = [part for part in network.modules() if isinstance(part, Styles)]
+        if not mappings:
+            raise UserError(
+                "`generator.regularizers.path_length` needs a generator with styles: pass network=stylegan2"
+            )
+        last = self._styles
+        for mapping in mappings:
+            mapping.register_forward_hook(lambda module, given, styles: last.__setitem__(slice(None), [styles]))
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        lengths = path_lengths(fake, self._styles[0])
+        self.average.lerp_(lengths.detach().mean().to(self.average), self.decay)
+        return (lengths - self.average).square()
+
+
+def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
+    """(N,): ||J^T y|| for a random y. images: (N, C, H, W), made from styles (N, layers, style_dim)."""
+    noise = torch.randn_like(images) / (images.shape[2] * images.shape[3]) ** 0.5
+    (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
+    return (at_least_float32(gradient).square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
+
+
+class Reconstruction(Regularizer):
+    """mean |T(x) - decoder(features of x)| at real images: FastGAN's second task, Liu et al. 2021, eq. 2.
+
+    T shrinks a picture to a quarter of its sides. The paper compares features of a perceptual network and decodes parts
+    of pictures as well; here pixels of whole pictures are compared. The decoder becomes part of the discriminator, and
+    learns with it. `UserError` if the discriminator has not FastGAN's trunk.
+    """
+
+    differentiates: ClassVar[bool] = False
+
+    def start(self, network: nn.Module) -> None:
+        """Put a decoder into the trunk, whose features do not depend on it."""
+        trunks = [part for part in network.modules() if isinstance(part, Trunk)]
+        if not trunks:
+            raise UserError("`discriminator.regularizers.reconstruction` needs FastGAN's trunk: pass network=fastgan")
+        trunk = trunks[0]
+        trunk.decoder = Decoder(trunk)
+        self.autoencoder = nn.Sequential(trunk, trunk.decoder)
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+        return (self.autoencoder(real) - F.avg_pool2d(real, 4)).abs().flatten(1).mean(1)

@@ -58,7 +58,6 @@ def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], f
 
     Raise `UserError` that says what differs from the run's own recipe and data, if they do not.
     """
-    _refuse_other_data(recipe, spec, DataSpec.from_plain(content["ganlab"]["spec"]))
     try:
         module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
     except UserError as error:
@@ -66,13 +65,14 @@ def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], f
         also = f" (and {len(changed) - ABOUT} more)" if len(changed) > ABOUT else ""
         because = f"; what differs from its recipe: {', '.join(changed[:ABOUT])}{also}" if changed else ""
         raise UserError(f"`resume`: {error}{because}") from error
+    _refuse_other_data(recipe, module.spec, DataSpec.from_plain(content["ganlab"]["spec"]))
     return module
 
 
 def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None:
     """Words and classes are numbers to a network: other ones of the same count would fit, and mean something else."""
-    names = ["shape", "kind", "classes", *(["vocabulary"] if _reads_vocabulary(recipe) else [])]
-    for name in names:
+    told = {"class": ["classes"], "text": ["vocabulary"] if _reads_vocabulary(recipe) else []}.get(spec.kind, [])
+    for name in ["shape", "kind", *told]:
         here, there = getattr(spec, name), getattr(stored, name)
         if here != there:
             raise UserError(

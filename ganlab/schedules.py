@@ -1,13 +1,17 @@
-"""Learning-rate schedules that the field uses and torch does not name. Counted in iterations, like everything else.
+"""Numbers that change while training goes on: learning rates, and what is given as a `Schedule`.
 
-The rate is a function of the iteration alone, so that a resumed run may be given other lengths.
+Each is a function of the iteration (or of the images seen) alone, so that a resumed run may be given other lengths.
 """
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -58,3 +62,54 @@ def per_stage(iteration: int, ends: Sequence[int], hold: float) -> float:
         if iteration < end:
             return constant_then_linear(iteration - start, end - start, hold)
     return 0.0
+
+
+class Schedule(ABC):
+    """A number that is a function of how far the run is."""
+
+    @abstractmethod
+    def __call__(self, at: float) -> float:
+        """The number at this iteration, or after so many images, whichever the setting is counted in."""
+
+
+class HalfCosine(Schedule):
+    """From `start` to `final` along half a cosine over the first share `over` of `end`, then constant.
+
+    Huang et al. 2024 (R3GAN), appendix D, let the rate, Adam's second beta, gamma and the augmentation go this way.
+
+    >>> [HalfCosine(start=2, final=0, end=8, over=0.5)(iteration) for iteration in (0, 2, 4, 8)]
+    [2.0, 1.0, 0.0, 0.0]
+    """
+
+    def __init__(self, start: float, final: float, end: int, over: float = 1.0) -> None:
+        if end < 1 or not 0 < over <= 1:
+            raise UserError(f"a schedule needs `end` >= 1 and 0 < `over` <= 1, got {end} and {over}")
+        self.start, self.final, self.length = start, final, end * over
+
+    def __call__(self, at: float) -> float:
+        share = (1 + math.cos(math.pi * min(1.0, at / self.length))) / 2
+        return self.final + (self.start - self.final) * share
+
+
+def value(number: float | Schedule, at: float) -> float:
+    """A number that may change, at this iteration or after so many images."""
+    return number(at) if isinstance(number, Schedule) else number
+
+
+class Annealed(LambdaLR):
+    """`rate` times the optimizer's rate and, if given, `beta2` as Adam's second beta, each a schedule of iterations."""
+
+    def __init__(self, optimizer: Optimizer, rate: Schedule, beta2: Schedule | None = None) -> None:
+        self.beta2 = beta2
+        super().__init__(optimizer, lambda iteration: rate(iteration))  # a function, which the state leaves out
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values only: the schedules are the recipe's to say, in a resumed run anew."""
+        return {key: kept for key, kept in super().state_dict().items() if key != "beta2"}
+
+    def get_lr(self) -> list[float | Tensor]:
+        """The rates of this iteration; the betas are set as well."""
+        if self.beta2 is not None:
+            for group in self.optimizer.param_groups:
+                group["betas"] = (group["betas"][0], self.beta2(self.last_epoch))
+        return super().get_lr()

@@ -117,6 +117,13 @@ def test_what_pictures_do_not_have_is_refused(
         of_folders(*folders, small(metrics=("lpips",)))
 
 
+def test_perceptual_diversity_of_a_folder_needs_no_download(folders: tuple[Path, Path]):
+    (name, found), *more = of_folders(*folders, Terms(metrics=("perceptual_diversity",))).items()
+    assert name == "perceptual_diversity_imagenet" and not more
+    assert 0 < found.value < 4 and found.spread is not None
+    assert found.protocol["fakes"] == 40 and found.protocol["resizer"] == "antialias 128x128"
+
+
 def test_memory_does_not_grow_with_the_pictures(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
     """Of 40 pictures the features of 10 are kept, and the protocol says so; the distance is still that of all."""
     whole = of_folders(*folders, small(metrics=("fid", "is")))
@@ -195,8 +202,8 @@ def typed(*words: str) -> EvaluateSettings:
         (("checkpoint=a", "extractor=incepton"), "did you mean `extractor=inception`"),
         (("checkpoint=a", "precision=float16"), "`precision` 'float16' is unknown"),
         (("checkpoint=a", "split=test"), "`split` 'test' is unknown"),
-        (("checkpoint=a", "count=1"), "`count` must be at least 2, got 1"),
-        (("checkpoint=a", "reals=0"), "`reals` must be at least 2, got 0"),
+        (("checkpoint=a", "count=1"), "`count` must be a whole number from 2 to .*, got 1"),
+        (("checkpoint=a", "reals=0"), "`reals` must be a whole number from 2 to .*, got 0"),
         (("compare=a.json",), "`compare` must be two files"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from ganlab.averaging import MovingAverage
 from ganlab.data.base import DataSpec
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
-from ganlab.gallery import Request, draw_gallery
+from ganlab.gallery import Request, draw_gallery, strange_words
 from ganlab.networks import patch, unet
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
@@ -101,3 +102,10 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_words_of_other_models_are_refused() -> None:
     with pytest.raises(UserError, match=r"`text` is not for this model.*say input=PICTURE"):
         Request.of(SPEC, {"text": ["a red apple"]}, 1, 0)
+
+
+def test_words_that_were_never_read_are_named() -> None:
+    spec = DataSpec((3, 16, 16), "text", vocabulary=("a", "red", "circle"))
+    module = SimpleNamespace(spec=spec, recipe={"condition": {"_target_": "ganlab.networks.text.WordEncoder"}})
+    assert strange_words(module, ["a red circle"]) == ""
+    assert "circel (did you mean circle?), qqq" in strange_words(module, ["a circel", "a qqq"])

@@ -13,7 +13,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganlab.errors import UserError
-from ganlab.perturbations import AdaptiveAugmentation, DiffAugment, InstanceNoise, Perturbation, pictures
+from ganlab.perturbations import (
+    AdaptiveAugmentation,
+    DiffAugment,
+    InstanceNoise,
+    Perturbation,
+    ScheduledAugmentation,
+    pictures,
+)
+from ganlab.schedules import HalfCosine
 from ganlab.sides import frozen
 
 NOBODY = torch.empty(0)
@@ -21,6 +29,7 @@ KINDS: dict[str, Callable[[], Perturbation]] = {
     "noise": lambda: InstanceNoise(0.3),
     "diffaugment": DiffAugment,
     "adaptive": lambda: certain(AdaptiveAugmentation()),
+    "scheduled": lambda: ScheduledAugmentation(p=1.0),
 }
 kinds = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
@@ -401,3 +410,21 @@ def test_a_checkpoint_knows_p_and_when_it_last_moved() -> None:
 def test_impossible_adaptation(settings: dict[str, float], name: str) -> None:
     with pytest.raises(UserError, match=rf"^`{name}` must be "):
         AdaptiveAugmentation(**settings)  # type: ignore[arg-type]
+
+
+def test_planned_augmentation_follows_its_schedule_and_is_saved() -> None:
+    """Half a cosine from 0 to 0.6 over 100 images: 0, 0.3 in the middle, 0.6 from the end on."""
+    planned = ScheduledAugmentation(p=HalfCosine(0.0, 0.6, end=100))
+    images = torch.rand(4, 3, 8, 8)
+    assert torch.equal(planned(images), images)
+    for seen, p in ((50, 0.3), (100, 0.6), (500, 0.6)):
+        planned.advance(seen, NOBODY, NOBODY)
+        assert planned.p.item() == pytest.approx(p)
+    other = ScheduledAugmentation(p=HalfCosine(0.0, 0.6, end=100))
+    other.load_state_dict(planned.state_dict())
+    assert other.p == planned.p
+
+
+def test_a_plan_beyond_certainty_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^`p` must be a probability from 0 to 1, got 0.0 to 1.2$"):
+        ScheduledAugmentation(p=HalfCosine(0.0, 1.2, end=100))

@@ -17,6 +17,7 @@ from ganlab.regularizers import (
     Regularizer,
     squared_gradient_norm,
 )
+from ganlab.schedules import HalfCosine
 
 SHAPE = (3, 4, 4)
 
@@ -230,3 +231,10 @@ def test_lecam_remembers_through_a_checkpoint() -> None:
 def test_impossible_memories(decay: float) -> None:
     with pytest.raises(ValueError, match="`decay`"):
         LeCam(1.0, decay=decay)
+
+
+def test_a_weight_may_be_a_schedule_of_iterations() -> None:
+    """Half of 4 iterations from 8 to 2 is 5; every second iteration, so twice as heavy: 5 x 2 x ||w||^2 / 2."""
+    penalty = R1(weight=HalfCosine(8.0, 2.0, end=4), every=2)
+    given = penalty(Linear(3.0), *pictures(), None, 2)
+    torch.testing.assert_close(given, torch.full((6,), 5 * 2 * 9 / 2))

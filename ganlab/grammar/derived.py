@@ -21,7 +21,9 @@ FIXED = "seed"
 
 
 def sources(written: Any, values: Any) -> dict[str, str]:
-    """Place -> source of every single value but null of the tree `values` that is a reference in the tree as it was written.
+    """Return place -> source of each single value of the tree `values` that is a reference in the tree `written`.
+
+    Null follows nothing.
 
     >>> sources({"a": 1, "b": ["${a}", 2], "c": "${b}"}, {"a": 1, "b": [1, 2], "c": [1, 2]})
     {'b.0': 'a', 'c.0': 'b.0', 'c.1': 'b.1'}

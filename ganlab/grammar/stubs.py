@@ -50,7 +50,7 @@ class Recipe:
     latent_dim: Dim
     pack: Annotated[int, Range(least=1, most=1_024)]
     minibatch_deviation: Group
-    gamma: NonNegative
+    gamma: NonNegative | Component
     penalty_every: PositiveInt
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]

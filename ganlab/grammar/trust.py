@@ -131,7 +131,11 @@ LAYERS = (
     Kind("a normalization", "ganlab.networks.blocks.Normalization", "ganlab.networks.blocks"),
     Kind("a start", "ganlab.networks.resnet.Start", "ganlab.networks.resnet"),
 )
+PLANNED = r"gamma|(generator|discriminator)\.(scheduler\.\w+|regularizers\.[^.]+\.weight)|perturbations\.[^.]+\.p"
+"""Numbers that may be a schedule."""
+
 SLOTS: dict[str, tuple[Kind, ...]] = {
+    PLANNED: (Kind("a schedule", "ganlab.schedules.Schedule", "ganlab.schedules"),),
     "trainer": (Kind("pytorch_lightning.Trainer", names=("pytorch_lightning.trainer.trainer.Trainer",)),),
     r"callbacks\.[^.]+": (
         Kind("one of ganlab's callbacks", "pytorch_lightning.callbacks.callback.Callback", "ganlab.callbacks"),

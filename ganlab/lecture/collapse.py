@@ -21,7 +21,8 @@ COLUMNS = 3  # of the figure
 COMMON = (
     *("recipe=vanilla", "data.size=16", "network=lighter", "batch_size=32", "latent_dim=64", "trainer.max_steps=1_000"),
     *(f"callbacks.{one}.every={EVERY}" for one in ("collapse", "quality")),
-    *("callbacks.quality.metrics=[fid]", "callbacks.quality.count=500", "callbacks.pictures=null"),
+    *("callbacks.quality.metrics=[fid]", "callbacks.quality.count=500", "callbacks.quality.extractor=small"),
+    "callbacks.pictures=null",
 )
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.metrics.frechet import Estimate
-from ganlab.metrics.imagenet import ImageNet, normalized
+from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.lpips import random_pairs
 from ganlab.metrics.spread import standard_error
 
@@ -23,7 +23,7 @@ def embedding(network: ImageNet, images: Tensor) -> Tensor:
     """
     device = next(network.parameters()).device
     parts = [network.prepare(part.to(device)) for part in torch.split(images, network.batch)]
-    return torch.cat([_embedding(network.network.stages(normalized(part))) for part in parts])
+    return torch.cat([_embedding(network.stages(part)) for part in parts])
 
 
 def _embedding(maps: list[Tensor]) -> Tensor:

@@ -37,6 +37,35 @@ def image_side(shape: Sequence[int]) -> int:
     return sides[0]
 
 
+def grid(shape: Sequence[int]) -> tuple[tuple[int, int], int]:
+    """The coarsest map's (height, width) for pictures (C, H, W), and how many doublings lead from it to H and W.
+
+    The coarsest map's shorter side is 4 to 7. `UserError` for sides that are not such a map's times a power of two, or
+    not within 16 to 1,024.
+
+    >>> grid((3, 64, 96)), grid((3, 48, 48))
+    (((4, 6), 4), ((6, 6), 3))
+    """
+    if len(shape) != 3:
+        raise UserError(
+            f"`shape` must be (channels, height, width), got {tuple(shape)}: ganlab.networks.mlp takes points"
+        )
+    channels, height, width = shape
+    levels = (min(height, width) // SMALLEST).bit_length() - 1
+    step = 2 ** max(levels, 0)
+    if channels < 1 or min(height, width) < SIDES[0] or max(height, width) > 1024 or height % step or width % step:
+        raise UserError(
+            "`shape` must have sides of 16 to 1024 that are 4, 5, 6 or 7 (the longer one more) times the same power "
+            f"of two, got {tuple(shape)}: pass data.size={nearest_side(max(height, width))}"
+        )
+    return (height // step, width // step), levels
+
+
+def nearest_side(side: int) -> int:
+    """The smallest of 16, 32, ..., 1024 that is at least `side`, or 1024."""
+    return next((fits for fits in (16, 32, 64, 128, 256, 512) if fits >= side), 1024)
+
+
 def halvings(side: int) -> int:
     """How many times a map of this side is halved on its way to 4 x 4."""
     return (side // SMALLEST).bit_length() - 1

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.batch import Condition
+from ganlab.errors import UserError
+from ganlab.networks.attention import Words
 from ganlab.ranges import Dim
 
 
@@ -20,9 +22,15 @@ class ConditionEncoder(nn.Module, ABC):
 
     kind: ClassVar[str]
     dim: Dim
+    word_dim: int = 0
+    """Of the words' states; 0 if it has none."""
 
     @abstractmethod
     def forward(self, condition: Condition) -> Tensor: ...
+
+    def words(self, condition: Condition) -> Words:
+        """States and mask of the conditions' words. `UserError` for an encoder without a `word_dim`."""
+        raise UserError(f"`word_attention` needs words, which {type(self).__name__} has not: pass condition=words")
 
 
 class ClassEmbedding(ConditionEncoder):

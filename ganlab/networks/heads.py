@@ -7,6 +7,7 @@ fit it). Plain torch.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -27,8 +28,7 @@ class RealismLogit(nn.Module):
 
     def __init__(self, feature_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        features, size, _ = feature_shape
-        self.linear = nn.Linear(features * size * size, 1)
+        self.linear = nn.Linear(math.prod(feature_shape), 1)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.linear(features.flatten(1)).squeeze(1)
@@ -43,10 +43,10 @@ class PairLogit(nn.Module):
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
         super().__init__()
-        features, size, _ = feature_shape
+        features, _, _ = feature_shape
         self.mix = nn.Conv2d(features, features, 1)
         self.steer = nn.Linear(condition_dim, 2 * features)
-        self.linear = nn.Linear(features * size * size, 1)
+        self.linear = nn.Linear(math.prod(feature_shape), 1)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)

@@ -7,14 +7,16 @@ block's two convolutions only one works at the block's finer resolution, which i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.networks.attention import attention_at
 from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
-from ganlab.ranges import ImageShape, Width
+from ganlab.ranges import ImageShape, PositiveInt, Width
 
 
 class Start(ABC):
@@ -85,19 +87,34 @@ class DownBlock(nn.Module):
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a
-    shape that is not square with a power-of-two side of 16 to 256.
+    `width`: channels at full resolution; they double with every halving, up to `limit` times. `attention`: sides of
+    the maps that have self-attention; `word_attention`: those that attend to the caption's words, whose states have
+    `word_dim` numbers. `UserError` for a shape that is not square with a power-of-two side of 16 to 256,
+    or a map that there is not.
     """
 
     def __init__(
-        self, shape: ImageShape, code_dim: int, width: Width = 32, limit: Width = 8, start: Start | None = None
+        self,
+        shape: ImageShape,
+        code_dim: int,
+        width: Width = 32,
+        limit: Width = 8,
+        start: Start | None = None,
+        attention: Sequence[PositiveInt] = (),
+        word_attention: Sequence[PositiveInt] = (),
+        word_dim: PositiveInt = 128,
     ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
+        sides = [SMALLEST * 2**level for level in range(1, levels + 1)]
+        attentive = attention_at(sides, attention, word_attention, word_dim)
         fine_to_coarse = widths(width, levels + 1, limit)
         self.start = (start or FromCode())(code_dim, fine_to_coarse[-1])
         self.blocks = nn.ModuleList(
             UpBlock(fine_to_coarse[i + 1], fine_to_coarse[i], code_dim) for i in reversed(range(levels))
+        )
+        self.attention = nn.ModuleList(
+            nn.Sequential(*attentive(side, fine_to_coarse[levels - 1 - i])) for i, side in enumerate(sides)
         )
         self.norm = ConditionalBatchNorm2d(width, code_dim)
         self.to_image = conv3(width, shape[0])
@@ -105,23 +122,30 @@ class Generator(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         x = self.start(code)
-        for block in self.blocks:
-            x = block(x, code)
+        for block, attention in zip(self.blocks, self.attention, strict=True):
+            x = attention(block(x, code))
         return self.to_image(F.relu(self.norm(x, code))).tanh()
 
 
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels; no normalization.
 
-    `width` and `limit` as in the generator.
+    `width`, `limit` and `attention` as in the generator.
     """
 
-    def __init__(self, shape: ImageShape, width: Width = 32, limit: Width = 8) -> None:
+    def __init__(
+        self, shape: ImageShape, width: Width = 32, limit: Width = 8, attention: Sequence[PositiveInt] = ()
+    ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
         channels = widths(width, levels + 1, limit)
+        sides = [SMALLEST * 2**level for level in reversed(range(levels))]
+        attentive = attention_at(sides, attention)
         self.from_image = conv3(shape[0], width)
-        self.blocks = nn.Sequential(*(DownBlock(channels[i], channels[i + 1]) for i in range(levels)))
+        layers: list[nn.Module] = []
+        for i, side in enumerate(sides):
+            layers += [DownBlock(channels[i], channels[i + 1]), *attentive(side, channels[i + 1])]
+        self.blocks = nn.Sequential(*layers)
         self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
 
     def forward(self, images: Tensor) -> Tensor:

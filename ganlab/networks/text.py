@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
 from ganlab.batch import Condition
+from ganlab.networks.attention import Words
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
 from ganlab.ranges import Dim, EvenWidth, NonNegative, PositiveInt
@@ -98,6 +99,7 @@ class WordEncoder(ConditionEncoder):
         super().__init__()
         self.vocabulary = tuple(vocabulary)
         self.dim, self.width, self.longest = dim, width, longest
+        self.word_dim = width
         self.table = WordTable(self.vocabulary, width, buckets)
         self.reader = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
         self.linear = nn.Linear(width, dim)
@@ -107,12 +109,12 @@ class WordEncoder(ConditionEncoder):
         _, last = self.reader(self._vectors(_captions(condition)))
         return self.normalize(self.linear(last.transpose(0, 1).flatten(1)))
 
-    def words(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def words(self, condition: Condition) -> Words:
         """States (N, L, width) of the captions' words, and a mask (N, L) that is true where there is a word.
 
         L is the longest caption's number of words; an empty caption counts as one word that says nothing.
         """
-        states, lengths = pad_packed_sequence(self.reader(self._vectors(captions))[0], batch_first=True)
+        states, lengths = pad_packed_sequence(self.reader(self._vectors(_captions(condition)))[0], batch_first=True)
         mask = torch.arange(states.shape[1]) < lengths[:, None]
         return states, mask.to(states.device)
 
@@ -147,7 +149,7 @@ class SentenceEncoder(ConditionEncoder):
         vectors = self.sentences(_captions(condition), self.linear.weight.device)
         return self.normalize(self.linear(self._noised(vectors)))
 
-    def words(self, condition: Condition) -> tuple[Tensor, Tensor]:
+    def words(self, condition: Condition) -> Words:
         """States (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L), true at pieces.
 
         The first piece stands for the whole caption. L is the longest caption's number of pieces.

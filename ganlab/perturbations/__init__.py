@@ -4,3 +4,4 @@ from ganlab.perturbations.adaptive import AdaptiveAugmentation as AdaptiveAugmen
 from ganlab.perturbations.base import Perturbation as Perturbation
 from ganlab.perturbations.diffaugment import DiffAugment as DiffAugment
 from ganlab.perturbations.noise import InstanceNoise as InstanceNoise
+from ganlab.perturbations.scheduled import ScheduledAugmentation as ScheduledAugmentation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import torch
@@ -56,19 +57,13 @@ class AdaptiveAugmentation(Perturbation):
             raise UserError(f"`target` must be between -1 and 1, got {target}: it is a mean of signs")
         if speed < 1 or every < 1:
             raise UserError(f"`speed` must be at least 1 image and `every` 1 iteration, got {speed} and {every}")
-        blits = ((flip, flip_some), (rotation, turn_any), (translation, shift_any), (scale, zoom_any))
-        colors = ((color, brighten_any), (color, stretch_any), (color, saturate_any))
-        self.operations = [operation for wanted, operation in (*blits, *colors, (cutout, cut_any)) if wanted]
+        self.operations = operations(flip, rotation, translation, scale, color, cutout)
         self.target, self.speed, self.listens_every = target, speed, every
         self.register_buffer("p", torch.tensor(0.0))
         self.register_buffer("heard", torch.tensor(0))  # images seen when the logits were last heard
 
     def forward(self, images: Tensor) -> Tensor:
-        images = as_pictures(images, "adaptive")
-        for operation in self.operations:
-            chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < self.p
-            images = torch.where(chosen, operation(images), images)
-        return images
+        return apply_some(self.operations, as_pictures(images, "adaptive"), self.p)
 
     @torch.no_grad()
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
@@ -117,3 +112,23 @@ def cut_any(images: Tensor) -> Tensor:
     tall, wide = (size / 2 for size in images.shape[2:])
     top, left = (size * uniform(images, 0, 1) - size / 4 - 1 / 2 for size in images.shape[2:])
     return pictures.erase(images, top, left, tall, wide)
+
+
+Operation = Callable[[Tensor], Tensor]
+
+
+def operations(
+    flip: bool, rotation: bool, translation: bool, scale: bool, color: bool, cutout: bool
+) -> list[Operation]:
+    """Those that are wanted, in the paper's order."""
+    blits = ((flip, flip_some), (rotation, turn_any), (translation, shift_any), (scale, zoom_any))
+    colors = ((color, brighten_any), (color, stretch_any), (color, saturate_any))
+    return [operation for wanted, operation in (*blits, *colors, (cutout, cut_any)) if wanted]
+
+
+def apply_some(operations: Iterable[Operation], images: Tensor, p: Tensor) -> Tensor:
+    """Each operation on each picture with probability p."""
+    for operation in operations:
+        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < p
+        images = torch.where(chosen, operation(images), images)
+    return images

@@ -16,8 +16,10 @@ from ganlab.adversarial import Terms
 from ganlab.averaging import MovingAverage
 from ganlab.batch import Batch, Condition
 from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.errors import UserError
 from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.attention import reading, word_layers
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
@@ -26,15 +28,29 @@ from ganlab.sides import Side
 
 
 class ConditionalGenerator(nn.Module):
-    """A network whose code is the latent with the condition's embedding beside it."""
+    """A network whose code is the latent with the condition's embedding beside it; it may attend to the words, too.
+
+    `UserError` if the network attends to words and the encoder has none, or others than the network expects.
+    """
 
     def __init__(self, encoder: ConditionEncoder, network: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.network = network
+        self.reads = bool(word_layers(network))
+        for layer in word_layers(network):
+            if layer.word_dim != encoder.word_dim:
+                raise UserError(
+                    f"`word_attention` needs a condition whose words have {layer.word_dim} numbers, got "
+                    f"{encoder.word_dim or 'one without words'}: pass condition=words, or its width as word_dim"
+                )
 
     def forward(self, latent: Tensor, condition: Condition) -> Tensor:
-        return self.network(self.code(latent, condition))
+        code = self.code(latent, condition)
+        if not self.reads:
+            return self.network(code)
+        with reading(self.network, self.encoder.words(condition)):
+            return self.network(code)
 
     def code(self, latent: Tensor, condition: Condition) -> Tensor:
         return torch.cat([latent, self.encoder(condition)], 1)

@@ -19,7 +19,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass, fields
@@ -36,6 +35,7 @@ from ganlab.grammar.checking import signature_of
 from ganlab.grammar.derived import leaves
 from ganlab.recipe import compose
 from ganlab.sample import SampleSettings
+from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
 
 SILENCE = 10.0  # CPU seconds without a word that count as a hang
@@ -72,20 +72,30 @@ CHOICES = ("rejection", "mh", "langevin", "fid", "modes", "kid", "small", "incep
 
 Allowed = Callable[[float], bool]
 ALLOWED: tuple[tuple[str, Allowed], ...] = (
-    (r"(.*\.)?(batch_size|turns|accumulate|pack|every|penalty_every|width|depth|latent_dim|dim)", lambda x: x >= 1),
-    (r"(.*\.)?(count|columns|modes|buckets|longest|limit|blocks|num_nodes|steps|candidates|speed)", lambda x: x >= 1),
-    (r"discriminator\.constraint\.limit", lambda x: x > 0),
+    (r"text|label|input|out|allow|(save_)?reference|generated|weights|compare|metrics", lambda x: True),  # words
+    (
+        r"(.*\.)?(batch_size|turns|accumulate|pack|every|penalty_every|width|depth|latent_dim|dim)",
+        lambda x: 1 <= x < 1e9,
+    ),
+    (
+        r"(.*\.)?(count|columns|modes|buckets|longest|limit|blocks|num_nodes|steps|candidates|speed)",
+        lambda x: 1 <= x < 1e9,
+    ),
+    (r"discriminator\.constraint\.limit", lambda x: 0 < x < math.inf),
     (r"(.*\.)?lr", lambda x: 0 <= x < 1e6),
     (r"(.*\.)?betas(\.\d)?", lambda x: 0 <= x < 1),
-    (r"(.*\.)?clip", lambda x: x > 0),
-    (r"(.*\.)?(gamma|match_weight|weight|weight_decay|eps|kl_weight|beta|half_life|radius|k)", lambda x: x >= 0),
+    (r"(.*\.)?clip", lambda x: 0 < x < math.inf),
+    (
+        r"(.*\.)?(gamma|match_weight|weight|weight_decay|eps|kl_weight|beta|half_life|radius|k)",
+        lambda x: 0 <= x < math.inf,
+    ),
     (r"(.*\.)?(ramp|pairs|near_misses)", lambda x: 0 <= x <= 1),
-    (r"(.*\.)?(hold|held_out|momentum|decay|dropout)", lambda x: 0 <= x < 1 or x >= 4),  # sample's is a count
-    (r"(.*\.)?(sigma|spacing|step_size)", lambda x: x > 0),
+    (r"(.*\.)?(hold|held_out|momentum|decay|dropout)", lambda x: 0 <= x < 1 or 4 <= x < 1e9),  # sample's is a count
+    (r"(.*\.)?(sigma|spacing|step_size)", lambda x: 0 < x < math.inf),
     (r"(.*\.)?seed", lambda x: 0 <= x < 2**32),
     (r"(.*\.)?workers", lambda x: 0 <= x <= 4096),
     (r"(.*\.)?size", lambda x: x in (8, 16, 32, 64, 128, 256) or 8 <= x <= 1024),
-    (r"minibatch_deviation", lambda x: x == 0 or x >= 2),
+    (r"minibatch_deviation", lambda x: x == 0 or 2 <= x < 1e9),
     (r".*", math.isfinite),
 )
 """Setting -> what a number must be. The first pattern that fits a setting decides."""
@@ -117,7 +127,7 @@ def _is_nonsense(key: str, text: str) -> bool:
     except ValueError:
         return False
     allowed = next(test for pattern, test in ALLOWED if re.fullmatch(pattern, key))
-    return not (math.isfinite(value) and allowed(value))
+    return not allowed(value)
 
 
 @cache
@@ -213,20 +223,9 @@ def run(case: Case) -> End:
 
 def _be(case: Case, output: int) -> None:
     """Be the command: never returns."""
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    speak_into(output)
     sys.argv = [f"ganlab.{case.module}", *case.words]
-    code = 0
-    try:
-        __import__(f"ganlab.{case.module}", fromlist=["main"]).main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    end_with(__import__(f"ganlab.{case.module}", fromlist=["main"]).main)
 
 
 def _watched(child: int, reader: int) -> End:
@@ -281,6 +280,8 @@ def attack(count: int, seed: int) -> Tally:
         end = run(drawn_case)
         outcome = verdict(drawn_case, end)
         last = (end.said.strip().splitlines() or [""])[-1][:160]
+        if number % 100 == 99:
+            print(f"{number + 1} of {count}: {dict(tally.counts)}", file=sys.stderr, flush=True)
         tally.add(outcome, f"{drawn_case}  ->  {last}" if outcome in DEFECTS else str(drawn_case))
     return tally
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ganlab.errors import UserError
 
@@ -44,6 +44,29 @@ def forked(task: Callable[[], Any], limit: float) -> Ended:
         if child.is_alive() and child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
         child.join()
+
+
+def speak_into(handle: int) -> None:
+    """Send what this process says from here on to an open file, whoever has captured its streams."""
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+
+
+def end_with(task: Callable[[], Any]) -> NoReturn:
+    """Run a command in a forked child, and end at once with its exit code: 70 after a traceback."""
+    code = 70
+    try:
+        task()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _child(task: Callable[[], Any], pipe: Connection) -> None:

@@ -20,8 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ from ganlab.recipe import compose
 from ganlab.run import RunFolder
 from ganlab.table import read_rows
 from ganlab.training import train
+from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
 
 ITERATIONS = 22
@@ -79,35 +79,34 @@ class Place:
     def words(self) -> list[str]:
         return [*WORDS, f"run_dir={self.run.path}", f"callbacks.checkpoints.every={self.every}"]
 
-    def play(self, before: Callable[[], None] = lambda: None, meanwhile: Callable[[int], None] | None = None) -> Ended:
-        """Run the command line in a forked child. `before` runs in the child, `meanwhile` here, with its process."""
+    def play(
+        self,
+        before: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[int], None] | None = None,
+        words: Sequence[str] = (),
+    ) -> Ended:
+        """Run a command line in a forked child. `before` runs in the child, `meanwhile` here, with its process."""
         self.counter[:] = struct.pack("q", 0)
         said = self.root / "said"
         process = os.fork()
         if not process:
-            self._child(said, before)
+            self._child(said, before, words or self.words)
         if meanwhile:
             meanwhile(process)
         code = _wait(process)
         return Ended(code, said.read_text(errors="replace"), struct.unpack("q", self.counter[:])[0])
 
-    def _child(self, said: Path, before: Callable[[], None]) -> None:
-        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        code = 0
-        try:
-            sys.argv[1:] = self.words
+    def _child(self, said: Path, before: Callable[[], None], words: Sequence[str]) -> None:
+        speak_into(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+
+        def command() -> None:
+            sys.argv[1:] = words
             self._count_iterations()
             before()
             with errors_in_one_line():
-                train(compose(*self.words))
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
-        except BaseException:
-            traceback.print_exc()
-            code = 99
-        os._exit(code)
+                train(compose(*words))
+
+        end_with(command)
 
     def _count_iterations(self) -> None:
         original = GenerativeModule._count_iteration
@@ -283,6 +282,9 @@ def _ended(place: Place, kind: str, rng: random.Random, truth: Straight, story: 
             return fault
     if kind == "torn" and (files := _files(place.run)):
         story.append(damage(rng.choice(files), rng))
+    if rng.random() < 0.5 and place.run.has_checkpoint() and _saved(place.run) < ITERATIONS:
+        story.append("resume=RUN")
+        return _finish(place, truth, story, [f"resume={place.run.path}"])
     return _finish(place, truth, story)
 
 
@@ -328,9 +330,9 @@ def _saved(run: RunFolder) -> int:
         return 0
 
 
-def _finish(place: Place, truth: Straight, story: list[str]) -> str:
+def _finish(place: Place, truth: Straight, story: list[str], words: Sequence[str] = ()) -> str:
     """Let the run finish, and compare it with the one that never stopped."""
-    ended = place.play()
+    ended = place.play(words=words)
     if ended.code or "Traceback" in ended.text:
         story.append(ended.text.strip()[-300:])
         return "traceback" if "Traceback" in ended.text else "hang" if ended.code == -1000 else "wrong exit code"

@@ -13,10 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.attacks.forked import end_with, speak_into
 
 SECRET = "hunter2-a7f3"
 SECONDS, PATIENCE, BYTES = 10, 60, 2**30
@@ -101,29 +102,17 @@ def run(box: Sandbox, module: str, words: Sequence[str], separate: bool = False)
 def _fork(box: Sandbox, module: str, words: Sequence[str], log: Path) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
-    if child := os.fork():
-        return child
-    code = 70
-    try:
+
+    def command() -> None:
         _confine(box, log)
         sys.argv = [module, *words]
         importlib.import_module(module).main()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+    return os.fork() or end_with(command)
 
 
 def _confine(box: Sandbox, log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    speak_into(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
     os.chdir(box.work)
     os.environ.clear()
     os.environ.update(box.environment())

@@ -107,6 +107,52 @@ def test_ctrl_c_and_resuming_is_the_run_that_never_stopped(
     assert same(snapshot(resumed), snapshot(straight))
 
 
+@pytest.mark.parametrize(
+    ("number", "notice", "done", "code"),
+    [
+        (signal.SIGTERM, "save", 5, 15),
+        (signal.SIGUSR1, "stop", 5, 10),
+        (signal.SIGHUP, "stop", 5, 1),
+        (signal.SIGUSR1, "save", 9, 0),
+    ],
+)
+def test_signals_save_and_end_the_run_or_let_it_go_on(
+    vanilla: Make, noise: Make, run: Make, tmp_path: Path, number: int, notice: str, done: int, code: int
+) -> None:
+    seen: list[int] = []
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    keeper = Checkpoints(notice=notice)
+    send, look = At(5, lambda: os.kill(os.getpid(), number)), At(6, lambda: seen.append(iteration_of(last)))
+    trainer = run(vanilla(), noise(), 9, send, look, keeper)
+    assert (trainer.global_step, keeper.stopped_by, iteration_of(last)) == (done, code, done)
+    assert seen == ([5] if done == 9 else [])
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def poison(module: Any) -> None:
+    next(module.discriminator.parameters()).data.fill_(float("nan"))
+
+
+def test_weights_that_are_not_finite_replace_nothing(vanilla: Make, noise: Make, run: Make, tmp_path: Path) -> None:
+    """Neither in the run in which they appear, nor after it was resumed."""
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    module = vanilla()
+    run(module, noise(), 6, At(5, lambda: poison(module)), Checkpoints(every=4))
+    assert iteration_of(last) == 4
+    module = vanilla()
+    resumed = {"ckpt_path": last, "weights_only": True}
+    run(module, noise(), 9, At(5, lambda: poison(module)), Checkpoints(every=2), **resumed)
+    assert iteration_of(last) == 4
+    assert all(value.isfinite().all() for value in torch.load(last, weights_only=True)["state_dict"].values())
+
+
+def test_a_run_that_was_never_finite_ends_and_says_so(vanilla: Make, noise: Make, run: Make, tmp_path: Path) -> None:
+    module = vanilla()
+    with pytest.raises(UserError, match="the weights of the discriminator are not finite at iteration 3"):
+        run(module, noise(), 9, At(1, lambda: poison(module)), Checkpoints(every=3))
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
 def test_an_error_between_iterations_saves_what_there_is(vanilla: Make, noise: Make, run: Make, tmp_path: Path) -> None:
     def fail() -> None:
         raise RuntimeError("no more")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.metrics.imagenet import ImageNet, normalized
+from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.perceptual import embedding, pairwise_perceptual, perceptual_distance
 
 
@@ -24,7 +24,7 @@ def pictures(count: int, seed: int = 0) -> Tensor:
 def test_it_is_what_it_says(imagenet: ImageNet) -> None:
     """By a loop over stages: mean over places of |a/|a| - b/|b||^2 = 2 - 2 cos(a, b), then over stages."""
     first, second = pictures(3), pictures(3, 1)
-    maps = [imagenet.network.stages(normalized(imagenet.prepare(x))) for x in (first, second)]
+    maps = [imagenet.stages(imagenet.prepare(x)) for x in (first, second)]
     stages = [(2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean((1, 2)) for a, b in zip(*maps, strict=True)]
     expected = torch.stack(stages).mean(0)
     torch.testing.assert_close(perceptual_distance(imagenet, first, second), expected, rtol=1e-4, atol=1e-5)

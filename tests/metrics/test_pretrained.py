@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_clip import MODEL_METADATA, build_model
 
 from ganlab.errors import UserError
-from ganlab.grammar.trust import is_trusted
+from ganlab.grammar.trust import SLOTS, judged
 from ganlab.metrics import pretrained
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import digest_of, digest_of_state
@@ -167,7 +167,9 @@ def test_a_torchscript_file_is_an_extractor_called_by_its_name(program: Path):
 def test_only_a_person_may_name_a_file(program: Path):
     """A checkpoint's recipe may name classes of the metrics, none of which opens a program; callbacks refuse files."""
     for name in ("scripted", "clip", "dinov2"):
-        assert not is_trusted(f"ganlab.metrics.pretrained.{name}")
+        for place, kinds in SLOTS.items():
+            with pytest.raises(UserError, match="in the checkpoint's recipe must be"):
+                judged(f"ganlab.metrics.pretrained.{name}", place, kinds)
     with pytest.raises(UserError, match=r"only ganlab\.evaluate takes one"):
         checked_extractor(str(program))
     assert is_file(str(program)) and not any(map(is_file, EXTRACTORS)) and len(CLIP) == 9 and len(DINOV2) == 4

@@ -11,8 +11,9 @@ from torch import nn
 
 from ganlab.constraints import SpectralNormalization
 from ganlab.errors import UserError
-from ganlab.networks import dcgan, mlp, resnet
+from ganlab.networks import dcgan, fastgan, mlp, r3gan, resnet, stylegan2
 from ganlab.networks.blocks import LayerNorm, NoNorm
+from ganlab.networks.heads import PairLogit, RealismLogit
 
 CODE = 6
 
@@ -22,12 +23,25 @@ def spectral(network: nn.Module) -> nn.Module:
     return network
 
 
+def awake(network: nn.Module) -> nn.Module:
+    """A network as it is after some steps: layers that start at zero have weights."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return network
+
+
 GENERATORS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "dcgan": lambda shape: dcgan.Generator(shape, CODE, width=2),
     "dcgan-layernorm": lambda shape: dcgan.Generator(shape, CODE, width=2, normalization=LayerNorm()),
     "resnet": lambda shape: resnet.Generator(shape, CODE, width=2),
     "resnet-learned": lambda shape: resnet.Generator(shape, CODE, width=2, start=resnet.Learned()),
     "mlp": lambda shape: mlp.Generator(shape, CODE, width=8),
+    "stylegan2": lambda shape: stylegan2.Generator(shape, CODE, width=2, style_dim=8, depth=2),
+    "fastgan": lambda shape: awake(fastgan.Generator(shape, CODE, width=2, limit=4)),
+    "resnet-attention": lambda shape: awake(resnet.Generator(shape, CODE, width=2, attention=[8])),
+    "r3gan": lambda shape: awake(r3gan.Generator(shape, CODE, width=4, group=2)),
+    "stylegan2-residual": lambda shape: stylegan2.Generator(shape, CODE, width=2, style_dim=8, depth=2, residual=True),
 }
 TRUNKS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "dcgan": lambda shape: dcgan.Trunk(shape, width=2),
@@ -36,7 +50,16 @@ TRUNKS: dict[str, Callable[[tuple[int, ...]], nn.Module]] = {
     "resnet": lambda shape: resnet.Trunk(shape, width=2),
     "resnet-spectral": lambda shape: spectral(resnet.Trunk(shape, width=2)),
     "mlp": lambda shape: mlp.Trunk(shape, width=8),
+    "stylegan2": lambda shape: stylegan2.Trunk(shape, width=2, deviation=0),
+    "fastgan": lambda shape: fastgan.Trunk(shape, width=2, limit=4),
+    "resnet-attention": lambda shape: awake(resnet.Trunk(shape, width=2, attention=[8])),
+    "r3gan-attention": lambda shape: awake(r3gan.Trunk(shape, width=4, group=2, attention=[8])),
+    "r3gan": lambda shape: awake(r3gan.Trunk(shape, width=4, group=2)),
+    "r3gan-map": lambda shape: awake(r3gan.Trunk(shape, width=4, group=2, basis=False)),
+    "stylegan2-skip": lambda shape: stylegan2.Trunk(shape, width=2, deviation=0, residual=False, dense=False),
 }
+ANY_ASPECT = ("stylegan2", "r3gan", "fastgan")
+"""Networks that take any sides that `blocks.grid` takes, by how their names begin."""
 generators = pytest.mark.parametrize("make", GENERATORS.values(), ids=GENERATORS.keys())
 trunks = pytest.mark.parametrize("make", TRUNKS.values(), ids=TRUNKS.keys())
 without_batch_norm = pytest.mark.parametrize(
@@ -136,13 +159,59 @@ def test_a_size_that_no_network_takes_is_refused_in_one_line(make, shape):
     assert "\n" not in str(refused.value)
 
 
+ODD_SHAPES = pytest.mark.parametrize("shape", [(3, 64, 96), (2, 64, 32), (1, 48, 48)])
+
+
+@ODD_SHAPES
+@pytest.mark.parametrize("make", [make for name, make in GENERATORS.items() if name.startswith(ANY_ASPECT)])
+def test_generators_that_take_any_aspect(make, shape):
+    assert make(shape)(torch.randn(2, CODE)).shape == (2, *shape)
+
+
+@ODD_SHAPES
+@pytest.mark.parametrize(
+    "make", [make for name, make in TRUNKS.items() if name.startswith(ANY_ASPECT) and "attention" not in name]
+)
+def test_trunks_that_take_any_aspect(make, shape):
+    """Their heads do, too."""
+    trunk = make(shape)
+    features = trunk(torch.randn(2, *shape))
+    assert features.shape == (2, *trunk.feature_shape)
+    assert RealismLogit(trunk.feature_shape)(features).shape == (2,)
+    assert PairLogit(trunk.feature_shape, 5)(features, torch.randn(2, 5)).shape == (2,)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (3, 2048, 2048), (3, 64, 65), (3, 72, 72), (0, 32, 32), (2,)])
+@pytest.mark.parametrize("name", ANY_ASPECT)
+def test_sides_that_no_strides_divide_are_refused_in_one_line(name, shape):
+    for make in (GENERATORS[name], TRUNKS[name]):
+        with pytest.raises(UserError, match=r"^`shape` must .*, got \(.*\): ") as refused:
+            make(shape)
+        assert "\n" not in str(refused.value)
+
+
 def test_the_refusal_names_the_next_size_that_fits():
     with pytest.raises(UserError, match=r"got \(3, 48, 48\): pass data.size=64$"):
         dcgan.Trunk((3, 48, 48))
 
 
 def test_networks_import_neither_lightning_nor_hydra():
-    names = ["blocks", "conditioning", "text", "sentences", "mlp", "dcgan", "resnet", "heads", "packing", "minibatch"]
+    names = [
+        "blocks",
+        "conditioning",
+        "text",
+        "sentences",
+        "mlp",
+        "dcgan",
+        "resnet",
+        "stylegan2",
+        "r3gan",
+        "attention",
+        "fastgan",
+        "heads",
+        "packing",
+        "minibatch",
+    ]
     lines = [f"import ganlab.networks.{name}" for name in names]
     foreign = "{'pytorch_lightning', 'lightning', 'hydra', 'omegaconf', 'sentence_transformers'}"
     check = f"import sys; assert not {foreign} & set(sys.modules), sorted(sys.modules)"

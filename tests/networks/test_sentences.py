@@ -2,7 +2,9 @@
 
 import builtins
 import copy
+import json
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -106,3 +108,25 @@ def test_the_packaged_model_needs_no_library_and_another_names_it(monkeypatch):
     assert len(FrozenSentences(hub=False)(["a"], CPU)[0]) == 384
     with pytest.raises(UserError, match=r'pip install "ganlab\[text\]"'):
         SentenceEncoder(8, "any")
+
+
+def test_a_model_that_brings_its_own_code_is_refused(tmp_path):
+    """A folder's modules.json names the classes that it is made of; only sentence-transformers' own are loaded."""
+    folder = tmp_path / "model"
+    shutil.copytree(packaged_folder(), folder)
+    proof = tmp_path / "proof"
+    (folder / "evil.py").write_text(f"open({str(proof)!r}, 'w').close()\n")
+    parts = json.loads((folder / "modules.json").read_text())
+    for name in ("evil.Part", "sentence_transformers.util.misc.importlib", "os.system"):
+        (folder / "modules.json").write_text(json.dumps([{**parts[0], "type": name}]))
+        for hub in (False, True):
+            with pytest.raises(UserError):
+                FrozenSentences(str(folder), hub)
+    assert not proof.exists()
+
+
+def test_without_the_hub_a_model_is_a_folder_or_in_the_cache(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert FrozenSentences(str(packaged_folder()), hub=False).dim == 384
+    with pytest.raises(UserError, match=r"pass allow=\[hub\]"):
+        FrozenSentences("somebody/no-such-model", hub=False)

@@ -222,7 +222,7 @@ def test_data_without_input_pictures_are_refused(adam: Side) -> None:
             "draws from a picture, .* use recipe=patchgan",
         ),
         (("recipe=patchgan", "data=emoji"), "data=lines or data=pairs"),
-        (("recipe=patchgan", "network.discriminator.patch=50"), "must be one of 1, 16, 34, 70, 142, 286 pixels"),
+        (("recipe=patchgan", "network.discriminator.patch=50"), "must be one of 1, 16, 34, 70, 142, 286, got 50"),
         (("recipe=patchgan", "normalization=batch", "regularizer=[r1]"), "normalizes over the batch"),
     ],
 )

@@ -1,0 +1,119 @@
+"""Attention between the places of a map, and from them to the words of a caption. Plain PyTorch.
+
+Written out rather than fused, because gradient penalties differentiate it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ganlab.errors import UserError
+from ganlab.networks.blocks import conv1
+
+Words = tuple[Tensor, Tensor]
+"""States (N, L, word_dim) of the words of N captions, and a mask (N, L), true where there is a word."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(q k^T) v: (N, P, d), (N, L, d), (N, L, v) -> (N, P, v).
+
+    mask: (N, L), true where there is something to attend to; at least once in each sample.
+    """
+    scores = query @ key.transpose(1, 2)
+    if mask is not None:
+        scores = scores.masked_fill(~mask[:, None, :], float("-inf"))
+    return scores.softmax(2) @ value
+
+
+def places(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H W, C)."""
+    return x.flatten(2).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """x + gamma o(attention between x's places); gamma starts at 0 (Zhang et al. 2019, section 3).
+
+    Queries and keys have an eighth of the channels, values half; keys and values are those of 2 x 2 places at a time
+    (Brock et al. 2019, their code).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        narrow, half = max(1, channels // 8), max(1, channels // 2)
+        self.query, self.key, self.value = (conv1(channels, count) for count in (narrow, narrow, half))
+        self.out = conv1(half, channels)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        key, value = (F.max_pool2d(layer(x), 2) for layer in (self.key, self.value))
+        seen = attend(places(self.query(x)), places(key), places(value))
+        return x + self.gamma * self.out(seen.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
+class WordAttention(nn.Module):
+    """x + gamma o(attention from x's places to words); gamma starts at 0 (after Xu et al. 2018, AttnGAN, eq. 2).
+
+    `word_dim`: of the words' states. Padding is not attended to: what stands there changes nothing. The words come from
+    `reading`, so that blocks between the words' reader and this layer need not know of them. `UserError` without words.
+    """
+
+    words: Words | None = None
+
+    def __init__(self, channels: int, word_dim: int) -> None:
+        super().__init__()
+        self.word_dim = word_dim
+        narrow, half = max(1, channels // 8), max(1, channels // 2)
+        self.query, self.out = conv1(channels, narrow), conv1(half, channels)
+        self.key, self.value = nn.Linear(word_dim, narrow, bias=False), nn.Linear(word_dim, half, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.words is None:
+            raise UserError("`word_attention` has no words here: recipe=cgan_text2img with condition=words reads them")
+        states, mask = self.words
+        seen = attend(places(self.query(x)), self.key(states), self.value(states), mask)
+        return x + self.gamma * self.out(seen.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
+def word_layers(network: nn.Module) -> list[WordAttention]:
+    """The layers of a network that attend to words."""
+    return [layer for layer in network.modules() if isinstance(layer, WordAttention)]
+
+
+@contextmanager
+def reading(network: nn.Module, words: Words) -> Iterator[None]:
+    """Inside, the network's word attention attends to these words."""
+    layers = word_layers(network)
+    for layer in layers:
+        layer.words = words
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.words = None
+
+
+def attention_at(
+    there: Sequence[int], attention: Sequence[int], word_attention: Sequence[int] = (), word_dim: int = 0
+) -> Callable[[int, int], list[nn.Module]]:
+    """Return a function of (side, channels) that gives the attention after a block with such a map.
+
+    `there`: the shorter sides of the network's maps; `attention` and `word_attention`: those that have self-attention,
+    and after it attention to words. `UserError` for a side that the network has not.
+    """
+    for name, sides in {"attention": attention, "word_attention": word_attention}.items():
+        if missing := [side for side in sides if side not in there]:
+            raise UserError(
+                f"`{name}` must be sides of the network's maps, {', '.join(map(str, there))}, got {missing[0]}"
+            )
+
+    def layers(side: int, channels: int) -> list[nn.Module]:
+        seen: list[nn.Module] = [SelfAttention(channels)] if side in attention else []
+        return [*seen, *([WordAttention(channels, word_dim)] if side in word_attention else [])]
+
+    return layers

@@ -1,0 +1,205 @@
+"""StyleGAN2 (Karras et al. 2020) for pictures of any sides that `blocks.grid` takes: generator and trunk.
+
+Plain PyTorch. A mapping network turns the code into a style, which scales the weights of every convolution. Two
+departures from the paper: pictures end in tanh, because pictures here are in [-1, 1], and the noise of each layer is
+read off the code (`modulation.PixelNoise`), so that a picture is a function of its code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+from ganlab.networks.blocks import grid, widths
+from ganlab.networks.equalized import EqualConv2d, EqualLinear, rectify
+from ganlab.networks.minibatch import deviation, largest_divisor
+from ganlab.networks.modulation import ModulatedConv2d, PixelNoise
+from ganlab.networks.resampling import Blur, Downsample, Upsample
+from ganlab.networks.styles import Mapping, Styles
+
+Size = tuple[int, int]
+
+
+class StyledLayer(nn.Module):
+    """Modulated 3 x 3 convolution, noise, bias, rectifier. `size`: height and width of what comes out."""
+
+    def __init__(self, inputs: int, outputs: int, size: Size, dims: tuple[int, int], up: bool, noise: bool) -> None:
+        super().__init__()
+        code_dim, style_dim = dims
+        self.conv = ModulatedConv2d(inputs, outputs, 3, style_dim, up=up)
+        self.noise = PixelNoise(size, code_dim) if noise else None
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor, w: Tensor, code: Tensor) -> Tensor:
+        x = self.conv(x, w)
+        if self.noise is not None:
+            x = self.noise(x, code)
+        return rectify(x + self.bias[:, None, None])
+
+
+class ToImage(nn.Module):
+    """Modulated 1 x 1 convolution to the picture's channels, not demodulated, and a bias."""
+
+    def __init__(self, inputs: int, channels: int, style_dim: int) -> None:
+        super().__init__()
+        self.conv = ModulatedConv2d(inputs, channels, 1, style_dim, demodulate=False)
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        return self.conv(x, w) + self.bias[:, None, None]
+
+
+class UpBlock(nn.Module):
+    """Two styled layers, the first of which doubles the side. `residual`: plus a linear path, over sqrt(2)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: Size, dims: tuple[int, int], noise: bool, residual: bool
+    ) -> None:
+        super().__init__()
+        self.first = StyledLayer(inputs, outputs, size, dims, up=True, noise=noise)
+        self.second = StyledLayer(outputs, outputs, size, dims, up=False, noise=noise)
+        self.skip = nn.Sequential(EqualConv2d(inputs, outputs, 1, bias=False), Upsample()) if residual else None
+
+    def forward(self, x: Tensor, styles: Tensor, code: Tensor) -> Tensor:
+        """styles: (N, 2, style_dim)."""
+        branch = self.second(self.first(x, styles[:, 0], code), styles[:, 1], code)
+        return branch if self.skip is None else (branch + self.skip(x)) / math.sqrt(2)
+
+
+class Generator(nn.Module):
+    """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
+
+    `width`: channels at full resolution; they double with every halving, up to `limit` times. The paper's at 256
+    pixels (configuration F, half as many channels) has `width=64`. `style_dim`, `depth`: of the mapping network, 2 to 8
+    layers. `residual`: residual blocks and one picture at the end, instead of a sum of pictures over all resolutions
+    ("output skips", figure 7). `noise`: each layer has some. `mixing`: see `Styles`; `latent_dim`: how much of the code
+    is latent, all of it if None. `UserError` for a shape that `grid` refuses.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        code_dim: int,
+        width: int = 64,
+        limit: int = 8,
+        style_dim: int = 512,
+        depth: int = 8,
+        residual: bool = False,
+        noise: bool = True,
+        mixing: float = 0.0,
+        latent_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_styles(depth, mixing)
+        (height, breadth), levels = grid(shape)
+        channels = widths(width, levels + 1, limit)[::-1]
+        dims = (code_dim, style_dim)
+        mapping = Mapping(code_dim, style_dim, depth)
+        self.styles = Styles(mapping, 2 * levels + 2, code_dim if latent_dim is None else latent_dim, mixing)
+        self.constant = nn.Parameter(torch.randn(channels[0], height, breadth))
+        self.start = StyledLayer(channels[0], channels[0], (height, breadth), dims, up=False, noise=noise)
+        self.blocks = nn.ModuleList(
+            UpBlock(channels[i], channels[i + 1], (height << i + 1, breadth << i + 1), dims, noise, residual)
+            for i in range(levels)
+        )
+        shown = channels[-1:] if residual else channels
+        self.to_images = nn.ModuleList(ToImage(count, shape[0], style_dim) for count in shown)
+        self.enlarge = Upsample()
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.paint(self.styles(code), code).tanh()
+
+    def paint(self, styles: Tensor, code: Tensor) -> Tensor:
+        """Pictures before tanh. A picture at some resolution has the style of the layer that comes after it."""
+        maps = [self.start(self.constant.expand(len(code), -1, -1, -1), styles[:, 0], code)]
+        for level, block in enumerate(self.blocks):
+            maps.append(block(maps[-1], styles[:, 2 * level + 1 : 2 * level + 3], code))
+        shown = list(zip(maps, styles[:, 1::2].unbind(1), strict=True))[-len(self.to_images) :]
+        images = [to_image(*one) for to_image, one in zip(self.to_images, shown, strict=True)]
+        return reduce(lambda coarse, fine: self.enlarge(coarse) + fine, images)
+
+
+def check_styles(depth: int, mixing: float) -> None:
+    """`UserError` for a mapping network or a share of mixed styles that cannot be."""
+    if depth < 1:
+        raise UserError(f"`depth` must be at least 1 layer of the mapping network, got {depth}: the paper has 8")
+    if not 0 <= mixing <= 1:
+        raise UserError(f"`mixing` must be a share of the samples from 0 to 1, got {mixing}: the paper has 0.9")
+
+
+class DownBlock(nn.Module):
+    """Two convolutions, the second of which halves the side. `residual`: plus a linear path, over sqrt(2)."""
+
+    def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
+        super().__init__()
+        self.first = EqualConv2d(inputs, inputs, 3, padding=1)
+        self.second = nn.Sequential(Blur(padding=2), EqualConv2d(inputs, outputs, 3, stride=2))
+        self.skip = nn.Sequential(Downsample(), EqualConv2d(inputs, outputs, 1, bias=False)) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = rectify(self.second(rectify(self.first(x))))
+        return branch if self.skip is None else (branch + self.skip(x)) / math.sqrt(2)
+
+
+class Epilogue(nn.Module):
+    """The last map -> features: the deviation over a group of samples, a convolution and, if `dense`, a linear layer.
+
+    `group`: samples in a group, 0 for no deviation. A number of samples that it does not divide has smaller groups.
+    """
+
+    def __init__(self, channels: int, size: Size, group: int, dense: bool) -> None:
+        super().__init__()
+        self.group = group
+        self.conv = EqualConv2d(channels + (group > 0), channels, 3, padding=1)
+        self.linear = EqualLinear(channels * math.prod(size), channels) if dense else None
+        self.feature_shape = (channels, 1, 1) if dense else (channels, *size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.group:
+            group = largest_divisor(len(x), self.group)
+            spread = deviation(x, group).to(x.dtype).repeat(group)
+            x = torch.cat([x, spread[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
+        x = rectify(self.conv(x))
+        return x if self.linear is None else rectify(self.linear(x.flatten(1)))[:, :, None, None]
+
+
+class Trunk(nn.Module):
+    """Images (N, *shape) -> features (N, *feature_shape), one pixel if `dense`, else 4 x 4.
+
+    `width` and `limit` as in the generator. `residual`: residual blocks; else each resolution also gets the picture at
+    its size ("input skips", figure 7). `deviation`: samples over which the last convolution sees the deviation, 0 for
+    none; a picture's features then depend on its batch. The paper's discriminator is this with `RealismLogit`.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        width: int = 64,
+        limit: int = 8,
+        residual: bool = True,
+        deviation: int = 4,
+        dense: bool = True,
+    ) -> None:
+        super().__init__()
+        size, levels = grid(shape)
+        channels = widths(width, levels + 1, limit)
+        seen = channels[:1] if residual else channels
+        self.from_images = nn.ModuleList(EqualConv2d(shape[0], count, 1) for count in seen)
+        self.blocks = nn.ModuleList(DownBlock(channels[i], channels[i + 1], residual) for i in range(levels))
+        self.reduce = Downsample()
+        self.epilogue = Epilogue(channels[-1], size, deviation, dense)
+        self.feature_shape = self.epilogue.feature_shape
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = rectify(self.from_images[0](images))
+        for level, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if level < len(self.from_images):
+                images = self.reduce(images)
+                x = x + rectify(self.from_images[level](images))
+        return self.epilogue(x)

@@ -1,0 +1,61 @@
+"""From a code to the style of each layer: the mapping network and style mixing (Karras et al. 2019, 2020).
+
+Plain PyTorch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.networks.equalized import EqualLinear, rectify
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """x / sqrt(mean of x^2 over its features + 1e-8): Karras et al. 2018, section 4.2."""
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Mapping(nn.Module):
+    """Code (N, code_dim) -> w (N, style_dim): `depth` fully connected layers that learn at a hundredth of the rate."""
+
+    def __init__(self, code_dim: int, style_dim: int, depth: int) -> None:
+        super().__init__()
+        dims = [code_dim, *[style_dim] * depth]
+        self.layers = nn.ModuleList(EqualLinear(dims[i], dims[i + 1], rate=0.01) for i in range(depth))
+
+    def forward(self, code: Tensor) -> Tensor:
+        x = pixel_norm(code)
+        for layer in self.layers:
+            x = rectify(layer(x))
+        return x
+
+
+class Styles(nn.Module):
+    """Code (N, code_dim) -> the style of each layer (N, layers, style_dim).
+
+    `mixing`: in training, the share of samples whose layers from a random one on get the style of another latent
+    (Karras et al. 2019, section 3.1). The other code differs in its first `latent_dim` numbers only: its condition is
+    the same.
+    """
+
+    def __init__(self, mapping: Mapping, layers: int, latent_dim: int, mixing: float) -> None:
+        super().__init__()
+        self.mapping = mapping
+        self.layers, self.latent_dim, self.mixing = layers, latent_dim, mixing
+
+    def forward(self, code: Tensor) -> Tensor:
+        styles = self._repeated(code)
+        if not (self.training and self.mixing):
+            return styles
+        other = torch.cat([torch.randn_like(code[:, : self.latent_dim]), code[:, self.latent_dim :]], 1)
+        return torch.where(self._others(len(code), code.device)[:, :, None], self._repeated(other), styles)
+
+    def _repeated(self, code: Tensor) -> Tensor:
+        return self.mapping(code)[:, None].expand(-1, self.layers, -1)
+
+    def _others(self, count: int, device: torch.device) -> Tensor:
+        """(N, layers): whether a layer gets the other style."""
+        mixes = torch.rand(count, 1, device=device) < self.mixing
+        first = torch.randint(1, self.layers, (count, 1), device=device)
+        return mixes & (torch.arange(self.layers, device=device) >= first)
