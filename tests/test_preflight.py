@@ -61,7 +61,7 @@ def test_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     ("setting", "said"),
     [
         ("generator.turns=-1", "`generator.turns` must be a whole number from 1 to 1,000, got -1"),
-        ("gamma=nan", "`gamma` must be a number of at least 0, got nan"),
+        ("gamma=nan", "`gamma` must be a number of at least 0 or .*, got nan"),
         ("discriminator.optimizer.lr=1e30", "`discriminator.optimizer.lr` must be a number from 0 to 1,000"),
         ("generator.optimizer.betas=[2,2]", "`generator.optimizer.betas` must be a list"),
         ("average.ramp=1.5", "`average.ramp` must be a number from 0 to 1"),

@@ -23,19 +23,30 @@ FIXED = "seed"
 def sources(written: Any, values: Any) -> dict[str, str]:
     """Return place -> source of each single value of the tree `values` that is a reference in the tree `written`.
 
-    Null follows nothing.
+    Null follows nothing. A component counts as one value: it may follow what is a number the next time.
 
     >>> sources({"a": 1, "b": ["${a}", 2], "c": "${b}"}, {"a": 1, "b": [1, 2], "c": [1, 2]})
     {'b.0': 'a', 'c.0': 'b.0', 'c.1': 'b.1'}
+    >>> sources({"a": {"_target_": "x"}, "b": "${a}"}, {"a": {"_target_": "x"}, "b": {"_target_": "x"}})
+    {'b': 'a'}
     """
     found = {place: match[1] for place, text in leaves(written) if (match := REFERENCE.fullmatch(str(text)))}
     return {
         f"{place}{rest}": f"{source}{rest}"
         for place, source in found.items()
         if source != FIXED
-        for rest, value in leaves(value_at(values, source), "")
+        for rest, value in _parts(value_at(values, source))
         if value is not None
     }
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """A component as one value, else the single values below."""
+    return iter([("", value)]) if _is_component(value) else leaves(value, "")
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
 
 
 def restored(tree: Mapping[str, Any], values: Mapping[str, Any], derived: Any) -> dict[str, Any]:
@@ -53,7 +64,7 @@ def restored(tree: Mapping[str, Any], values: Mapping[str, Any], derived: Any) -
     for place, source in derived.items():
         try:
             value = value_at(values, source)
-            if type(value) in (int, float, bool, str) and value_at(values, place) == value:
+            if (type(value) in (int, float, bool, str) or _is_component(value)) and value_at(values, place) == value:
                 parent, _, name = place.rpartition(".")
                 _replace(value_at(copied, parent) if parent else copied, name, f"${{{source}}}")
         except (LookupError, TypeError):

@@ -48,3 +48,11 @@ def test_a_line_of_it() -> None:
     assert str(Cost(24_767_458, 45_120_000_000)) == "24.8 M parameters, 45.1 GFLOP a picture"
     made = costs(Architecture(partial(r3gan.Generator, width=768, limit=1), r3gan.Trunk), (3, 32, 32), 64)
     assert str(made["generator"]).startswith("20.7 M parameters")
+
+
+@pytest.mark.parametrize("name", ["stylegan2", "r3gan"])
+def test_pictures_of_1024_pixels_and_of_odd_sides(name: str) -> None:
+    """Both networks run on tensors without memory, which have shapes like any other."""
+    generator, trunk = (partial(make, width=16, limit=4) for make in EVERY[name])
+    large, small = (costs(Architecture(generator, trunk), shape, 8) for shape in ((3, 1024, 1024), (2, 768, 1024)))
+    assert all(large[player].flop > small[player].flop > 0 for player in large)
