@@ -61,7 +61,7 @@ def main() -> None:
 
 def trained_things() -> list[Thing]:
     """Return the colours with shapes that are in the training split of `data=emoji`."""
-    data = EmojiData(wordings=1)
+    data = EmojiData()
     data.setup()
     known = set(data.train.condition or [])  # type: ignore[arg-type]
     return [(colour, shape) for shape in SHAPES for colour in COLOURS if unicode_name(colour, shape) in known]

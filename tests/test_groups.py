@@ -46,7 +46,7 @@ def test_plays_on_points(choice: str, tmp_path: Path) -> None:
     train(compose("recipe=ring", choice, *words, *QUIET, f"run_dir={tmp_path}"))
 
 
-@pytest.mark.parametrize("choice", [one for one in chosen(list(PICTURES)) if one != "condition=sentence"])
+@pytest.mark.parametrize("choice", chosen(list(PICTURES)))
 def test_is_built_for_pictures(choice: str) -> None:
     name = ELSEWHERE.get(choice, PICTURES[choice.partition("=")[0]])
     recipe = compose(f"recipe={name}", choice, *BESIDE.get(choice, []))

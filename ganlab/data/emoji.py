@@ -62,7 +62,7 @@ class EmojiData(GanData):
         signs: bool = False,
         held_out: ProperFraction = 0.1,
         flip: bool = True,
-        wordings: PositiveInt = 10,
+        wordings: PositiveInt = 1,
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:

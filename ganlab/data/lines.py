@@ -37,7 +37,7 @@ class LinesData(GanData):
         seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
-        self.emoji = EmojiData(size, skin_tones, flags, signs, held_out, wordings=1)
+        self.emoji = EmojiData(size, skin_tones, flags, signs, held_out)
         self.flip = flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:

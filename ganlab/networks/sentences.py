@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ganlab.errors import UserError
+from ganlab.networks.attention import Words
 from ganlab.networks.minilm import MiniLM
 from ganlab.networks.packaged import is_packaged
 from ganlab.ranges import NonNegativeInt
@@ -81,7 +82,7 @@ class FrozenSentences:
         """Remember vectors (N, dim) of N captions that the reader has read before."""
         self.vectors.known.update(zip(captions, vectors, strict=True))
 
-    def words(self, captions: Sequence[str], device: torch.device) -> tuple[Tensor, Tensor]:
+    def words(self, captions: Sequence[str], device: torch.device) -> Words:
         """States (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true where there is one."""
         states = self.states(captions, device)
         lengths = torch.tensor([len(one) for one in states])

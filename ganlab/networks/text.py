@@ -149,11 +149,14 @@ class SentenceEncoder(ConditionEncoder):
         vectors = self.sentences(_captions(condition), self.linear.weight.device)
         return self.normalize(self.linear(self._noised(vectors)))
 
-    def words(self, condition: Condition) -> tuple[Tensor, Tensor]:
+    def words(self, condition: Condition) -> Words:
         """States (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L), true at pieces.
 
-        The first piece stands for the whole caption. L is the longest caption's number of pieces.
+        The first piece stands for the whole caption. L is the longest caption's number of pieces. `UserError` for a
+        model that gives vectors only.
         """
+        if not self.word_dim:
+            return super().words(condition)
         states, mask = self.sentences.words(_captions(condition), self.linear.weight.device)
         return self._noised(F.layer_norm(states, states.shape[-1:])), mask
 

@@ -20,7 +20,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "wordings.py"
 
 @pytest.fixture(scope="module")
 def real() -> dict[tuple[str, str], np.ndarray]:
-    data = EmojiData(wordings=1)
+    data = EmojiData()
     data.setup()
     named: dict[str, np.ndarray] = {}
     for part in (data.train, data.reference):

@@ -39,6 +39,12 @@ def test_words_have_states_of_unit_variance_and_a_mask(encoder):
     torch.testing.assert_close(states.var(-1, correction=0)[mask], torch.ones(5), atol=1e-3, rtol=0)
 
 
+def test_a_model_that_gives_vectors_only_has_no_words(encoder):
+    encoder.word_dim = 0
+    with pytest.raises(UserError, match="`word_attention` needs words"):
+        encoder.words(["a"])
+
+
 def test_only_the_linear_layer_is_trained_and_saved(encoder):
     assert set(encoder.state_dict()) == {"linear.weight", "linear.bias", "normalize.weight", "normalize.bias"}
     encoder(CAPTIONS).mul(torch.randn(4, 8)).sum().backward()
