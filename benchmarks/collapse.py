@@ -65,6 +65,9 @@ class World:
         rows = self.rows(allowed, size, faults)
         if damage == "50 points over and over":
             rows = rows[:50].repeat(size // 50 + 1)[:size]
+        if damage == "copies of 500":
+            rows = torch.randperm(len(self.real), generator=torch.Generator().manual_seed(0))[:500]
+            rows = rows[torch.randint(500, (size,), generator=self.random)]
         everyone = torch.arange(MODES).repeat_interleave(EACH)
         few = torch.cat([self.rows(self.modes == mode, EACH, 0.0) for mode in range(MODES)]) if self.told else rows[:0]
         conditions = everyone.tolist() if self.told else []
@@ -149,7 +152,7 @@ def measure(name: str, root: str | None, runs: int, draws: int) -> dict[str, obj
     levels = [bank(measured, lambda level=level: here.crowd(size, level), draws) for level in faults]
     growth = [levels[min(LEVELS - 1, look // 2)] for look in range(LOOKS)]
     random = np.random.default_rng(0)
-    kinds = ["1 of 10 modes gone", "5 of 10 modes gone", "spread halved", "50 points over and over"]
+    kinds = ["1 of 10 modes gone", "5 of 10 modes gone", "spread halved", "50 points over and over", "copies of 500"]
     kinds += ["1 of 10 conditions collapsed"] if here.told else []
     report: dict[str, object] = {"data": name, "samples": size, "runs": runs, "draws": draws, "looks": LOOKS}
     fine = courses(growth, runs, random)

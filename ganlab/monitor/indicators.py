@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import Level, vendi
+from ganlab.metrics.diversity import Level, nearest, vendi
 from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
 from ganlab.monitor.share import Bins, bin_js, dropped_share, missing_share, shares
 
@@ -176,6 +176,24 @@ class Recall(Falling):
 
     def _share(self, reference: Tensor, sample: Crowd) -> float:
         return float(recalled(reference, sample, self.largest).double().mean())
+
+
+class Covered(Falling):
+    """The share of the real data that are the nearest real of some sample: falls if a generator copies some of them."""
+
+    name, what, least = "covered", "part of the data", 0.1
+
+    def __init__(self, real: Tensor, generator: torch.Generator) -> None:
+        self.real, self.generator = real.double(), generator
+
+    def value(self, sample: Crowd) -> float:
+        return len(nearest(sample.points, self.real)[1].unique()) / len(self.real)
+
+    def healthy(self, draws: Sequence[Draw]) -> Level:
+        """By the bootstrap: a generator of all the data draws with replacement, and so finds 1 - 1/e of N with N."""
+        shape, total = (len(draws[0].sample.features),), len(self.real)
+        found = [torch.randint(total, shape, generator=self.generator).unique() for _ in draws]
+        return level_of([len(rows) / total for rows in found])
 
 
 class Vendi(Falling):

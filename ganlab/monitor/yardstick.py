@@ -15,6 +15,7 @@ from torch import Tensor
 from ganlab.metrics.diversity import Level
 from ganlab.monitor.crowd import Crowd, mean_distance
 from ganlab.monitor.indicators import (
+    Covered,
     Draw,
     DroppedBins,
     Duplicates,
@@ -79,6 +80,7 @@ def indicators(reals: Reals, size: int, seed: int, remember: Remember = fresh) -
         UnevenBins(bins, generator),
         DroppedBins(bins, generator),
         Recall(reals.features[torch.randperm(len(reals.features), generator=generator)[:REFERENCE]], first.sample),
+        Covered(reals.features, generator),
         Vendi(reals.features),
         Spread(),
         Duplicates(first.sample),

@@ -195,3 +195,11 @@ def test_levels_are_remembered() -> None:
 
     first = [one.level for one in indicators(reals, 200, 0, remember)]
     assert [one.level for one in indicators(reals, 200, 0, lambda name, make: kept[name])] == first
+
+
+def test_copies_of_a_quarter_of_the_data_cover_no_more_than_that(fitted: dict[str, Indicator]) -> None:
+    """400 samples of 2,000 reals find 2,000 (1 - exp(-1/5)) = 363 of them; 400 copies of 100 find 98.2."""
+    copies = ten_gaussians(10, 1, 2000)[:100]
+    found = losses(fitted, Crowd(copies.repeat(4, 1)))
+    assert found["covered"] == pytest.approx(1 - 100 / 363, abs=0.02)
+    assert losses(fitted, Crowd(ten_gaussians(10, 2)))["covered"] < 0.2
