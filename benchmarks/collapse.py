@@ -1,13 +1,17 @@
-"""How often the monitor of collapse cries wolf, how often and how soon it sees what was broken on purpose.
+"""Measure how often the collapse alarm is false, and how often and how soon it sees what was broken on purpose.
 
     python benchmarks/collapse.py data=ring                      # or grid, emoji, shape_classes
     python benchmarks/collapse.py data=mnist root=FOLDER         # torchvision's folder
+    python benchmarks/collapse.py data=emoji unseen=yes          # the generator draws from emoji that the alarm lacks
 
-Generators are made of real features, with faults that become fewer as a run goes on: noise on top, as wide as the
-modes are at first, and modes drawn unevenly, by weights whose logarithms are normal.
+Modes are the known ones of points, and else what labels or captions say: classes, or words that many captions share.
+Features have no part in them. A generator draws real features that the alarm does not have, except on emoji, of which
+there are too few. Its faults become fewer as a run goes on: noise on top, as wide as the modes are at first, and modes
+drawn unevenly, by weights whose logarithms are normal.
+
 `draws` samples of 1,000 are measured at each of `LEVELS` qualities and of each damage; a run takes one of them at each
 look. So runs share samples, and differences between runs are those of the draws, not of training. Half way through, in
-runs that are not healthy, something is broken for good.
+runs that are not healthy, something is broken for good. Where modes are lost, each run loses other ones.
 """
 
 from __future__ import annotations
@@ -15,8 +19,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,85 +31,105 @@ from torch import Tensor
 from ganlab.assembly import make_data
 from ganlab.callbacks.alarm.inspection import healthy_runs
 from ganlab.data.toy import grid, ring
-from ganlab.metrics.diversity import k_means, nearest
+from ganlab.metrics.diversity import nearest
 from ganlab.metrics.features import Small
 from ganlab.monitor.crowd import Crowd
 from ganlab.monitor.indicators import Indicator
+from ganlab.monitor.labels import label_groups
 from ganlab.monitor.null import Healthy
 from ganlab.monitor.rule import SHORTEST, noise, scan
 from ganlab.monitor.yardstick import EACH, Reals, indicators
 from ganlab.recipe import compose
 from ganlab.rulers.evidence import real_features, some_rows
+from ganlab.rulers.sources import labels_of
 
-MOST, COUNT, LOOKS, BROKEN, LEVELS, MODES = 5_000, 1_000, 30, 15, 6, 10
+MOST, COUNT, LOOKS, BROKEN, LEVELS, WITHIN = 5_000, 1_000, 30, 15, 6, 10
+FEWEST = 20  # samples of a mode
 CHANCES = (0.001, 0.01, 0.05)
 GENERATORS = 2  # averaged and live: two samples a look
+COPIES = 500
 
 
 class World:
-    """Real features with ten modes (classes, or clusters), and imperfect generators of them."""
+    """What the alarm has of the data, and imperfect generators of the same modes.
 
-    def __init__(self, real: Tensor, modes: Tensor, told: bool, seed: int) -> None:
-        self.real, self.modes, self.told = real, modes, told
+    `own`: the reals of the alarm. `pool`: features that generators draw from. `modes`: of each row of the pool, -1 for
+    none.
+    """
+
+    def __init__(self, own: Reals, pool: Tensor, modes: Tensor, seed: int) -> None:
+        self.reals, self.pool, self.modes, self.told = own, pool, modes, bool(own.told)
+        self.count = int(modes.max()) + 1
         self.random = torch.Generator().manual_seed(seed)
-        self.middles = torch.stack([real[modes == mode].mean(0) for mode in range(MODES)])
-        self.deviation = (real - self.middles[modes]).std(0)
-        self.uneven = torch.randn(MODES, generator=self.random)
+        self.middles = torch.stack([pool[modes == mode].mean(0) for mode in (*range(self.count), -1) if mode in modes])
+        self.deviation = (pool - self.middles[modes])[modes >= 0].std(0)
+        self.uneven = torch.randn(self.count + 1, generator=self.random)
 
-    def reals(self) -> Reals:
-        groups = {mode: self.real[self.modes == mode] for mode in range(MODES)} if self.told else {}
-        return Reals(self.real, groups)
+    def lost(self, many: int) -> list[list[int]]:
+        """So many modes together, each in one of as many sets as there are modes."""
+        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(0)).repeat(2).tolist()
+        return [order[start : start + many] for start in range(self.count)]
 
-    def rows(self, allowed: Tensor, count: int, faults: float) -> Tensor:
-        """Real samples, as often as their modes are drawn."""
+    def crowd(self, size: int, faults: float, damage: str = "none", lost: Sequence[int] = ()) -> Crowd:
+        """`faults`: from 1, hardly learned, to 0, real samples. `lost`: modes that are never drawn."""
+        if damage == f"copies of {COPIES}":
+            return Crowd(self._shaken(self._copies(size), faults))
+        everyone = [mode for mode in range(self.count) for _ in range(EACH)] if self.told else []
+        few = [self._of_mode(mode) for mode in range(self.count)] if self.told else []
+        made = [self._made(rows, faults, damage) for rows in (self._rows(size, faults, lost), *few)]
+        return Crowd(made[0], torch.cat(made[1:]) if few else torch.empty(0, 0), everyone)
+
+    def _rows(self, size: int, faults: float, lost: Sequence[int]) -> Tensor:
+        allowed = torch.isin(self.modes, torch.tensor(lost, dtype=torch.int64), invert=True)
         weights = allowed * (faults * self.uneven).exp()[self.modes]
-        return torch.multinomial(weights, count, replacement=True, generator=self.random)
+        return torch.multinomial(weights, size, replacement=True, generator=self.random)
 
-    def crowd(self, size: int, faults: float, damage: str = "none") -> Crowd:
-        """`faults`: from 1, hardly learned, to 0, real samples."""
-        allowed = self.modes >= {"1 of 10 modes gone": 1, "5 of 10 modes gone": 5}.get(damage, 0)
-        rows = self.rows(allowed, size, faults)
-        if damage == "50 points over and over":
-            rows = rows[:50].repeat(size // 50 + 1)[:size]
-        everyone = torch.arange(MODES).repeat_interleave(EACH)
-        few = torch.cat([self.rows(self.modes == mode, EACH, 0.0) for mode in range(MODES)]) if self.told else rows[:0]
-        conditions = everyone.tolist() if self.told else []
-        return Crowd(self._made(rows, faults, damage), self._made(few, faults, damage), conditions)
+    def _of_mode(self, mode: int) -> Tensor:
+        rows = (self.modes == mode).nonzero()[:, 0]
+        return rows[torch.randint(len(rows), (EACH,), generator=self.random)]
+
+    def _copies(self, size: int) -> Tensor:
+        """Draw from so many reals of the alarm, the same ones at every look."""
+        chosen = torch.randperm(len(self.reals.features), generator=torch.Generator().manual_seed(0))[:COPIES]
+        return self.reals.features[chosen[torch.randint(COPIES, (size,), generator=self.random)]]
+
+    def _shaken(self, points: Tensor, faults: float) -> Tensor:
+        return points + faults * self.deviation * torch.randn(points.shape, generator=self.random)
 
     def _made(self, rows: Tensor, faults: float, damage: str) -> Tensor:
-        points, middles = self.real[rows], self.middles[self.modes[rows]]
-        shaken = self.deviation * torch.randn(points.shape, generator=self.random)
+        made, modes = self._shaken(self.pool[rows], faults), self.modes[rows]
         if damage == "50 points over and over":
-            shaken = shaken[:50].repeat(len(rows) // 50 + 1, 1)[: len(rows)]
-        made = points + faults * shaken
+            return made[:50].repeat(len(rows) // 50 + 1, 1)[: len(rows)]
         if damage == "spread halved":
-            made = middles + 0.5 * (made - middles)
-        if damage == "1 of 10 conditions collapsed":
-            made = torch.where((self.modes[rows] == 0)[:, None], middles, made)
+            return self.middles[modes] + 0.5 * (made - self.middles[modes])
+        if damage == "1 condition collapsed":
+            return torch.where((modes == 0)[:, None], self.middles[modes], made)
         return made
 
 
-def world(name: str, root: str | None, seed: int = 0) -> World:
-    """The data of that name as `World`; captioned data have clusters in place of classes, and no condition to break."""
+def world(name: str, root: str | None, unseen: bool, seed: int = 0) -> World:
+    """Return the data of that name as `World`."""
     if name in ("ring", "grid"):
-        density = ring(modes=MODES) if name == "ring" else grid()
-        points = density.sample(MOST, torch.Generator().manual_seed(seed))
-        modes = nearest(points, density.centers)[1]
-        return (
-            World(points, modes, True, seed) if name == "ring" else World(points, _clusters(points, seed), False, seed)
-        )
+        density = ring(modes=10) if name == "ring" else grid()
+        points = density.sample(2 * MOST, torch.Generator().manual_seed(seed))
+        return split(points, nearest(points, density.centers)[1], (), name == "ring", True, seed)
     words = ["recipe=vanilla", f"data={name}", *([f"data.root={root}"] if root else [])]
     data = make_data(compose(*words))
-    rows = some_rows(len(data.train), MOST, seed)
-    features = real_features(Small(), data.train, rows)
-    classes = data.train.condition
-    if isinstance(classes, Tensor) and len(data.spec.classes) == MODES:
-        return World(features, classes[torch.from_numpy(rows)], True, seed)
-    return World(features, _clusters(features, seed), False, seed)
+    rows = some_rows(len(data.train), 2 * MOST, seed)
+    features, labels = real_features(Small(), data.train, rows), labels_of(data.train, torch.from_numpy(rows))
+    groups = label_groups(labels, FEWEST)
+    names = sorted({*groups} - {""})
+    modes = torch.tensor([names.index(group) if group else -1 for group in groups])
+    return split(features, modes, labels, data.spec.kind == "class", unseen or len(rows) == 2 * MOST, seed)
 
 
-def _clusters(points: Tensor, seed: int) -> Tensor:
-    return nearest(points, k_means(points, MODES, torch.Generator().manual_seed(seed)))[1]
+def split(features: Tensor, modes: Tensor, labels: Sequence[str], told: bool, unseen: bool, seed: int) -> World:
+    """Give the alarm one half and generators the other; both have everything if not `unseen`."""
+    order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
+    own, other = order.chunk(2) if unseen else (order, order)
+    groups = {mode: features[own][modes[own] == mode] for mode in range(int(modes.max()) + 1)} if told else {}
+    reals = Reals(features[own], groups, [labels[int(row)] for row in own] if labels else ())
+    return World(reals, features[other], modes[other], seed)
 
 
 def bank(measured: list[Indicator], make: Callable[[], Crowd], draws: int) -> np.ndarray:
@@ -139,57 +165,73 @@ def first(raised: np.ndarray) -> np.ndarray:
     return np.where(raised.any(1), raised.argmax(1), np.inf)
 
 
-def measure(name: str, root: str | None, runs: int, draws: int) -> dict[str, object]:
-    """All rates of one data set."""
-    started, here = time.monotonic(), world(name, root)
-    reals = here.reals()
-    size = reals.size(COUNT)
-    measured, healthy = indicators(reals, size, 0), healthy_runs(LOOKS)
+def damages(here: World) -> dict[str, tuple[str, list[list[int]]]]:
+    """Return what is broken, by name: the damage, and the sets of modes that are lost."""
+    lost = {f"{many} of {here.count} modes gone": ("none", here.lost(many)) for many in (1, 3, here.count // 2)}
+    kinds = ["spread halved", "50 points over and over", f"copies of {COPIES}"]
+    kinds += ["1 condition collapsed"] if here.told else []
+    return {**lost, **{kind: (kind, [[]]) for kind in kinds}}
+
+
+def measure(here: World, runs: int, draws: int) -> dict[str, Any]:
+    """Return all rates of one data set."""
+    started, size, random = time.monotonic(), here.reals.size(COUNT), np.random.default_rng(0)
+    measured, healthy = indicators(here.reals, size, 0), healthy_runs(LOOKS)
     faults = [1 - level / LEVELS for level in range(LEVELS)]
     levels = [bank(measured, lambda level=level: here.crowd(size, level), draws) for level in faults]
     growth = [levels[min(LEVELS - 1, look // 2)] for look in range(LOOKS)]
-    random = np.random.default_rng(0)
-    kinds = ["1 of 10 modes gone", "5 of 10 modes gone", "spread halved", "50 points over and over"]
-    kinds += ["1 of 10 conditions collapsed"] if here.told else []
-    report: dict[str, object] = {"data": name, "samples": size, "runs": runs, "draws": draws, "looks": LOOKS}
+    report: dict[str, Any] = {"samples": size, "reals": len(here.reals.features), "modes": here.count}
     fine = courses(growth, runs, random)
-    report["false alarms"] = {
-        str(c): {k: float(np.isfinite(v).mean()) for k, v in alarms(fine, measured, healthy, c).items()}
-        for c in CHANCES
-    }
-    for kind in kinds:
-        broken = bank(measured, lambda kind=kind: here.crowd(size, faults[-1], kind), draws)
-        ill = courses([*growth[:BROKEN], *[broken] * (LOOKS - BROKEN)], runs, random)
-        report[kind] = {str(c): rates(alarms(ill, measured, healthy, c)) for c in CHANCES}
-    report["seconds"] = round(time.monotonic() - started, 1)
-    return report
+    report["false alarms"] = {str(c): crying(alarms(fine, measured, healthy, c)) for c in CHANCES}
+    report["broken"] = {}
+    for name, (damage, sets) in damages(here).items():
+        made = [partial(here.crowd, size, faults[-1], damage, lost) for lost in sets]
+        each = -(-runs // len(sets))
+        ill = [
+            courses([*growth[:BROKEN], *[bank(measured, one, draws)] * (LOOKS - BROKEN)], each, random) for one in made
+        ]
+        losses = np.concatenate(ill, axis=1)
+        report["broken"][name] = {str(c): rates(alarms(losses, measured, healthy, c)) for c in CHANCES}
+    return {**report, "runs": runs, "draws": draws, "looks": LOOKS, "seconds": round(time.monotonic() - started, 1)}
 
 
 def crying(found: dict[str, np.ndarray]) -> dict[str, float]:
-    """How many runs give alarm at all."""
+    """Return which share of the runs gives alarm at all."""
     return {name: float(np.isfinite(looks).mean()) for name, looks in found.items()}
 
 
 def rates(found: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
-    """How many runs give alarm after the break, and at which look since then: the median, the first bad one being 1."""
+    """Return which share of the runs gives alarm within `WITHIN` looks of the break, and at which look since then: the
+    median, the first bad one being 1."""
     rows: dict[str, dict[str, float | None]] = {}
     for name, looks in found.items():
-        seen = looks[np.isfinite(looks) & (looks >= BROKEN)]
+        seen = looks[(looks >= BROKEN) & (looks < BROKEN + WITHIN)]
         delay = float(np.median(seen)) - BROKEN + 1 if len(seen) else None
         rows[name] = {"rate": len(seen) / len(looks), "delay": delay}
     return rows
 
 
+def table(report: dict[str, Any], chance: float = 0.01) -> str:
+    """Return the report's rates as Markdown."""
+    columns = {name: found[str(chance)] for name, found in report["broken"].items()}
+    rows = [f"| alarm within {WITHIN} looks, median look | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name in report["false alarms"][str(chance)]:
+        cells = [
+            f"{column[name]['rate']:.0%}" + (f", {column[name]['delay']:.0f}" if column[name]["delay"] else "")
+            for column in columns.values()
+        ]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     words = dict(word.split("=", 1) for word in sys.argv[1:])
     torch.manual_seed(0)
-    report = measure(
-        words.get("data", "ring"), words.get("root"), int(words.get("runs", 400)), int(words.get("draws", 24))
-    )
-    text = json.dumps(report, indent=1)
-    print(text)
+    here = world(words.get("data", "ring"), words.get("root"), words.get("unseen") == "yes")
+    report = {**words, **measure(here, int(words.get("runs", 400)), int(words.get("draws", 24)))}
+    print(json.dumps(report, indent=1), table(report), sep="\n\n")
     if "out" in words:
-        Path(words["out"]).write_text(text + "\n", encoding="utf-8")
+        Path(words["out"]).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

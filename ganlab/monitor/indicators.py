@@ -11,15 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import Level, vendi
+from ganlab.metrics.diversity import Level, nearest, vendi
 from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
-from ganlab.monitor.share import Bins, bin_js, dropped_share, missing_share, shares
+from ganlab.monitor.labels import Labels
+from ganlab.monitor.share import Bins, Partition, bin_js, dropped_share, missing_share
 
+P = TypeVar("P", bound=Partition)
 FINEST = 1e-3
 FEW = 5  # samples of a condition, below which their distances say nothing of it
 
@@ -97,37 +99,37 @@ class Falling(Indicator, ABC):
         return self.level.mean > 1e-6
 
 
-class OfBins(Indicator, ABC):
-    """A number about the shares of samples in bins of the real data."""
+class OfPartition(Indicator, ABC, Generic[P]):
+    """A number about the shares of samples in regions of the feature space."""
 
-    def __init__(self, bins: Bins, generator: torch.Generator) -> None:
-        self.bins, self.generator = bins, generator
+    def __init__(self, partition: P, generator: torch.Generator) -> None:
+        self.partition, self.generator = partition, generator
 
     @abstractmethod
     def between(self, found: Tensor) -> float:
         """The number for these shares (K,)."""
 
     def value(self, sample: Crowd) -> float:
-        return self.between(shares(sample.points, self.bins.centers))
+        return self.between(self.partition.shares(sample.points))
 
     def healthy(self, draws: Sequence[Draw]) -> Level:
         """By the bootstrap: counts of real samples are multinomial, however few real pictures there are."""
-        count, expected = len(draws[0].sample.features), self.bins.expected
+        count, expected = len(draws[0].sample.features), self.partition.expected
         found = [torch.multinomial(expected, count, True, generator=self.generator) for _ in draws]
         return level_of([self.between(which.bincount(minlength=len(expected)) / count) for which in found])
 
     @property
     def applies(self) -> bool:
-        return len(self.bins.expected) > 1
+        return len(self.partition.expected) > 1
 
 
-class UnevenBins(OfBins):
+class UnevenBins(OfPartition[Bins]):
     """Their Jensen-Shannon divergence from those of the data: parts that are drawn too seldom, or never."""
 
     name, what, least = "bins", "whole parts of the data", 0.05
 
     def between(self, found: Tensor) -> float:
-        return bin_js(self.bins.expected, found)
+        return bin_js(self.partition.expected, found)
 
     def loss(self, value: float) -> float:
         return missing_share(value - self.level.mean)
@@ -138,16 +140,17 @@ class UnevenBins(OfBins):
         return 2 / log(2)
 
 
-class DroppedBins(OfBins):
-    """Parts that are all but never drawn. How uneven the others are does not matter, so that it sees a small one go.
+class Dropped(OfPartition[P], ABC):
+    """The share of the data in regions that samples leave empty, or all but empty. How uneven the others are does not
+    matter, so it sees a small region go.
 
-    The live generator may leave a part and come back to it many thousand images later, in a run that goes well.
+    The live generator may leave a region and come back to it many thousand images later, in a run that goes well.
     """
 
-    name, what, least, live = "dropped", "whole parts of the data", 0.05, False
+    live = False
 
     def between(self, found: Tensor) -> float:
-        return dropped_share(self.bins.expected, found)
+        return dropped_share(self.partition.expected, found)
 
     def loss(self, value: float) -> float:
         return max(0.0, value - self.level.mean)
@@ -155,6 +158,19 @@ class DroppedBins(OfBins):
     @property
     def slope(self) -> float:
         return 1.0
+
+
+class DroppedBins(Dropped[Bins]):
+    """Of the bins of k-means, which every data set has."""
+
+    name, what, least = "dropped", "whole parts of the data", 0.05
+
+
+class DroppedLabels(Dropped[Labels]):
+    """Of the regions of labels: classes, or words that many captions share. Their borders are those that people see,
+    so one class of thirty is a whole region, where it may be a tenth of three bins."""
+
+    name, what, least = "dropped_labels", "whole classes or words", 0.03
 
 
 class Recall(Falling):
@@ -176,6 +192,27 @@ class Recall(Falling):
 
     def _share(self, reference: Tensor, sample: Crowd) -> float:
         return float(recalled(reference, sample, self.largest).double().mean())
+
+
+class Covered(Falling):
+    """The share of the reals that are the nearest real of some sample. It falls if a generator copies a part of them.
+
+    Compared with a generator that draws the reals themselves, all alike: fresh pictures cover somewhat less.
+    """
+
+    name, what, least = "covered", "part of the data", 0.1
+
+    def __init__(self, reals: Tensor, generator: torch.Generator) -> None:
+        self.reals, self.generator = reals, generator
+
+    def value(self, sample: Crowd) -> float:
+        return len(nearest(sample.points, self.reals)[1].unique()) / len(self.reals)
+
+    def healthy(self, draws: Sequence[Draw]) -> Level:
+        """By the bootstrap: N draws with replacement from N reals find 1 - 1/e of them."""
+        shape, total = (len(draws[0].sample.features),), len(self.reals)
+        found = [torch.randint(total, shape, generator=self.generator).unique() for _ in draws]
+        return level_of([len(rows) / total for rows in found])
 
 
 class Vendi(Falling):

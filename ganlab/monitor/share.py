@@ -6,6 +6,7 @@ setting such as "a lasting loss of 5 % counts" mean the same for all indicators.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import js_divergence, k_means, nearest
+from ganlab.metrics.diversity import histogram, js_divergence, k_means
 
 GRID = 4_001  # points at which the divergence of a missing share is tabled: 1/4000 of the data apart
 RARE = 0.2  # a bin is missing when it has less than this part of the samples that it should have
@@ -49,10 +50,19 @@ def missing_share(js: float) -> float:
     return float(np.interp(js, *_table()))
 
 
+class Partition(ABC):
+    """Divides the feature space into K regions. `expected`: (K,) float64, summing to 1, the shares of real samples."""
+
+    expected: Tensor
+
+    @abstractmethod
+    def shares(self, points: Tensor) -> Tensor:
+        """Return (K,) float64, summing to 1: the share of the points (N, D) in each region."""
+
+
 @dataclass(frozen=True)
-class Bins:
-    """Cells of k-means on real data (the bins of Richardson and Weiss 2018), at `centers` (K, D); `expected` (K,)
-    float64, summing to 1: the share of the data that is in each."""
+class Bins(Partition):
+    """Cells of k-means on real data (the bins of Richardson and Weiss 2018), at `centers` (K, D)."""
 
     centers: Tensor
     expected: Tensor
@@ -61,12 +71,14 @@ class Bins:
     def of(cls, real: Tensor, count: int, generator: torch.Generator) -> Bins:
         """So many, or fewer where the data (N, D) have no more different points."""
         centers = k_means(real, count, generator)
-        return cls(centers, shares(real, centers))
+        return cls(centers, frequencies(histogram(real, centers)))
+
+    def shares(self, points: Tensor) -> Tensor:
+        return frequencies(histogram(points, self.centers))
 
 
-def shares(points: Tensor, centers: Tensor) -> Tensor:
-    """(K,) float64, summing to 1: the share of the points (N, D) that is nearest to each center (K, D)."""
-    counts = nearest(points, centers)[1].bincount(minlength=len(centers))
+def frequencies(counts: Tensor) -> Tensor:
+    """Return counts (K,) as shares of their sum, float64."""
     return counts.double() / counts.sum()
 
 

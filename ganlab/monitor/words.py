@@ -13,7 +13,9 @@ DEAF = "a smaller match_weight, head=projection, a larger latent_dim, minibatch_
 ADVICE = {
     "bins": MISSING_MODES,
     "dropped": MISSING_MODES,
+    "dropped_labels": MISSING_MODES,
     "recall": MISSING_MODES,
+    "covered": COPIES,
     "vendi": SHRUNKEN,
     "spread": SHRUNKEN,
     "duplicates": COPIES,
@@ -56,15 +58,33 @@ def lost(what: str, evidence: Evidence) -> str:
     )
 
 
-def gone(bins: Sequence[tuple[float, float]], total: int, conditions: Sequence[str]) -> str:
-    """Which parts are missing: (share of the data, share of the samples) of each bin, and names of conditions."""
+def gone(
+    bins: Sequence[tuple[float, float]], total: int, labels: Sequence[str] = (), conditions: Sequence[str] = ()
+) -> str:
+    """Say which parts are missing: (share of the data, share of the samples) of each of `total` bins that is, labels
+    that are all but never drawn, and conditions that have lost their variety.
+
+    >>> gone([(0.1, 0.0)], 20, ["heart", "face"])
+    '1 of 20 parts of the data, 10 % of it, have 0 % of the samples; next to no samples of heart, face'
+    """
     parts = []
     if bins:
         expected, found = (sum(column) for column in zip(*bins, strict=True))
         parts.append(
             f"{len(bins)} of {total} parts of the data, {percent(expected)} of it, have {percent(found)} of the samples"
         )
+    if labels:
+        parts.append(f"next to no samples of {_some(labels)}")
     if conditions:
-        more = f" and {len(conditions) - 4} more" if len(conditions) > 4 else ""
-        parts.append(f"little variety left for {', '.join(conditions[:4])}{more}")
+        parts.append(f"little variety left for {_some(conditions)}")
     return "; ".join(parts)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first four.
+
+    >>> _some(["a", "b", "c", "d", "e", "f"])
+    'a, b, c, d and 2 more'
+    """
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more

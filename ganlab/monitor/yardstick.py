@@ -15,8 +15,10 @@ from torch import Tensor
 from ganlab.metrics.diversity import Level
 from ganlab.monitor.crowd import Crowd, mean_distance
 from ganlab.monitor.indicators import (
+    Covered,
     Draw,
     DroppedBins,
+    DroppedLabels,
     Duplicates,
     Indicator,
     Recall,
@@ -26,12 +28,14 @@ from ganlab.monitor.indicators import (
     WithinConditions,
     WorstCondition,
 )
+from ganlab.monitor.labels import Labels, label_groups
 from ganlab.monitor.share import Bins
 
 FEWEST = 200  # real samples: with fewer there is no healthy level to speak of
 REFERENCE = 2_000  # real samples that recall asks about
 DRAWS = 20  # real samples in a generator's place
 BINS = 20  # of the real data
+DUE = 10  # samples that a label must expect: with fewer, chance may leave it empty
 EACH = 20  # samples of one condition, and the fewest real ones that say how varied it is
 
 Remember = Callable[[str, Callable[[], list[float]]], list[float]]
@@ -47,15 +51,21 @@ def fresh(name: str, make: Callable[[], list[float]]) -> list[float]:
 class Reals:
     """Features (L, D) of real samples, L at least `FEWEST`, and of those that share a condition, by condition (R, D).
 
-    `told` has conditions of at least `EACH` real samples, no two of which are the same; it may be empty.
+    `told` has conditions of at least `EACH` real samples, no two of which are the same; it may be empty. `labels`: of
+    each real sample its class or caption, empty if the data have none. The generator need not be told them.
     """
 
     features: Tensor
     told: Mapping[Hashable, Tensor]
+    labels: Sequence[str] = ()
 
     def size(self, count: int) -> int:
         """How many samples are looked at together: `count`, but three quarters of the real ones at most."""
         return min(count, 3 * len(self.features) // 4)
+
+    def groups(self, size: int) -> list[str]:
+        """Return the group of each label: `EACH` reals or more, of which `size` samples have `DUE` or more."""
+        return label_groups(self.labels, max(EACH, -(-DUE * len(self.labels) // size)))
 
     @cached_property
     def distances(self) -> dict[Hashable, float]:
@@ -75,10 +85,13 @@ def indicators(reals: Reals, size: int, seed: int, remember: Remember = fresh) -
     """Those that apply to these data, each with its level on real samples of `size`."""
     generator = torch.Generator().manual_seed(seed)
     first, bins = reals.draw(size, generator), Bins.of(reals.features, BINS, generator)
+    groups = reals.groups(size)
     found: list[Indicator] = [
         UnevenBins(bins, generator),
         DroppedBins(bins, generator),
+        *([DroppedLabels(Labels.of(reals.features, groups), generator)] if len(set(groups)) > 1 else []),
         Recall(reals.features[torch.randperm(len(reals.features), generator=generator)[:REFERENCE]], first.sample),
+        Covered(reals.features, generator),
         Vendi(reals.features),
         Spread(),
         Duplicates(first.sample),

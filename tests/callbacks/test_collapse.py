@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from ganlab.callbacks.alarm.watch import Watch
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.finite import broken, is_finite
+from ganlab.data.pictures import Pictures
 from ganlab.data.toy import ToyData, ring
 from ganlab.errors import UserError
+from ganlab.metrics.diversity import nearest
 
 Make = Callable[..., Any]
-NAMES = ("bins", "recall", "vendi", "spread", "duplicates")
+NAMES = ("bins", "recall", "covered", "vendi", "spread", "duplicates")
 SERIES = ("averaged/dropped", *(f"{who}/{name}" for who in ("averaged", "live") for name in NAMES))
 
 
@@ -236,23 +239,32 @@ def test_state_goes_through_a_checkpoint(vanilla: Make, noise: Make, run: Make, 
     assert again.alarms == watcher.alarms
 
 
-def test_points_of_one_mode_have_lost_the_other_seven(vanilla: Make) -> None:
-    """What the ring's own points and one mode's look like to the monitor's eyes."""
+class RingPoints:
+    """A module whose samples are the points of `density`, real ones of the ring to begin with."""
+
+    device, images_seen, generator, average = torch.device("cpu"), 0, torch.nn.Identity(), None
+
+    def __init__(self, data: ToyData) -> None:
+        self.spec, self.density = data.spec, ring()
+
+    def draw_latent(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        return self.density.sample(count, generator)
+
+    def sample(self, latent: torch.Tensor, condition: Any = None) -> torch.Tensor:
+        return latent
+
+
+@pytest.fixture
+def ring_data() -> ToyData:
     data = ToyData(ring(), count=3_000, held_out_count=300)
     data.setup()
+    return data
 
-    class Points:
-        spec, device, images_seen, generator, average = data.spec, torch.device("cpu"), 0, torch.nn.Identity(), None
-        density = ring()
 
-        def draw_latent(self, count: int, generator: torch.Generator) -> torch.Tensor:
-            return self.density.sample(count, generator)
-
-        def sample(self, latent: torch.Tensor, condition: Any = None) -> torch.Tensor:
-            return latent
-
-    module: Any = Points()
-    watch = Watch(data, module, 500, "train", "small", 0)
+def test_points_of_one_mode_have_lost_the_other_seven(ring_data: ToyData) -> None:
+    """What the ring's own points and one mode's look like to the monitor's eyes."""
+    module: Any = RingPoints(ring_data)
+    watch = Watch(ring_data, module, 500, "train", "small", 0)
     assert watch.look(module)["averaged/recall"] < 0.05
     assert watch.missing().bins == []
     module.density = ring(modes=1)
@@ -261,6 +273,20 @@ def test_points_of_one_mode_have_lost_the_other_seven(vanilla: Make) -> None:
     assert losses["averaged/dropped"] == pytest.approx(7 / 8, abs=0.02)
     assert losses["averaged/recall"] == pytest.approx(7 / 8, abs=0.05)
     assert sum(share for _, share, _ in watch.missing().bins) == pytest.approx(7 / 8, abs=0.03)
+
+
+def test_a_lost_class_is_named_though_the_generator_is_told_no_class(ring_data: ToyData) -> None:
+    """The data know a point's mode; the module has no condition. Of eight modes the first two stay."""
+    modes = nearest(ring_data.train.get(slice(None)), ring().centers)[1]
+    ring_data.train = Pictures(ring_data.train.get(slice(None)), modes)
+    ring_data.spec = replace(ring_data.spec, classes=tuple("ABCDEFGH"))
+    module: Any = RingPoints(ring_data)
+    watch = Watch(ring_data, module, 500, "train", "small", 0)
+    assert watch.look(module)["averaged/dropped_labels"] == 0
+    module.density = replace(ring(), weights=torch.tensor([1.0] * 2 + [0.0] * 6))
+    assert watch.look(module)["averaged/dropped_labels"] == pytest.approx(6 / 8, abs=0.03)
+    assert sorted(watch.missing().labels.values()) == list("CDEFGH")
+    assert "next to no samples of " in watch.missing().words
 
 
 def test_too_few_pictures_are_said_once(vanilla: Make, noise: Make, run: Make, capsys: Any) -> None:

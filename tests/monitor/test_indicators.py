@@ -33,7 +33,8 @@ def told(deviations: list[float], seed: int) -> Crowd:
 def fitted() -> dict[str, Indicator]:
     real = ten_gaussians(10, 1, 2000)
     groups = {i: real[i::10] for i in range(10)}
-    return {one.name: one for one in indicators(Reals(real, groups), COUNT, seed=0)}
+    labels = [f"mode {i % 10}" for i in range(2000)]
+    return {one.name: one for one in indicators(Reals(real, groups, labels), COUNT, seed=0)}
 
 
 def losses(fitted: dict[str, Indicator], crowd: Crowd) -> dict[str, float]:
@@ -102,10 +103,11 @@ def test_duplicates_are_those_nearer_than_allowed() -> None:
 
 
 def test_real_samples_have_lost_nothing(fitted: dict[str, Indicator]) -> None:
-    """Fresh ones, within five standard deviations and half of what counts."""
+    """Fresh ones, within five standard deviations and half of what counts; they cover less than draws of the reals."""
     found = losses(fitted, told([1.0] * 10, 50))
-    unconditional = {"bins", "dropped", "recall", "vendi", "spread", "duplicates"}
+    unconditional = {"bins", "dropped", "dropped_labels", "recall", "covered", "vendi", "spread", "duplicates"}
     assert found.keys() == unconditional | {"within_conditions", "worst_condition"}
+    assert found.pop("covered") < 0.2
     for name, loss in found.items():
         assert loss < min(5 * fitted[name].noise + 1e-9, fitted[name].least), name
 
@@ -116,6 +118,7 @@ def test_modes_that_are_gone_are_missing_in_bins_and_recall(fitted: dict[str, In
     found = losses(fitted, Crowd(ten_gaussians(10 - gone, 50)))
     assert found["bins"] == pytest.approx(gone / 10, abs=0.03)
     assert found["dropped"] == pytest.approx(gone / 10, abs=0.01)
+    assert found["dropped_labels"] == pytest.approx(gone / 10, abs=0.01)
     assert found["recall"] == pytest.approx(gone / 10, abs=0.04)
     assert found["spread"] < fitted["spread"].least
 
@@ -128,6 +131,7 @@ def test_uneven_modes_have_not_dropped_out(fitted: dict[str, Indicator]) -> None
     found = losses(fitted, crowd)
     assert found["bins"] > 2 * fitted["bins"].noise
     assert found["dropped"] < fitted["dropped"].least / 3
+    assert found["dropped_labels"] == 0
 
 
 def test_shrunken_modes_are_seen_in_spread_and_recall_but_not_in_bins(fitted: dict[str, Indicator]) -> None:
@@ -195,3 +199,18 @@ def test_levels_are_remembered() -> None:
 
     first = [one.level for one in indicators(reals, 200, 0, remember)]
     assert [one.level for one in indicators(reals, 200, 0, lambda name, make: kept[name])] == first
+
+
+def test_copies_of_a_twentieth_of_the_data_cover_no_more_than_that(fitted: dict[str, Indicator]) -> None:
+    """400 samples of 2,000 reals find 2,000 (1 - exp(-1/5)) = 363 of them; 400 copies of 100 find 98.2."""
+    copies = ten_gaussians(10, 1, 2000)[:100]
+    found = losses(fitted, Crowd(copies.repeat(4, 1)))
+    assert found["covered"] == pytest.approx(1 - 100 / 363, abs=0.02)
+
+
+def test_labels_that_hardly_any_samples_can_be_expected_of_are_no_groups() -> None:
+    """Of 200 labels each has 10 of 2,000 reals, and 2 of 400 samples; of two, 1,000 and 200."""
+    real = ten_gaussians(10, 1, 2000)
+    for count, known in ((200, False), (2, True)):
+        reals = Reals(real, {}, [str(i % count) for i in range(2000)])
+        assert ("dropped_labels" in {one.name for one in indicators(reals, COUNT, 0)}) == known

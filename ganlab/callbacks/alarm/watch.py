@@ -15,13 +15,14 @@ from torch import Tensor
 from ganlab.batch import take, to_uint8
 from ganlab.callbacks.alarm.players import GENERATORS
 from ganlab.data.base import GanData
-from ganlab.data.cache import remembered_array
+from ganlab.data.cache import digest, remembered_array
 from ganlab.errors import UserError
 from ganlab.generative import GenerativeModule
 from ganlab.monitor.course import Terms
 from ganlab.monitor.crowd import Crowd
-from ganlab.monitor.indicators import Indicator, OfBins, PerCondition
-from ganlab.monitor.share import Bins, missing_bins, shares
+from ganlab.monitor.indicators import DroppedLabels, Indicator, PerCondition, UnevenBins
+from ganlab.monitor.labels import Labels
+from ganlab.monitor.share import Bins, missing_bins
 from ganlab.monitor.words import gone
 from ganlab.monitor.yardstick import EACH, FEWEST, Reals, indicators
 from ganlab.rulers.evidence import extractor_named, real_features, some_rows, split_of
@@ -37,15 +38,17 @@ SHOWN, EACH_SHOWN = 6, 4  # missing bins, and real pictures of each, on the shee
 
 
 class Missing(NamedTuple):
-    """Of the averaged generator: missing bins with their shares of the data and of the samples, poor conditions."""
+    """Of the averaged generator: missing bins of `total` with their shares of the data and of the samples, missing
+    labels by their number, poor conditions."""
 
     bins: list[tuple[int, float, float]]
-    conditions: list[str]
     total: int
+    labels: dict[int, str]
+    conditions: list[str]
 
     @property
     def words(self) -> str:
-        return gone([(share, drawn) for _, share, drawn in self.bins], self.total, self.conditions)
+        return gone([bin[1:] for bin in self.bins], self.total, [*self.labels.values()], self.conditions)
 
 
 class Watch:
@@ -59,10 +62,11 @@ class Watch:
         if len(self.rows) < FEWEST:
             raise UserError(f"the {split} split has {len(self.rows)}: {FEWEST} are needed to know what is healthy")
         self.features, real = self._extracted(extractor, module)
+        labels = self._labels(data.spec.classes)
         self.groups = self._groups(module.spec.kind)
-        reals = Reals(real, {name: real[torch.from_numpy(rows)] for name, rows in self.groups.items()})
+        reals = Reals(real, {name: real[torch.from_numpy(rows)] for name, rows in self.groups.items()}, labels)
         self.real, self.size = real, reals.size(count)
-        self.indicators = indicators(reals, self.size, seed, self._remembering(real))
+        self.indicators = indicators(reals, self.size, seed, self._remembering(reals))
         self.last: dict[str, list[Crowd]] = {}
 
     @property
@@ -100,32 +104,50 @@ class Watch:
     def missing(self) -> Missing:
         """As of the last look."""
         crowd = self.last[AVERAGED][0]
-        found = shares(crowd.points, self.bins.centers)
+        found = self.bins.shares(crowd.points)
         numbers = missing_bins(self.bins.expected, found)
         listed = [(number, float(self.bins.expected[number]), float(found[number])) for number in numbers]
+        codes = {code: of.names[code] for of in self.labels for code in of.missing(crowd.points)}
         kept = [one.kept(crowd) for one in self.indicators if isinstance(one, PerCondition)][:1]
         poor = sorted((share, str(name)) for name, share in (kept[0] if kept else {}).items() if share < POORLY)
-        return Missing(listed, [name for _, name in poor], len(self.bins.centers))
+        return Missing(listed, len(self.bins.centers), codes, [name for _, name in poor])
 
     def exhibit(self, missing: Missing) -> Exhibit | None:
-        """Real pictures of missing bins, the most typical of each; of points, the generated over the real."""
+        """Real pictures of missing labels, or else the most typical of missing bins; of points, the generated over the
+        real."""
         if len(self.pictures.shape) != 3:
             return Exhibit(scatter(self.real, self.last[AVERAGED][0].features), [], None)
-        if not missing.bins:
+        chosen = [*self._of_labels(missing), *self._of_bins(missing)][:SHOWN]
+        if not chosen:
             return None
-        chosen = missing.bins[:SHOWN]
-        images = torch.cat([self.pictures.get(self._typical(number)) for number, _, _ in chosen])
-        texts = [f"{share:.1%} of data, {drawn:.1%} drawn" for _, share, drawn in chosen for _ in range(EACH_SHOWN)]
+        images = torch.cat([self.pictures.get(rows) for rows, _ in chosen])
+        texts = [text for _, text in chosen for _ in range(EACH_SHOWN)]
         return Exhibit(grid(images, texts, EACH_SHOWN), [picture(image) for image in images], texts)
 
+    def _of_labels(self, missing: Missing) -> list[tuple[np.ndarray, str]]:
+        """Rows of real pictures of each missing label, and the label."""
+        return [
+            (self.rows[(of.codes == code).nonzero()[:EACH_SHOWN, 0].numpy()], name)
+            for of in self.labels
+            for code, name in missing.labels.items()
+        ]
+
+    def _of_bins(self, missing: Missing) -> list[tuple[np.ndarray, str]]:
+        """Rows of the real pictures nearest to the middle of each missing bin, and its shares."""
+        return [(self._typical(bin), f"{share:.1%} of data, {drawn:.1%} drawn") for bin, share, drawn in missing.bins]
+
     def _typical(self, number: int) -> np.ndarray:
-        """Rows of the real pictures nearest to the middle of a bin."""
         distances = (self.real.double() - self.bins.centers[number]).norm(dim=1)
         return self.rows[distances.topk(EACH_SHOWN, largest=False).indices.numpy()]
 
     @property
     def bins(self) -> Bins:
-        return next(one.bins for one in self.indicators if isinstance(one, OfBins))
+        return next(one.partition for one in self.indicators if isinstance(one, UnevenBins))
+
+    @property
+    def labels(self) -> list[Labels]:
+        """The one there is; empty if the data have no labels."""
+        return [one.partition for one in self.indicators if isinstance(one, DroppedLabels)]
 
     # Features ------------------------------------------------------------------------------------------------------
 
@@ -136,6 +158,12 @@ class Watch:
         extractor = extractor_named(name).to(module.device)
         real = real_features(extractor, self.pictures, self.rows)
         return lambda images: extractor(to_uint8(images) if images.is_floating_point() else images).cpu(), real
+
+    def _labels(self, classes: Sequence[str]) -> list[str]:
+        """Return what each real picture shows: the name of its class, its key or its caption. Empty if unknown."""
+        labels = labels_of(self.pictures, torch.from_numpy(self.rows))
+        numbered = self.pictures.keys is None and isinstance(self.pictures.condition, Tensor) and len(classes) > 0
+        return [classes[int(label)] for label in labels] if numbered else labels
 
     def _groups(self, kind: str) -> dict[str, np.ndarray]:
         """Places among the real features of `EACH` pictures or more that show the same, the commonest first."""
@@ -171,10 +199,11 @@ class Watch:
         latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed + 1))
         return self.features(module.sample(latent, condition)), [name for name in self.groups for _ in range(EACH)]
 
-    def _remembering(self, real: Tensor) -> Callable[[str, Callable[[], list[float]]], list[float]]:
-        """Keeps what was worked out about these very features."""
+    def _remembering(self, reals: Reals) -> Callable[[str, Callable[[], list[float]]], list[float]]:
+        """Keeps what was worked out about these very features and labels."""
+        real, groups = reals.features, reals.groups(self.size)
         content = [real.sum(dtype=torch.float64).item(), real.square().sum(dtype=torch.float64).item()]
-        facts = [*content, list(real.shape), self.size, self.seed, list(self.groups)]
+        facts = [*content, list(real.shape), self.size, self.seed, list(self.groups), digest(groups)]
 
         def remember(name: str, make: Callable[[], list[float]]) -> list[float]:
             return [float(x) for x in remembered_array(f"healthy-{name}", facts, lambda: np.array(make()))]
