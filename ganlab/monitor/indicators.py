@@ -16,8 +16,8 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import Level, nearest, vendi
-from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, recalled, spread
+from ganlab.metrics.diversity import Level, vendi
+from ganlab.monitor.crowd import Crowd, duplicates, mean_distance, nearest_real, recalled, spread
 from ganlab.monitor.labels import Labels
 from ganlab.monitor.share import Bins, Partition, bin_js, dropped_share, missing_share
 
@@ -206,7 +206,7 @@ class Covered(Falling):
         self.reals, self.generator = reals, generator
 
     def value(self, sample: Crowd) -> float:
-        return len(nearest(sample.points, self.reals)[1].unique()) / len(self.reals)
+        return len(nearest_real(sample.features, self.reals).unique()) / len(self.reals)
 
     def healthy(self, draws: Sequence[Draw]) -> Level:
         """By the bootstrap: N draws with replacement from N reals find 1 - 1/e of them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganlab.metrics.diversity import nearest
+from ganlab.monitor.crowd import nearest_real
 from ganlab.monitor.share import Partition, frequencies, missing_bins
 
 CHUNK = 500  # rows of the matrix of distances between reals held at once
@@ -53,7 +53,7 @@ class Labels(Partition):
         return cls(reals, codes, tuple(names), _shares(codes[nearest_other(reals)], len(names)))
 
     def shares(self, points: Tensor) -> Tensor:
-        return _shares(self.codes[nearest(points, self.reals)[1]], len(self.names))
+        return _shares(self.codes[nearest_real(points, self.reals)], len(self.names))
 
     def missing(self, points: Tensor) -> list[int]:
         """Return the named groups that next to none of the points (N, D) fall into, the largest first."""
@@ -75,6 +75,6 @@ def nearest_other(points: Tensor) -> Tensor:
 
 
 def _nearest_but(points: Tensor, rows: Tensor) -> Tensor:
-    distances = torch.cdist(points[rows].double(), points.double())
+    distances = torch.cdist(points[rows].float(), points.float())
     distances[torch.arange(len(rows)), rows] = torch.inf
     return distances.argmin(1)
