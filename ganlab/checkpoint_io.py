@@ -15,7 +15,7 @@ from ganlab.durable import replacing
 
 
 def save(content: Any, path: str | Path, keep: Path | None = None) -> None:
-    """Replace the file at `path` by torch's form of the content, synced to disk. keep: where the file before it remains.
+    """Replace the file at `path` by torch's form of the content, on disk. keep: where the file before it remains.
 
     Raise `OSError` that names the file if the disk is full; torch itself raises a RuntimeError.
     """

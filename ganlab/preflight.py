@@ -38,6 +38,10 @@ def check_parts(recipe: Recipe) -> None:
     _check_pack(recipe)
     _check_accumulation(recipe)
     for player in ("generator", "discriminator"):
+        if not recipe["network"].get(player):
+            raise UserError(
+                f"`network.{player}` is needed: choose a network=..., or name one by network.{player}._target_"
+            )
         _check_network(f"network.{player}", recipe["network"].get(player), recipe)
     stage_two = recipe["variant"].get("stage_two") or {}
     _check_network("variant.stage_two.generator", stage_two.get("generator"), recipe)

@@ -81,6 +81,7 @@ Turns = Annotated[int, Range(least=1, most=1_000)]
 Dim = Annotated[int, Range(least=1, most=65_536)]
 Width = Annotated[int, Range(least=1, most=8_192)]
 EvenWidth = Annotated[int, Range(least=2, most=8_192, multiple=2)]  # of networks that read in both directions
+Pack = Annotated[int, Range(least=1, most=1_024)]  # samples that are judged together
 Depth = Annotated[int, Range(least=1, most=1_000)]
 Group = Literal[0] | Annotated[int, Range(least=2, most=65_536)]  # of samples that are compared; 0 for none
 Side = Annotated[int, Range(least=8, most=1_024)]  # below 8 nothing is recognized; no network here reaches 1,024

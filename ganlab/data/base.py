@@ -5,6 +5,7 @@ A subclass makes two `Pictures` in `load`; this file turns them into an endless,
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
@@ -64,6 +65,16 @@ class Modes:
     sigma: float = field(default=1.0)
 
 
+def leave_signals(worker: int = 0) -> None:
+    """Ignore, in a data worker, what a terminal or a scheduler sends to all of a run's processes.
+
+    The process that trains decides what follows. A worker ends by itself within seconds of that process.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 class GanData(pl.LightningDataModule, ABC):
     """A source of real pictures. After `setup`: `train`, `reference` (held out), `spec`.
 
@@ -121,4 +132,5 @@ class GanData(pl.LightningDataModule, ABC):
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.workers > 0,
+            worker_init_fn=leave_signals,
         )

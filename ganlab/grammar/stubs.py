@@ -16,6 +16,7 @@ from ganlab.ranges import (
     Group,
     NonNegative,
     NonNegativeInt,
+    Pack,
     PositiveInt,
     ProperFraction,
     Range,
@@ -48,7 +49,7 @@ class Recipe:
     seed: Seed
     batch_size: BatchSize
     latent_dim: Dim
-    pack: Annotated[int, Range(least=1, most=1_024)]
+    pack: Pack
     minibatch_deviation: Group
     gamma: NonNegative | Component
     penalty_every: PositiveInt

@@ -13,7 +13,7 @@ from ganlab.errors import UserError
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.perturbations import Perturbation
-from ganlab.ranges import Group, PositiveInt
+from ganlab.ranges import Group, Pack
 
 
 class Perturbed(nn.Module):
@@ -56,7 +56,7 @@ class Architecture:
     generator: Callable[..., nn.Module]
     discriminator: Callable[..., Any]
     perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
-    pack: PositiveInt = 1
+    pack: Pack = 1
     minibatch_deviation: Group = 0
 
     def trunk(self, shape: Sequence[int]) -> Any:

@@ -198,12 +198,13 @@ trainer = pl.Trainer(
     default_root_dir={folder!r},
 )
 trainer.fit(module, data)
-sys.exit(130 if keeper.interrupted else 0)
+sys.exit(128 + keeper.stopped_by if keeper.stopped_by else 0)
 """
 
 
-def test_ctrl_c_in_a_shell_with_data_workers(tmp_path: Path) -> None:
-    """A terminal's Ctrl-C goes to the whole process group, data workers included."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_run_with_data_workers(tmp_path: Path, number: int) -> None:
+    """A terminal's Ctrl-C, and a scheduler's SIGTERM, go to the whole process group, data workers included."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path / "run")))
     process = subprocess.Popen(
@@ -214,12 +215,12 @@ def test_ctrl_c_in_a_shell_with_data_workers(tmp_path: Path) -> None:
     for line in process.stderr:
         lines.append(line)
         if line.startswith("iteration 5/"):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, number)
             break
     started = time.monotonic()
     with process.stderr:
         said = process.stderr.read()
-    assert process.wait(timeout=60) == 130, "".join(lines) + said
+    assert process.wait(timeout=60) == 128 + number, "".join(lines) + said
     assert time.monotonic() - started < 30
     assert "to go on: python -m ganlab.fit resume=run\n" in said
     assert "Traceback" not in said
