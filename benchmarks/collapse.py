@@ -9,7 +9,7 @@ Features have no part in them. A generator draws real features that the alarm do
 there are too few. Its faults become fewer as a run goes on: noise on top, as wide as the modes are at first, and modes
 drawn unevenly, by weights whose logarithms are normal.
 
-`draws` samples of 1,000 are measured at each of `LEVELS` qualities and of each damage; a run takes one of them at each
+`draws` samples of 800 are measured at each of `LEVELS` qualities and of each damage; a run takes one of them at each
 look. So runs share samples, and differences between runs are those of the draws, not of training. Half way through, in
 runs that are not healthy, something is broken for good. Where modes are lost, each run loses other ones.
 """
@@ -43,7 +43,7 @@ from ganlab.recipe import compose
 from ganlab.rulers.evidence import real_features, some_rows
 from ganlab.rulers.sources import labels_of
 
-MOST, COUNT, LOOKS, BROKEN, LEVELS, WITHIN = 5_000, 1_000, 30, 15, 6, 10
+MOST, COUNT, LOOKS, BROKEN, LEVELS, WITHIN = 5_000, 800, 30, 15, 6, 10
 FEWEST = 20  # samples of a mode
 CHANCES = (0.001, 0.01, 0.05)
 GENERATORS = 2  # averaged and live: two samples a look

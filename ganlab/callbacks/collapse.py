@@ -28,7 +28,7 @@ from ganlab.sheet import Exhibit
 class CollapseMonitor(Measurement):
     """Watches both generators for lost modes and variety, the game for what explains it, all numbers for NaN.
 
-    `every`: images seen between two looks. `count`: samples of each generator at a look, at least 1,000 for the powers
+    `every`: images seen between two looks. `count`: samples of each generator at a look, at least 800 for the powers
     that docs/collapse.md states. `split`: of the data, train or reference. `extractor`: small unless said otherwise,
     because it is cheap; points are their own features. `chance`: how many runs in which nothing is wrong may give
     alarm. `grace`, `patience`: only past this part of the run, and so many images, is a generator that never
@@ -44,7 +44,7 @@ class CollapseMonitor(Measurement):
     def __init__(
         self,
         every: PositiveInt = 30_000,
-        count: SampleCount = 1_000,
+        count: SampleCount = 800,
         split: str = "train",
         extractor: str = "small",
         chance: Probability = 0.01,
