@@ -53,7 +53,7 @@ class Scripted(Watch):
         return dict.fromkeys(self.terms, loss)
 
     def missing(self) -> Missing:
-        return Missing([], [], 20)
+        return Missing([], 20, {}, [])
 
     def exhibit(self, missing: Missing) -> None:
         return None
