@@ -10,6 +10,8 @@ import os
 import zlib
 from pathlib import Path
 
+from ganlab.durable import atomic_write
+
 READ = 2**28  # bytes of a file that are looked at: all of most files, an even sample of blocks of a larger one
 BLOCK = 2**20
 
@@ -21,9 +23,7 @@ def seal_of(path: Path) -> Path:
 
 def write_seal(path: Path, contents: Path) -> None:
     """Seal what is about to be moved to `path`, and is still at `contents`."""
-    part = path.with_name(path.name + ".seal.part")
-    part.write_text(json.dumps(_marks(contents)), encoding="utf-8")
-    part.replace(seal_of(path))
+    atomic_write(seal_of(path), json.dumps(_marks(contents)))
 
 
 def is_sound(path: Path) -> bool:
