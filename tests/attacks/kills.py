@@ -346,7 +346,7 @@ def _finish(place: Place, truth: Straight, story: list[str], words: Sequence[str
     rows = [int(row["iteration"]) for row in read_rows(place.run.metrics_file)]
     lost = rows != list(range(1, ITERATIONS + 1))
     if lost and any("metrics.csv" in word for word in story):  # its own damage cannot be undone, what follows is whole
-        lost = rows != sorted(set(rows)) or rows[-1] != ITERATIONS
+        lost = rows != sorted(set(rows)) or ("is complete" not in ended.text and rows[-1] != ITERATIONS)
     return "rows lost" if lost else f"as if never stopped ({story[0]})"
 
 
