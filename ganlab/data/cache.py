@@ -16,9 +16,9 @@ from platformdirs import user_cache_path
 
 from ganlab.data.seal import is_sound, write_seal
 from ganlab.data.space import reserve
+from ganlab.durable import PART
 from ganlab.errors import UserError
 
-PART = ".part"
 HEADER = 4096  # bytes, more than the header of a .npy file has
 
 

@@ -13,13 +13,6 @@ from ganlab.metrics.weights import UnavailableError
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setenv("GANLAB_OFFLINE", "1")
-    return tmp_path
-
-
-@pytest.fixture
 def squeeze(hub: Path) -> Path:
     torch.manual_seed(0)
     BACKBONES["squeeze"].path.parent.mkdir()

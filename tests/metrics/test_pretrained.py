@@ -36,14 +36,6 @@ class Means(nn.Module):
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty hub cache, and no net."""
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setenv("GANLAB_OFFLINE", "1")
-    return tmp_path
-
-
-@pytest.fixture
 def clip_state() -> dict[str, Tensor]:
     """A CLIP of one layer, 64 wide, patches of 8 on 16 x 16 pictures, as a state dict of the whole model."""
     torch.manual_seed(0)
