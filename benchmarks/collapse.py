@@ -28,20 +28,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data
-from ganlab.callbacks.alarm.inspection import healthy_runs
+from ganlab.collapse.crowd import Crowd
+from ganlab.collapse.indicators import Indicator
+from ganlab.collapse.inspection import healthy_runs
+from ganlab.collapse.labels import label_groups
+from ganlab.collapse.null import Healthy
+from ganlab.collapse.rule import SHORTEST, noise, scan
+from ganlab.collapse.yardstick import EACH, Reals, indicators
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_data
+from ganlab.data.rows import some_rows
 from ganlab.data.toy import grid, ring
+from ganlab.evaluation.evidence import real_features
+from ganlab.evaluation.sources import labels_of
 from ganlab.metrics.diversity import nearest
 from ganlab.metrics.features import Small
-from ganlab.monitor.crowd import Crowd
-from ganlab.monitor.indicators import Indicator
-from ganlab.monitor.labels import label_groups
-from ganlab.monitor.null import Healthy
-from ganlab.monitor.rule import SHORTEST, noise, scan
-from ganlab.monitor.yardstick import EACH, Reals, indicators
-from ganlab.recipe import compose
-from ganlab.rulers.evidence import real_features, some_rows
-from ganlab.rulers.sources import labels_of
 
 MOST, COUNT, LOOKS, BROKEN, LEVELS, WITHIN = 5_000, 800, 30, 15, 6, 10
 FEWEST = 20  # samples of a mode

@@ -30,12 +30,12 @@ from contest import settings
 from PIL import Image
 from torch import Tensor
 
-from ganlab.assembly import make_data
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_data
+from ganlab.data.rows import some_rows
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.fidelity import frechet_distance_of_sets
-from ganlab.recipe import compose
-from ganlab.rulers.evidence import some_rows
 
 CUTS = 20
 PATCH = 8  # pixels of 32

@@ -18,13 +18,13 @@ import torch
 from contest import settings
 from torch import Tensor
 
-from ganlab.checkpoints import load_module
+from ganlab.core.checkpoints import load_module
+from ganlab.core.generative import GenerativeModule
 from ganlab.data.coloured import COLOURS, SHAPES, look, unicode_name
 from ganlab.data.emoji import EmojiData
-from ganlab.generative import GenerativeModule
-from ganlab.run import find_checkpoint
-from ganlab.sampling import draw, latents
-from ganlab.sheet import grid, png
+from ganlab.files.run_folder import find_checkpoint
+from ganlab.loggers.sheet import grid, png
+from ganlab.sampling.drawing import draw, latents
 
 WORDINGS = {
     "a red heart": "{a} {colour} {shape}",

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
-from ganlab import cli
+import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+from ganlab.config import cli
+from ganlab.config.catalog import suggestion
+from ganlab.config.ranges import Range, Seed
 from ganlab.errors import UserError
-from ganlab.grammar.catalog import suggestion
+from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file
-from ganlab.ranges import Range, Seed
-from ganlab.run import find_checkpoint
 
 if TYPE_CHECKING:
-    from ganlab import evaluation
+    from ganlab.evaluation import evaluate as evaluation
 
 
 Sample = Annotated[int, Range(least=2, most=10_000_000)]
@@ -120,7 +120,7 @@ def _pair(text: str) -> list[str]:
 
 
 def _terms(s: EvaluateSettings) -> evaluation.Terms:
-    from ganlab import evaluation
+    from ganlab.evaluation import evaluate as evaluation
 
     weights, reference, saved = (Path(path) if path else None for path in (s.weights, s.reference, s.save_reference))
     how = (s.extractor, s.resizer, s.precision, weights, s.side)
@@ -139,14 +139,14 @@ def evaluate(settings: EvaluateSettings) -> None:
 
 def compare(first: Path, second: Path) -> None:
     """Prints both files' numbers and their differences."""
-    from ganlab.rulers import report
+    from ganlab.evaluation import report
 
     report.show_comparison(report.compare(first, second), first, second)
 
 
 def save(settings: EvaluateSettings) -> None:
     """Writes the statistics of a folder's pictures."""
-    from ganlab import evaluation
+    from ganlab.evaluation import evaluate as evaluation
 
     terms = _terms(settings)
     real, _ = evaluation.real_side(Path(str(settings.reference)), terms.network(), terms)
@@ -155,8 +155,8 @@ def save(settings: EvaluateSettings) -> None:
 
 def measure(s: EvaluateSettings) -> None:
     """Loads or generates the pictures, measures them, prints and writes the numbers."""
-    from ganlab import evaluation
-    from ganlab.rulers import report
+    from ganlab.evaluation import evaluate as evaluation
+    from ganlab.evaluation import report
 
     terms = _terms(s)
     if s.checkpoint:

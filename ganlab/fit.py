@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
-from ganlab import cli
-from ganlab.run import RunFolder, is_first_process
+import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+from ganlab.config import cli
+from ganlab.files.run_folder import RunFolder, is_first_process
 
 
 def main() -> None:
@@ -15,10 +15,10 @@ def main() -> None:
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         if cli.asks_for_help(words):
-            from ganlab.grammar.helptext import fit_help
+            from ganlab.config.helptext import fit_help
 
             return print(fit_help(words))
-        from ganlab.recipe import launch
+        from ganlab.config.recipe import launch
 
         return launch(train, words)
 
@@ -29,13 +29,13 @@ def train(recipe: dict[str, Any]) -> float | None:
     Return the best value of the measurement that decides which checkpoint is the best, as it was measured (FID: less is
     better; `modes_and_quality`: more is), for sweepers that search. None if nothing judged the run.
     """
-    from ganlab.preflight import check_machine, check_parts
+    from ganlab.config.preflight import check_machine, check_parts
 
     check_parts(recipe)
     check_machine(recipe)
     from torch import distributed
 
-    from ganlab import training
+    from ganlab.runs import training
 
     try:
         folder = training.train(recipe)

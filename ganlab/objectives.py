@@ -14,9 +14,9 @@ from typing import Annotated, ClassVar
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from ganlab.config.ranges import Range
 from ganlab.divergences import Name, named
 from ganlab.errors import UserError
-from ganlab.ranges import Range
 
 
 def per_sample(values: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ganlab.batch import Condition, at_least_float32
+from ganlab.config.ranges import NonNegative, PositiveInt, ProperFraction
+from ganlab.data.batch import Condition, at_least_float32
 from ganlab.errors import UserError
 from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
 from ganlab.processes import average_across_processes
-from ganlab.ranges import NonNegative, PositiveInt, ProperFraction
 from ganlab.schedules import Schedule, value
 
 Critic = Callable[[Tensor, Condition], Tensor]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import ganlab.working_folder  # noqa: F401  # first: it changes where packages are found
-from ganlab import cli
+import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+from ganlab.config import cli
+from ganlab.config.catalog import suggestion
+from ganlab.config.ranges import Positive, PositiveInt, Range, SampleCount, Seed
 from ganlab.errors import UserError
-from ganlab.grammar.catalog import suggestion
-from ganlab.ranges import Positive, PositiveInt, Range, SampleCount, Seed
-from ganlab.run import RunFolder, check_links, find_checkpoint
+from ganlab.files.run_folder import RunFolder, check_links, find_checkpoint
 
 METHODS = ("none", "rejection", "mh", "langevin")
 CALIBRATIONS = ("platt", "isotonic", "none")
@@ -86,10 +86,10 @@ def _check_method(settings: SampleSettings) -> None:
 
 def sample(settings: SampleSettings) -> None:
     """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
-    from ganlab.assembly import make_data
-    from ganlab.checkpoints import load_module, stored_content
-    from ganlab.gallery import Request, draw_gallery, strange_words
-    from ganlab.sampling import latents
+    from ganlab.core.assembly import make_data
+    from ganlab.core.checkpoints import load_module, stored_content
+    from ganlab.sampling.drawing import latents
+    from ganlab.sampling.gallery import Request, draw_gallery, strange_words
 
     file = find_checkpoint(settings.checkpoint)
     if not settings.out:
@@ -114,7 +114,7 @@ def sample(settings: SampleSettings) -> None:
 
 def guided(module: Any, request: Any, settings: SampleSettings) -> Any:
     """Latents (N, latent_dim) that the discriminator chose."""
-    from ganlab.guided.choosing import Wish, choose
+    from ganlab.sampling.choosing import Wish, choose
 
     s = settings
     wish = Wish(s.method, s.calibration, s.held_out, s.candidates, s.percentile, s.steps, s.step_size)

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from ganlab.config.ranges import NonNegativeInt, PositiveInt, ProperFraction
 from ganlab.errors import UserError
-from ganlab.ranges import NonNegativeInt, PositiveInt, ProperFraction
 
 
 def constant_then_linear(iteration: int, end: int, hold: float) -> float:

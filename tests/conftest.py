@@ -14,14 +14,14 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from ganlab.adversarial import AdversarialModule
-from ganlab.averaging import MovingAverage
+from ganlab.core.adversarial import AdversarialModule
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.networks import dcgan, mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.constraints import SpectralNormalization, WeightClipping
+from ganlab.core.sides import Side
 from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.perturbations import Perturbation
 from ganlab.regularizers import LeCam
-from ganlab.sides import Side
 
 Make = Callable[..., Any]
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab.checkpoints import read_checkpoint
-from ganlab.run import RunFolder
+from ganlab.core.checkpoints import read_checkpoint
+from ganlab.files.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 SMALL = (

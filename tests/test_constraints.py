@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganlab.constraints import Constraint, SpectralNormalization, Unconstrained, WeightClipping
+from ganlab.core.sides import frozen
 from ganlab.errors import UserError
 from ganlab.networks import resnet
 from ganlab.networks.heads import RealismLogit
-from ganlab.sides import frozen
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlab.assembly import make_module
+from ganlab.config.catalog import catalog
+from ganlab.config.preflight import check_parts
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_module
 from ganlab.data.base import DataSpec
-from ganlab.grammar.catalog import catalog
-from ganlab.preflight import check_parts
-from ganlab.recipe import compose
-from ganlab.training import train
+from ganlab.runs.training import train
 
 GROUPS = catalog().groups()
 POINTS = ("objective", "regularizer", "constraint", "optimizer", "mixture", "logger")

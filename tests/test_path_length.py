@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.batch import Batch
+from ganlab.core.sides import Side
+from ganlab.data.batch import Batch
 from ganlab.errors import UserError
 from ganlab.networks import stylegan2
 from ganlab.networks.architecture import Architecture
 from ganlab.regularizers import PathLength
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 SMALL = {"width": 2, "limit": 2, "style_dim": 6, "depth": 2}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganlab.core.sides import frozen
 from ganlab.errors import UserError
 from ganlab.perturbations import (
     AdaptiveAugmentation,
@@ -22,7 +23,6 @@ from ganlab.perturbations import (
     pictures,
 )
 from ganlab.schedules import HalfCosine
-from ganlab.sides import frozen
 
 NOBODY = torch.empty(0)
 KINDS: dict[str, Callable[[], Perturbation]] = {

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganlab.checkpoints import load_module, read_checkpoint
+from ganlab.config.catalog import Catalog, recipe_folder
+from ganlab.config.recipe import compose
+from ganlab.core.checkpoints import load_module, read_checkpoint
 from ganlab.evaluate import EvaluateSettings, evaluate
-from ganlab.grammar.catalog import Catalog, recipe_folder
-from ganlab.recipe import compose
-from ganlab.run import RunFolder
+from ganlab.files.run_folder import RunFolder
+from ganlab.runs.training import train
 from ganlab.sample import SampleSettings, sample
-from ganlab.training import train
 
 RECIPES = sorted(Catalog((recipe_folder(),)).recipes())
 SMALL = (

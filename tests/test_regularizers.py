@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import Condition
+from ganlab.data.batch import Condition
 from ganlab.regularizers import (
     DRAGAN,
     R1,

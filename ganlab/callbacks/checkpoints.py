@@ -13,17 +13,16 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 
-from ganlab.callbacks.finite import broken_side
 from ganlab.callbacks.measurement import finished, positive
 from ganlab.callbacks.quality import Best, Judge
 from ganlab.callbacks.signals import Signals, is_notice
-from ganlab.checkpoint_io import DurableCheckpointIO
+from ganlab.config.ranges import PositiveInt
 from ganlab.console import from_here, say
+from ganlab.core.checkpoint_io import save_checkpoint
+from ganlab.core.finite import broken_side
+from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule
 from ganlab.processes import PeerLost
-from ganlab.ranges import PositiveInt
-from ganlab.run import RunFolder
 
 AGREE_EVERY = 10  # iterations between two exchanges of "did anybody get a signal" when there are several processes
 
@@ -128,23 +127,6 @@ class Checkpoints(pl.Callback):
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
         self._signals.remove()
-
-
-def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
-    """Save the run to its `checkpoints/name` and return True, or return False if weights are not finite.
-
-    Rows of metrics go to disk first. Every process must call this: gathering what is saved needs them all. Raise
-    `OSError` if the file cannot be written; the checkpoint that is there stays whole.
-    """
-    if broken_side(trainer.lightning_module):
-        return False
-    for logger in trainer.loggers:
-        logger.save()
-    folder = RunFolder(Path(trainer.default_root_dir))
-    keep = folder.previous_file if name == folder.last_file.name else None
-    trainer.strategy.checkpoint_io = DurableCheckpointIO()
-    trainer.save_checkpoint(folder.checkpoints / name, weights_only=False, storage_options=keep)
-    return True
 
 
 def how_to_resume(trainer: pl.Trainer) -> str:

@@ -1,6 +1,6 @@
 """Mode collapse and other ways to fail: watched for all along, said once, and, if so asked, undone.
 
-What is watched and how it is decided is in `ganlab.monitor` (docs/collapse.md); here it meets a run.
+What is watched and how it is decided is in `ganlab.collapse` (docs/collapse.md); here it meets a run.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
-from ganlab.callbacks.alarm.alarms import Alarm, announce, of_nan
-from ganlab.callbacks.alarm.inspection import Inspection, Patience, Verdict
-from ganlab.callbacks.alarm.reactions import chosen
-from ganlab.callbacks.alarm.symptoms import Symptoms
-from ganlab.callbacks.finite import broken
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, log, positive
+from ganlab.collapse.alarms import Alarm, announce, of_nan
+from ganlab.collapse.course import Course
+from ganlab.collapse.inspection import Inspection, Patience, Verdict
+from ganlab.collapse.reactions import chosen
+from ganlab.collapse.symptoms import Symptoms
+from ganlab.config.ranges import NonNegative, NonNegativeInt, PositiveInt, Probability, Range, SampleCount, Seed
+from ganlab.core.finite import broken
+from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule
-from ganlab.monitor.course import Course
-from ganlab.ranges import NonNegative, NonNegativeInt, PositiveInt, Probability, Range, SampleCount, Seed
-from ganlab.rulers.evidence import checked_extractor, checked_split
-from ganlab.sheet import Exhibit
+from ganlab.evaluation.evidence import checked_extractor, checked_split
+from ganlab.loggers.sheet import Exhibit
 
 
 class CollapseMonitor(Measurement):

@@ -10,9 +10,9 @@ import numpy as np
 import pytorch_lightning as pl
 
 from ganlab.callbacks.measurement import EveryIterations, Measurement, Values, positive
-from ganlab.generative import GenerativeModule
-from ganlab.ranges import PositiveInt, SampleCount, Seed
-from ganlab.rulers.evidence import some_rows
+from ganlab.config.ranges import PositiveInt, SampleCount, Seed
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.rows import some_rows
 
 
 class Standing(Measurement):

@@ -16,9 +16,9 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.console import say
+from ganlab.core.generative import GenerativeModule
+from ganlab.core.randomness import random_states, restore_random_states
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule
-from ganlab.randomness import random_states, restore_random_states
 
 Values = dict[str, float]
 

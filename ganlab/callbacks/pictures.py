@@ -13,18 +13,18 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ganlab.batch import Condition, take, to_uint8
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
+from ganlab.config.ranges import PositiveInt, SampleCount, Seed
+from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec, GanData
+from ganlab.data.batch import Condition, take, to_uint8
 from ganlab.data.pictures import Pictures
-from ganlab.durable import atomic_write
-from ganlab.generative import GenerativeModule
+from ganlab.data.rows import many_rows, some_rows
+from ganlab.files.durable import atomic_write
+from ganlab.files.run_folder import RunFolder
 from ganlab.loggers import show
-from ganlab.ranges import PositiveInt, SampleCount, Seed
-from ganlab.rulers.evidence import many_rows, some_rows
-from ganlab.run import RunFolder
-from ganlab.sampling import told
-from ganlab.sheet import Exhibit, comparison, grid, picture, png, scatter
+from ganlab.loggers.sheet import Exhibit, comparison, grid, picture, png, scatter
+from ganlab.sampling.drawing import told
 
 POINTS = 2_000  # in a scatter plot
 

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ganlab.callbacks.measurement import log
 from ganlab.callbacks.pace import Pace, clock
-from ganlab.generative import GenerativeModule
-from ganlab.ranges import NonNegative
+from ganlab.config.ranges import NonNegative
+from ganlab.core.generative import GenerativeModule
 
 Metrics = dict[str, Any]
 

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
+from ganlab.config.ranges import PositiveInt, SampleCount, Seed
+from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule
+from ganlab.evaluation.base import Ruler
+from ganlab.evaluation.captions import OracleRuler
+from ganlab.evaluation.digits import StackRuler
+from ganlab.evaluation.evidence import checked_extractor, checked_resizer, checked_split, extractor_named, split_of
+from ganlab.evaluation.measures import checked_measures
+from ganlab.evaluation.pictures import PictureRuler
+from ganlab.evaluation.points import ModeRuler
 from ganlab.metrics.result import Result
-from ganlab.ranges import PositiveInt, SampleCount, Seed
-from ganlab.rulers.base import Ruler
-from ganlab.rulers.captions import OracleRuler
-from ganlab.rulers.digits import StackRuler
-from ganlab.rulers.evidence import checked_extractor, checked_resizer, checked_split, extractor_named, split_of
-from ganlab.rulers.measures import checked_measures
-from ganlab.rulers.pictures import PictureRuler
-from ganlab.rulers.points import ModeRuler
 
 ORACLE_COUNT = 500  # pictures of each split that an oracle reads: it looks at them one by one
 

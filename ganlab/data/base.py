@@ -14,11 +14,11 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ganlab.batch import Batch
+from ganlab.config.ranges import Seed, Workers
+from ganlab.data.batch import Batch
 from ganlab.data.pictures import Pictures
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
-from ganlab.ranges import Seed, Workers
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from platformdirs import user_cache_path
 
 from ganlab.data.seal import is_sound, write_seal
 from ganlab.data.space import reserve
-from ganlab.durable import PART
 from ganlab.errors import UserError
+from ganlab.files.durable import PART
 
 HEADER = 4096  # bytes, more than the header of a .npy file has
 

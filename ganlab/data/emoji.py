@@ -10,13 +10,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from ganlab.config.ranges import PositiveInt, ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.checks import check_fraction, check_size
 from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
 from ganlab.data.wordings import wordings
-from ganlab.ranges import PositiveInt, ProperFraction, Seed, Side, Workers
 
 PROMPTS = (
     "red apple",
@@ -93,7 +93,7 @@ class EmojiData(GanData):
         return Pictures(images[rows], captions, concepts, mirrors, said)
 
     def _spec(self, train: Pictures) -> DataSpec:
-        from ganlab.networks.text import vocabulary
+        from ganlab.data.vocabulary import vocabulary
 
         captions = train.condition
         assert isinstance(captions, list)

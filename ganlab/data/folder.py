@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
 
+from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
@@ -20,7 +21,6 @@ from ganlab.data.decode import Form
 from ganlab.data.files import Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
-from ganlab.ranges import Channels, PositiveInt, ProperFraction, Seed, Side, Workers
 
 PROMPTS = 12  # captions shown by default: one grid
 
@@ -94,7 +94,7 @@ def _spec(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
 
 
 def _vocabulary(train: Pictures) -> tuple[str, ...]:
-    from ganlab.networks.text import vocabulary
+    from ganlab.data.vocabulary import vocabulary
 
     return tuple(vocabulary(caption for wordings in train.all_wordings() for caption in wordings))
 

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ganlab.config.ranges import ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.emoji import EmojiData
 from ganlab.data.openmoji import emoji_list, line_rasters
 from ganlab.data.pictures import Pictures
-from ganlab.ranges import ProperFraction, Seed, Side, Workers
 
 
 class LinesData(GanData):

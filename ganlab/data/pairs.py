@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ganlab.config.ranges import Channels, ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form, in_form, opened
@@ -21,7 +22,6 @@ from ganlab.data.files import Reader, Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
 from ganlab.errors import UserError
-from ganlab.ranges import Channels, ProperFraction, Seed, Side, Workers
 
 SIDES = ("A", "B")
 DIRECTIONS = ("AtoB", "BtoA")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.batch import Batch, Condition, take
+from ganlab.data.batch import Batch, Condition, take
 from ganlab.data.stacks import Stacks
 
 Misfit = Callable[[str, str, np.random.Generator], str]

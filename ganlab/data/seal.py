@@ -10,7 +10,7 @@ import os
 import zlib
 from pathlib import Path
 
-from ganlab.durable import atomic_write
+from ganlab.files.durable import atomic_write
 
 READ = 2**28  # bytes of a file that are looked at: all of most files, an even sample of blocks of a larger one
 BLOCK = 2**20

@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 import torch
 
+from ganlab.config.ranges import Count, Range, Seed, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import scenes, things
 from ganlab.data.shapes import check_counts, check_drawable
-from ganlab.ranges import Count, Range, Seed, Workers
 
 
 class ShapeClassesData(GanData):

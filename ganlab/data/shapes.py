@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from ganlab.config.ranges import Count, Fraction, Range, Seed, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_array
 from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_miss, parse, scenes, things
 from ganlab.errors import UserError
-from ganlab.ranges import Count, Fraction, Range, Seed, Workers
 
 SMALLEST, LARGEST = 32, 128
 PROMPTS = 8  # shown by default, of the training captions and as many of held-out combinations
@@ -86,7 +86,7 @@ class ShapesData(GanData):
         return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)
 
     def _spec(self, train: Pictures) -> DataSpec:
-        from ganlab.networks.text import vocabulary  # torch's networks are not needed to make data
+        from ganlab.data.vocabulary import vocabulary
 
         captions, strange = train.condition, self.unseen.condition
         assert isinstance(captions, list) and isinstance(strange, list)

@@ -12,12 +12,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from ganlab.config.ranges import Count, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.data.shapes import check_counts
 from ganlab.data.stacks import DIGITS, Stacks, drawn_parts, modes_of
 from ganlab.data.torchvision import TorchvisionData
-from ganlab.ranges import Count, Seed, Side, Workers
 
 CHANNELS = 3
 NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(DIGITS**CHANNELS))

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ganlab.batch import Batch
+from ganlab.data.batch import Batch
 from ganlab.data.pictures import Pictures
 
 

@@ -12,12 +12,12 @@ from filelock import FileLock
 from torch import Tensor
 from torch.nn import functional
 
+from ganlab.config.ranges import Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cache_folder
 from ganlab.data.checks import check_size
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
-from ganlab.ranges import Seed, Side, Workers
 
 DIGITS = tuple("0123456789")
 FAILURES = (RuntimeError, OSError, ImportError, ValueError, AssertionError)  # no file, no net, half a file

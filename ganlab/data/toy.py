@@ -13,10 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.config.ranges import Count, NonNegative, Positive, PositiveInt, Probability, Seed, Workers
 from ganlab.data.base import DataSpec, GanData, Modes
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
-from ganlab.ranges import Count, NonNegative, Positive, PositiveInt, Probability, Seed, Workers
 
 
 @dataclass(frozen=True)

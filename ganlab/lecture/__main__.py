@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ganlab import cli
+from ganlab.config import cli
+from ganlab.config.catalog import suggestion
 from ganlab.errors import UserError
-from ganlab.grammar.catalog import suggestion
 from ganlab.lecture.catalog import experiments
 
 LONGEST = 8  # values of a list that still fit a line of the table
@@ -74,8 +74,8 @@ def measure(name: str, folder: Path, seed: int) -> Path:
     """One experiment from its seed to its file of numbers, folder/NAME.json."""
     import pytorch_lightning as pl
 
-    from ganlab.durable import atomic_write
-    from ganlab.training import quiet_lightning
+    from ganlab.files.durable import atomic_write
+    from ganlab.runs.training import quiet_lightning
 
     quiet_lightning()
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganlab.data.toy import Mixture, ToyData, mixture
-from ganlab.durable import atomic_write
+from ganlab.files.durable import atomic_write
 from ganlab.lecture import drawing
 from ganlab.lecture.line import EDGES, WIDTH, counts, generated, masses, true_divergence
 from ganlab.lecture.play import adam, fully_connected, game, play

@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data
-from ganlab.batch import to_float, to_uint8
-from ganlab.checkpoints import load_module
-from ganlab.generative import GenerativeModule
+from ganlab.core.assembly import make_data
+from ganlab.core.checkpoints import load_module
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.batch import to_float, to_uint8
+from ganlab.data.rows import some_rows
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
 from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.metrics.sightings import View, look
 from ganlab.networks.encoder import EncoderDecoder
-from ganlab.rulers.evidence import some_rows
-from ganlab.run import RunFolder
 
 SHOWN, COUNT, AT_ONCE = 12, 2_000, 250
 PIXELS, BOTH, GAME = 3_400, 950, 1_600  # iterations that take about as long

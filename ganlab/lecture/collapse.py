@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture import drawing
 from ganlab.lecture.runs import summary, trained
-from ganlab.run import RunFolder
 
 EVERY = 1_000  # images between two looks
 COLUMNS = 3  # of the figure

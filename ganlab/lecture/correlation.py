@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition, take, to_float, to_uint8
-from ganlab.checkpoints import load_module
+from ganlab.core.assembly import make_data
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.checkpoints import load_module
+from ganlab.core.generative import GenerativeModule
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
-from ganlab.generative import GenerativeModule
+from ganlab.data.batch import Batch, Condition, take, to_float, to_uint8
+from ganlab.data.rows import some_rows
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.lecture.untold import apart, read
@@ -28,9 +30,7 @@ from ganlab.metrics.sightings import look
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.objectives import per_sample
-from ganlab.rulers.evidence import some_rows
-from ganlab.sampling import latents
-from ganlab.sides import Side
+from ganlab.sampling.drawing import latents
 from ganlab.variants import ConditionalGAN
 from ganlab.variants.conditional import ConditionalGenerator
 

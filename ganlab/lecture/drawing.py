@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ganlab.durable import atomic_write
+from ganlab.files.durable import atomic_write
 
 REAL, GENERATED, JUDGED, TRUTH = "tab:green", "tab:red", "tab:blue", "0.35"
 """The data; the model; what the discriminator says; what is exact."""

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import to_float
 from ganlab.data.base import GanData
+from ganlab.data.batch import to_float
 from ganlab.data.shapes import ShapesData
 from ganlab.lecture import drawing
 from ganlab.lecture.play import adam, falling, game, learning, play, shuffled

@@ -14,17 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data
-from ganlab.batch import take
-from ganlab.checkpoints import load_module
-from ganlab.durable import atomic_write
-from ganlab.generative import GenerativeModule
+from ganlab.core.assembly import make_data
+from ganlab.core.checkpoints import load_module
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.batch import take
+from ganlab.data.rows import many_rows
+from ganlab.evaluation.evidence import extractor_named, generated
+from ganlab.files.durable import atomic_write
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import measured, trained
+from ganlab.loggers.sheet import grid, png
 from ganlab.metrics.diversity import within_conditions
-from ganlab.rulers.evidence import extractor_named, generated, many_rows
-from ganlab.run import RunFolder
-from ganlab.sampling import draw, latents
-from ganlab.sheet import grid, png
+from ganlab.sampling.drawing import draw, latents
 
 ITERATIONS, SEEDS, COUNT, ACROSS = 1_000, 3, 2_000, 8
 HEADS: dict[str, tuple[str, ...]] = {

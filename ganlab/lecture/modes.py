@@ -13,11 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ganlab.checkpoints import load_module
+from ganlab.core.checkpoints import load_module
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture import drawing
 from ganlab.lecture.runs import measured, summary, trained
-from ganlab.run import RunFolder
-from ganlab.sampling import latents
+from ganlab.sampling.drawing import latents
 
 ITERATIONS, SEEDS, SHOWN = 6_000, 3, 2_000
 SAME = ("network.generator.depth=3", "network.discriminator.depth=3")  # which the grid's own recipe has more of

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.core.sides import Side
 from ganlab.data.toy import Mixture, ToyData, mixture
 from ganlab.lecture import drawing
 from ganlab.lecture.line import gaussian_jsd
@@ -27,7 +28,6 @@ from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import Minimax, NonSaturating, Objective
 from ganlab.perturbations import InstanceNoise
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 OBJECTIVES: dict[str, Objective] = {"minimax": Minimax(), "nonsaturating": NonSaturating()}

@@ -13,17 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data
-from ganlab.batch import take, to_float
-from ganlab.checkpoints import load_module
+from ganlab.core.assembly import make_data
+from ganlab.core.checkpoints import load_module
 from ganlab.data.base import GanData
+from ganlab.data.batch import take, to_float
+from ganlab.data.rows import many_rows, some_rows
+from ganlab.evaluation.evidence import generated
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
 from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.metrics.pairs import l1_distance
-from ganlab.rulers.evidence import generated, many_rows, some_rows
-from ganlab.run import RunFolder
 
 ITERATIONS, SHOWN = 900, 5
 ARMS: dict[str, tuple[str, ...]] = {

@@ -11,16 +11,16 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Condition
 from ganlab.callbacks.measurement import undisturbed
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import GanData
+from ganlab.data.batch import Condition
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit
 from ganlab.objectives import Objective
 from ganlab.schedules import ConstantThenLinear
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 Source = Callable[[int], Tensor]

@@ -19,17 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.data.toy import ToyData, ring
-from ganlab.guided.calibration import Calibration, Platt, Unchanged
-from ganlab.guided.evidence import Evidence, Verdict
-from ganlab.guided.langevin import langevin
-from ganlab.guided.metropolis import metropolis
-from ganlab.guided.outcome import Outcome
-from ganlab.guided.rejection import rejection
 from ganlab.lecture import drawing
 from ganlab.lecture.play import Source, adam, falling, fully_connected, game, learn, play, shuffled
 from ganlab.metrics.diversity import histogram, modes
 from ganlab.objectives import NonSaturating
 from ganlab.regularizers import R1
+from ganlab.sampling.calibration import Calibration, Platt, Unchanged
+from ganlab.sampling.evidence import Evidence, Verdict
+from ganlab.sampling.langevin import langevin
+from ganlab.sampling.metropolis import metropolis
+from ganlab.sampling.outcome import Outcome
+from ganlab.sampling.rejection import rejection
 from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN
 

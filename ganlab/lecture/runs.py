@@ -10,10 +10,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ganlab.config.recipe import compose, literal
 from ganlab.errors import UserError
-from ganlab.recipe import compose, literal
-from ganlab.run import RunFolder
-from ganlab.training import train
+from ganlab.files.run_folder import RunFolder
+from ganlab.runs.training import train
 
 AT_ONCE, AS_LONG_AS_IT_TAKES = 0, -1  # how long FileLock waits
 

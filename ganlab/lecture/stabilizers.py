@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture import drawing
 from ganlab.lecture.runs import measured, summary, trained
-from ganlab.run import RunFolder
 
 ITERATIONS, SEEDS = 4_000, 3
 QUALITY = "share of high-quality samples"

@@ -17,21 +17,22 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from ganlab.assembly import make_data, make_module
-from ganlab.batch import to_float, to_uint8
-from ganlab.checkpoints import load_module
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_data, make_module
+from ganlab.core.checkpoints import load_module
+from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
-from ganlab.generative import GenerativeModule
+from ganlab.data.batch import to_float, to_uint8
+from ganlab.data.rows import many_rows
+from ganlab.evaluation.captions import MatchRuler, captions_of
+from ganlab.evaluation.evidence import generated
+from ganlab.evaluation.pictures import PictureRuler
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
 from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.networks.stack import FACTOR, shrink
-from ganlab.recipe import compose
-from ganlab.rulers.captions import MatchRuler, captions_of
-from ganlab.rulers.evidence import generated, many_rows
-from ganlab.rulers.pictures import PictureRuler
-from ganlab.run import RunFolder
 from ganlab.variants import StackGAN
 
 COUNT, AT_ONCE = 2_000, 250

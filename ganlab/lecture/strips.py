@@ -9,10 +9,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ganlab.batch import to_uint8
-from ganlab.durable import atomic_write
+from ganlab.data.batch import to_uint8
+from ganlab.files.durable import atomic_write
+from ganlab.loggers.sheet import INK, PAPER, font, png
 from ganlab.metrics.features import as_colour
-from ganlab.sheet import INK, PAPER, font, png
 
 GAP, GREY = 1, 225  # pixels between two pictures, and their level: many pictures are on white paper
 ROOM = 12  # pixels between labels and pictures, and between rows

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ganlab.batch import Batch
+from ganlab.data.batch import Batch
 from ganlab.data.toy import ToyData, mixture
 from ganlab.lecture import drawing
 from ganlab.lecture.line import true_divergence

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.batch import to_float
+from ganlab.data.batch import to_float
 from ganlab.data.drawing import Layout, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import RELATIONS, Scene, Thing, parse

@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import Condition
 from ganlab.constraints import WeightClipping
+from ganlab.core.sides import Side
+from ganlab.data.batch import Condition
 from ganlab.lecture import drawing
 from ganlab.lecture.line import gaussian_jsd
 from ganlab.lecture.play import Source, discriminator, falling, learn, reading
 from ganlab.objectives import NonSaturating, Wasserstein
 from ganlab.regularizers import GradientPenalty, OneSidedGradientPenalty, squared_gradient_norm
-from ganlab.sides import Side
 
 STEPS = 1000
 HELD_OUT = 50_000

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ganlab.metrics.features import as_colour
 from ganlab.metrics.frechet import Estimate
 from ganlab.metrics.spread import standard_error
-from ganlab.metrics.weights import UnavailableError, refuse_silence
+from ganlab.networks.weights import UnavailableError, refuse_silence
 
 MODEL = "openai/clip-vit-large-patch14"
 

@@ -10,7 +10,7 @@ from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.inception import INCEPTION, Inception
 from ganlab.metrics.names import CLIP, DINOV2, is_file
 from ganlab.metrics.pretrained import clip, dinov2, scripted
-from ganlab.metrics.weights import UnavailableError
+from ganlab.networks.weights import UnavailableError
 
 DEFAULT_RESIZER = {"inception": "tf1", **dict.fromkeys((*CLIP, *DINOV2), "pil-bicubic")}
 """tf1 is what made Inception's published FIDs; the others learned from bicubic pictures."""

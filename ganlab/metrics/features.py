@@ -31,7 +31,7 @@ def as_colour(images: Tensor) -> Tensor:
     if images.dtype != torch.uint8 or images.dim() != 4 or not 1 <= images.shape[1] <= 4:
         raise ValueError(
             f"`images` must be uint8 of shape (N, 1..4, H, W), got {images.dtype} {tuple(images.shape)}: "
-            "ganlab.batch.to_uint8 converts from [-1, 1]"
+            "ganlab.data.batch.to_uint8 converts from [-1, 1]"
         )
     if images.shape[1] in (2, 4):
         alpha = images[:, -1:].float() / 255

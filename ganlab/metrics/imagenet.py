@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.metrics.efficientnet import CLASSES, DIM, Lite0, weights_file
 from ganlab.metrics.features import Extractor, digest_of
 from ganlab.metrics.resizers import Resizer
+from ganlab.networks.efficientnet import CLASSES, DIM, Lite0, weights_file
 
 SIDE = 128
 BATCH = 16  # what a core's cache holds: half as fast again as 64

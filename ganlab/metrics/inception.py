@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganlab.metrics.features import Extractor, digest_of
 from ganlab.metrics.resizers import Resizer
-from ganlab.metrics.weights import Weights, checked
+from ganlab.networks.weights import Weights, checked
 
 INCEPTION = Weights(
     "Inception",

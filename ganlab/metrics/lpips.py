@@ -12,7 +12,7 @@ from ganlab.metrics.features import as_colour
 from ganlab.metrics.frechet import Estimate
 from ganlab.metrics.resizers import Resizer
 from ganlab.metrics.spread import standard_error
-from ganlab.metrics.weights import Weights
+from ganlab.networks.weights import Weights
 
 SIZED = Resizer("antialias", 64)  # all pictures, so that numbers compare; the backbones halve the side five times
 BATCH = 32

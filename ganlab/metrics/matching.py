@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.data.pictures import Pictures
+from ganlab.data.vocabulary import vocabulary
 from ganlab.metrics.features import as_colour
 from ganlab.metrics.moments import precise
 from ganlab.metrics.result import Result
 from ganlab.metrics.small import Residual, squeeze
-from ganlab.networks.text import WordEncoder, vocabulary
+from ganlab.networks.text import WordEncoder
 
 Progress = Callable[[int, int, float], None]
 """(steps done, steps in all, loss), called after every step."""

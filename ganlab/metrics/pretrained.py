@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ganlab.metrics.features import Extractor, Resizing, digest_of, digest_of_state
 from ganlab.metrics.resizers import AsTheyAre, Resizer
-from ganlab.metrics.weights import UnavailableError, Weights, refuse_silence
+from ganlab.networks.weights import UnavailableError, Weights, refuse_silence
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

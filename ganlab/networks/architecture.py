@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ganlab.config.ranges import Group, Pack
 from ganlab.errors import UserError
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.perturbations import Perturbation
-from ganlab.ranges import Group, Pack
 
 
 class Perturbed(nn.Module):

@@ -12,8 +12,8 @@ from typing import ClassVar, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.config.ranges import ImageShape
 from ganlab.errors import UserError
-from ganlab.ranges import ImageShape
 
 (_, IMAGES) = get_args(ImageShape)
 SIDES: tuple[int, ...] = IMAGES.sides

@@ -11,10 +11,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import Condition
+from ganlab.config.ranges import Dim
+from ganlab.data.batch import Condition
 from ganlab.errors import UserError
 from ganlab.networks.attention import Words
-from ganlab.ranges import Dim
 
 
 class ConditionEncoder(nn.Module, ABC):

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlab.config.ranges import ImageShape, Width
 from ganlab.networks.blocks import SLOPE, SMALLEST, BatchNorm, Normalization, halvings, image_side, widths
-from ganlab.ranges import ImageShape, Width
 
 
 def initialize(network: nn.Module, norm: Normalization) -> None:

@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from ganlab.config.ranges import NonNegative
 from ganlab.errors import UserError
 from ganlab.objectives import NonSaturating, Objective
-from ganlab.ranges import NonNegative
 
 Logits = dict[str, Tensor]
 Terms = dict[str, Tensor]

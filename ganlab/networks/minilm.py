@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from ganlab.files.packaged import packaged_folder
 from ganlab.networks.bert import BertShape, load_bert, mean_state
-from ganlab.networks.packaged import packaged_folder
 
 LONGEST = 256  # tokens that all-MiniLM-L6-v2 reads, the first and the last one included
 CHUNK = 16  # captions read at once; half as fast as 64, and little is wasted on the few that are new in a batch

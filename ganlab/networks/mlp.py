@@ -11,9 +11,9 @@ from math import prod
 
 from torch import Tensor, nn
 
+from ganlab.config.ranges import Depth, Width
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE
-from ganlab.ranges import Depth, Width
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:

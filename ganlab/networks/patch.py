@@ -11,10 +11,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.config.ranges import ImageShape, PositiveInt, Width
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE, InstanceNorm, Normalization, image_side, widths
 from ganlab.networks.dcgan import initialize
-from ganlab.ranges import ImageShape, PositiveInt, Width
 
 Plan = tuple[tuple[int, int], ...]
 """(kernel, stride) of each convolution in turn."""

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.errors import UserError
-from ganlab.metrics.efficientnet import Lite0
-from ganlab.metrics.weights import UnavailableError
 from ganlab.networks.blocks import SLOPE
+from ganlab.networks.efficientnet import Lite0
+from ganlab.networks.weights import UnavailableError
 
 CHANNELS = (24, 40, 112, 320)  # of the features at strides 4, 8, 16, 32
 STRIDE = 32

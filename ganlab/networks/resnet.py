@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.config.ranges import ImageShape, PositiveInt, Width
 from ganlab.networks.attention import attention_at
 from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
-from ganlab.ranges import ImageShape, PositiveInt, Width
 
 
 class Start(ABC):

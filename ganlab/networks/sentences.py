@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ganlab.config.ranges import NonNegativeInt
 from ganlab.errors import UserError
+from ganlab.files.packaged import is_packaged
 from ganlab.networks.attention import Words
 from ganlab.networks.minilm import MiniLM
-from ganlab.networks.packaged import is_packaged
-from ganlab.ranges import NonNegativeInt
 
 PART = re.compile(r"sentence_transformers(\.[a-z_]+)*\.[A-Z]\w+")
 LATELY = 20_000  # captions whose words' states are kept: 9 kB each at six tokens of 384 numbers

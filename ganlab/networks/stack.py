@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.config.ranges import Depth, LargeImageShape, Width
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SIDES, SLOPE, BatchNorm, conv3, image_side, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
 from ganlab.networks.resnet import UpBlock
-from ganlab.ranges import Depth, LargeImageShape, Width
 
 FACTOR = 4  # between the stages' sides
 

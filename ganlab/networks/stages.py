@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganlab.batch import Condition
+from ganlab.data.batch import Condition
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.stack import enlarge
 

@@ -5,10 +5,7 @@ Plain PyTorch. Vocabularies are plain lists of words, so that a checkpoint can c
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from zlib import crc32
@@ -18,33 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
-from ganlab.batch import Condition
+from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt
+from ganlab.data.batch import Condition
+from ganlab.data.vocabulary import tokenize
 from ganlab.networks.attention import Words
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
-from ganlab.ranges import Dim, EvenWidth, NonNegative, PositiveInt
 
-WORD = re.compile(r"[^\W_]+")
 UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
-
-
-def tokenize(caption: str) -> list[str]:
-    """The caption's words in lower case: runs of letters and digits of any script.
-
-    >>> tokenize("A red-haired Woman, 3 ÉCLAIRS!")
-    ['a', 'red', 'haired', 'woman', '3', 'éclairs']
-    """
-    return WORD.findall(unicodedata.normalize("NFKC", caption).lower())
-
-
-def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
-    """The `limit` most frequent words, most frequent first, then by the alphabet.
-
-    >>> vocabulary(["a red apple", "a green apple"])
-    ['a', 'apple', 'green', 'red']
-    """
-    counts = Counter(chain.from_iterable(map(tokenize, captions)))
-    return sorted(counts, key=lambda word: (-counts[word], word))[:limit]
 
 
 @lru_cache(maxsize=100_000)

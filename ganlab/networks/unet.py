@@ -12,10 +12,10 @@ from statistics import NormalDist
 import torch
 from torch import Tensor, nn
 
+from ganlab.config.ranges import ImageShape, ProperFraction, Width
 from ganlab.errors import UserError
 from ganlab.networks.blocks import SLOPE, InstanceNorm, Normalization, image_side, widths
 from ganlab.networks.dcgan import initialize
-from ganlab.ranges import ImageShape, ProperFraction, Width
 
 NOISY = 3  # inner decoder blocks with dropout
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from ganlab.batch import at_least_float32
+from ganlab.config.ranges import PositiveInt, Range
+from ganlab.data.batch import at_least_float32
 from ganlab.errors import UserError
 from ganlab.perturbations import pictures
 from ganlab.perturbations.base import Perturbation, as_pictures
 from ganlab.perturbations.pictures import normal, uniform, whole
 from ganlab.processes import average_across_processes
-from ganlab.ranges import PositiveInt, Range
 
 
 class AdaptiveAugmentation(Perturbation):

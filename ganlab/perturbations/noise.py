@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganlab.config.ranges import NonNegative, PositiveInt
 from ganlab.errors import UserError
 from ganlab.perturbations.base import Perturbation
-from ganlab.ranges import NonNegative, PositiveInt
 
 
 class InstanceNoise(Perturbation):

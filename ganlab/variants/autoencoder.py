@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.config.ranges import Dim, NonNegative
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.generative import GenerativeModule, Terms
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule, Terms
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.encoder import EncoderDecoder, GaussianCode, StandardizedCode
 from ganlab.objectives import per_sample
-from ganlab.ranges import Dim, NonNegative
-from ganlab.sides import Side
 
 ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to 8 bits: no pixel is known better than that
 

@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import Terms
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
+from ganlab.core.adversarial import Terms
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.density_ratio import RatioGame
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
-from ganlab.guided.ratio import RatioGame
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.attention import reading, word_layers
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits
 from ganlab.objectives import Objective
-from ganlab.ranges import Dim, NonNegative, NonNegativeInt
-from ganlab.sides import Side
 
 
 class ConditionalGenerator(nn.Module):

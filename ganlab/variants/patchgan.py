@@ -8,16 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ganlab.adversarial import AdversarialModule, Terms
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.config.ranges import NonNegative
+from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import accuracy
 from ganlab.objectives import Objective, per_sample
-from ganlab.ranges import NonNegative
-from ganlab.sides import Side
 
 SLOWER = 0.5  # of the discriminator's loss, "which slows down the rate at which D learns relative to G" (section 3.3)
 

@@ -13,21 +13,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Terms
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
-from ganlab.checkpoints import read_checkpoint
+from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
+from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.checkpoints import read_checkpoint
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
+from ganlab.files.run_folder import find_checkpoint
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head
 from ganlab.networks.stack import shrink, small_shape
 from ganlab.networks.stages import Listener, StackedGenerator, Stage
 from ganlab.objectives import Objective
-from ganlab.ranges import Dim, NonNegative, NonNegativeInt
-from ganlab.run import find_checkpoint
-from ganlab.sides import Side
 from ganlab.variants.conditional import ConditionalDiscriminator, check_kind
 
 

@@ -18,17 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import AdversarialModule, Terms
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
+from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.encoder import GaussianCode
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
-from ganlab.ranges import Dim, NonNegative, NonNegativeInt
-from ganlab.sides import Side
 from ganlab.variants.autoencoder import reconstruction_error
 
 

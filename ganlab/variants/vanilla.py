@@ -7,16 +7,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ganlab.adversarial import Terms
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, Condition
+from ganlab.config.ranges import Dim
+from ganlab.core.adversarial import Terms
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.density_ratio import RatioGame
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
-from ganlab.guided.ratio import RatioGame
+from ganlab.data.batch import Batch, Condition
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit, accuracy
 from ganlab.objectives import Objective
-from ganlab.ranges import Dim
-from ganlab.sides import Side
 
 
 class VanillaGAN(RatioGame):

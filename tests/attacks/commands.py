@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ganlab.config.catalog import catalog
+from ganlab.config.checking import signature_of
+from ganlab.config.derived import leaves
+from ganlab.config.recipe import compose
 from ganlab.errors import UserError
 from ganlab.evaluate import EvaluateSettings
-from ganlab.grammar.catalog import catalog
-from ganlab.grammar.checking import signature_of
-from ganlab.grammar.derived import leaves
-from ganlab.recipe import compose
 from ganlab.sample import SampleSettings
 from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
@@ -306,14 +306,14 @@ def prepare(folder: Path) -> None:
 def _import() -> None:
     import torch
 
-    import ganlab.assembly
-    import ganlab.dashboard
-    import ganlab.evaluation
+    import ganlab.core.assembly
+    import ganlab.evaluation.evaluate
     import ganlab.fit
-    import ganlab.gallery
     import ganlab.loggers
+    import ganlab.loggers.dashboard
+    import ganlab.runs.training
     import ganlab.sample
-    import ganlab.training
+    import ganlab.sampling.gallery
     import ganlab.variants  # noqa: F401
 
     torch.set_num_threads(1)

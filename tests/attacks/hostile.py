@@ -120,11 +120,17 @@ def target(case: Case) -> None:
     """A component that is none of ours: a program, another file's writer, a private or abstract or foreign class."""
     out = str(case.box.outside / "made")
     pool: list[tuple[str, dict[str, Any]]] = [
-        *((name, {"command": "touch $ATTACK_PROOF"}) for name in ("os.system", "ganlab.run.os.system", "posix.system")),
+        *(
+            (name, {"command": "touch $ATTACK_PROOF"})
+            for name in ("os.system", "ganlab.files.run_folder.os.system", "posix.system")
+        ),
         *((name, {"args": ["touch", str(case.box.root / "PROOF")]}) for name in ("subprocess.Popen", "subprocess.run")),
         *((name, {"normalized_shape": 2}) for name in ("evil.LayerNorm", "stranger.evil.LayerNorm", "stranger.Linear")),
         *((name, {"f": "stranger/x.pkl"}) for name in ("torch.load", "torch.nn.modules.module.torch.load")),
-        *((name, {"path": out, "content": "x"}) for name in ("ganlab.run.atomic_write", "pathlib.Path.write_text")),
+        *(
+            (name, {"path": out, "content": "x"})
+            for name in ("ganlab.files.run_folder.atomic_write", "pathlib.Path.write_text")
+        ),
         *((f"pytorch_lightning.profilers.{name}", {"dirpath": out, "filename": "p"}) for name in PROFILERS),
         ("pytorch_lightning.callbacks.ModelCheckpoint", {"dirpath": out, "every_n_train_steps": 1}),
         *((f"pytorch_lightning.loggers.{name}", {"save_dir": out}) for name in ("CSVLogger", "TensorBoardLogger")),
@@ -144,12 +150,29 @@ def target(case: Case) -> None:
 
 PROFILERS = ("AdvancedProfiler", "SimpleProfiler", "PyTorchProfiler")
 FOREIGN = (
-    *("ganlab.objectives._Logistic", "ganlab.objectives.Objective", "ganlab.recipe.build", "ganlab", "torch.nn.Module"),
+    *(
+        "ganlab.objectives._Logistic",
+        "ganlab.objectives.Objective",
+        "ganlab.config.recipe.build",
+        "ganlab",
+        "torch.nn.Module",
+    ),
     *("torch.nn.DataParallel", "torch.nn.functional.relu", "torch.hub.load", "torch.nn.Linear.forward", "torch.Tensor"),
     *("torch.utils.cpp_extension.load", "hydra.utils.instantiate", "builtins.breakpoint", "pdb.set_trace", "input"),
-    *("torch.optim.Adam", "torch.optim.Optimizer", "ganlab.sides.Side", "ganlab.variants.PatchGAN", "torch.nn.Linear"),
+    *(
+        "torch.optim.Adam",
+        "torch.optim.Optimizer",
+        "ganlab.core.sides.Side",
+        "ganlab.variants.PatchGAN",
+        "torch.nn.Linear",
+    ),
     *("ganlab.data.emoji.EmojiData", "ganlab.networks./tmp/evil.Net", "../evil.Net", "", "a" * 10_000, "torch..load"),
-    *("ganlab.networks.mlp.Generator", "ganlab.averaging.MovingAverage", "ganlab.lecture.untold.Untold", "\x1b[2Jx.y"),
+    *(
+        "ganlab.networks.mlp.Generator",
+        "ganlab.core.averaging.MovingAverage",
+        "ganlab.lecture.untold.Untold",
+        "\x1b[2Jx.y",
+    ),
 )
 
 
@@ -181,7 +204,7 @@ def path(case: Case) -> None:
         *(("recipe", name) for name in names),
         *((f"trainer.{key}", out) for key in ("default_root_dir", "profiler", "logger", "accelerator", "strategy")),
         *((f"callbacks.quality.{key}", "stranger/evil.pt") for key in ("extractor", "resizer")),
-        ("logger.wandb", {"_target_": "ganlab.dashboard.Dashboard", "project": "../x", "name": out}),
+        ("logger.wandb", {"_target_": "ganlab.loggers.dashboard.Dashboard", "project": "../x", "name": out}),
         ("logger.csv.folder", out),
         ("data", {"_target_": "ganlab.data.folder.FolderData", "root": rng.choice([out, "/proc", ".", "/dev/zero"])}),
         ("data", {"_target_": "ganlab.data.torchvision.TorchvisionData", "dataset": "MNIST", "root": out}),
@@ -375,10 +398,6 @@ def attempt(base: Path, root: Path, seed: str, separate: bool = False) -> tuple[
 
 def attack(count: int, seed: int, names: tuple[str, ...] = tuple(BASES), separate: int = SEPARATE) -> Tally:
     """Try `count` cases; one of every `separate` in a Python of its own, none if it is 0."""
-    import ganlab.evaluation
-    import ganlab.gallery
-    import ganlab.recipe
-    import ganlab.training  # noqa: F401  # loaded once, for every child
 
     tally = Tally(DEFECTS)
     with tempfile.TemporaryDirectory() as folder:

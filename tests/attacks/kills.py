@@ -28,14 +28,14 @@ from typing import Any
 
 import torch
 
-from ganlab import durable
-from ganlab.cli import errors_in_one_line
+from ganlab.config.cli import errors_in_one_line
+from ganlab.config.recipe import compose
+from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.generative import GenerativeModule
-from ganlab.recipe import compose
-from ganlab.run import RunFolder
-from ganlab.table import read_rows
-from ganlab.training import train
+from ganlab.files import durable
+from ganlab.files.run_folder import RunFolder
+from ganlab.loggers.table import read_rows
+from ganlab.runs.training import train
 from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish
 

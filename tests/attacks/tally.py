@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from ganlab.cli import read_settings, setting
+from ganlab.config.cli import read_settings, setting
 
 EXAMPLES = 5
 

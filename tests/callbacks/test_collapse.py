@@ -12,11 +12,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from ganlab.callbacks.alarm.players import live
-from ganlab.callbacks.alarm.watch import Watch
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.callbacks.finite import broken, is_finite
+from ganlab.collapse.players import live
+from ganlab.collapse.watch import Watch
+from ganlab.core.finite import broken, is_finite
 from ganlab.data.pictures import Pictures
 from ganlab.data.toy import ToyData, ring
 from ganlab.errors import UserError

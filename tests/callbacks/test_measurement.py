@@ -17,7 +17,7 @@ from ganlab.callbacks.measurement import EveryImages, undisturbed
 from ganlab.callbacks.pictures import SampleGrid
 from ganlab.callbacks.progress import IterationBar
 from ganlab.callbacks.quality import Quality
-from ganlab.randomness import random_states
+from ganlab.core.randomness import random_states
 
 Make = Callable[..., Any]
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab.averaging import MovingAverage
 from ganlab.callbacks.pictures import SampleGrid, prompts
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
@@ -21,7 +22,6 @@ from ganlab.loggers import TensorBoard
 from ganlab.networks import mlp, patch, unet
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 from ganlab.variants.patchgan import PatchGAN
 

@@ -11,21 +11,22 @@ from typing import Any
 import pytest
 import torch
 
-from ganlab.averaging import MovingAverage
 from ganlab.callbacks.quality import Best, Quality
+from ganlab.config.recipe import compose
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData, Modes
 from ganlab.data.pictures import Pictures
+from ganlab.data.rows import many_rows, some_rows
 from ganlab.errors import UserError
+from ganlab.evaluation import evidence
+from ganlab.evaluation.evidence import extractor_named, generated, real_features
+from ganlab.files.run_folder import RunFolder
 from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
-from ganlab.recipe import compose
-from ganlab.rulers import evidence
-from ganlab.rulers.evidence import extractor_named, generated, many_rows, real_features, some_rows
-from ganlab.run import RunFolder
-from ganlab.sides import Side
-from ganlab.training import train
+from ganlab.runs.training import train
 from ganlab.variants import VanillaGAN
 
 Make = Callable[..., Any]

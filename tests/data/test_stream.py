@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ganlab.batch import Batch
+from ganlab.data.batch import Batch
 from ganlab.data.pictures import Pictures
 from ganlab.data.stream import Stream, rows_at
 

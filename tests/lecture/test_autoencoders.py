@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.assembly import make_module
-from ganlab.batch import to_float
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_module
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import to_float
 from ganlab.data.shapes import ShapesData
 from ganlab.lecture import autoencoders
 from ganlab.lecture.strips import draw, sheet, steepness, strip
-from ganlab.recipe import compose
 
 
 @pytest.fixture(scope="module")

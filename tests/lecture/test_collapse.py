@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.collapse import Course, _row, course, doubled
-from ganlab.run import RunFolder
 
 
 @pytest.mark.parametrize(

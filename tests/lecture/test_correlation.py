@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from ganlab.averaging import MovingAverage
-from ganlab.batch import to_float
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
+from ganlab.data.batch import to_float
 from ganlab.data.drawing import lay_out
 from ganlab.data.scenes import parse
 from ganlab.data.stream import Stream
 from ganlab.lecture.correlation import PixelLoss, judged, preferred
 from ganlab.lecture.untold import AND, Untold, apart, pictures, read, somehow, things_apart
 from ganlab.networks.text import WordEncoder
-from ganlab.sides import Side
 from ganlab.variants import ConditionalGAN
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from ganlab.constraints import WeightClipping
+from ganlab.core.sides import Side
 from ganlab.data.toy import ToyData, mixture
 from ganlab.lecture import covering, gradients, line, meter, wasserstein
 from ganlab.lecture.play import adam, discriminator, falling, fully_connected, game, learn, learning, play, reading
 from ganlab.objectives import Minimax, NonSaturating, Wasserstein
 from ganlab.regularizers import GradientPenalty
-from ganlab.sides import Side
 
 
 def test_slopes_of_the_generators_losses():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ganlab.config.recipe import compose
 from ganlab.lecture.patches import ARMS, _words, color, unevenness
-from ganlab.recipe import compose
 
 
 def test_color_is_the_distance_from_grey() -> None:

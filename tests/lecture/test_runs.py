@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ganlab.config.recipe import compose
 from ganlab.lecture import runs
 from ganlab.lecture.runs import summary, trained
-from ganlab.recipe import compose
-from ganlab.training import train
+from ganlab.runs.training import train
 
 QUIET = [f"callbacks.{name}=null" for name in ("pictures", "quality", "collapse", "progress", "game")]
 WORDS = ["recipe=ring", "batch_size=8", "trainer.max_steps=4", "trainer.log_every_n_steps=2", *QUIET]

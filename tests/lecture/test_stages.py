@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ganlab.config.recipe import compose
+from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.stages import JOBS, ONE_STAGE, cost, sizes
-from ganlab.recipe import compose
-from ganlab.run import RunFolder
 from ganlab.variants import VanillaGAN
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ganlab.config.recipe import compose
 from ganlab.lecture import collapse, heads, modes, stabilizers
-from ganlab.recipe import compose
 
 
 def words() -> Iterator[Any]:

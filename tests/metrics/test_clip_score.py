@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.metrics.clip_score import PlainFeatures, clip_model, clip_score
-from ganlab.metrics.weights import UnavailableError
+from ganlab.networks.weights import UnavailableError
 
 
 class Clip(nn.Module):

@@ -9,7 +9,7 @@ import torch
 
 from ganlab.data.torchvision import TorchvisionData
 from ganlab.metrics.digits import DigitReader
-from ganlab.metrics.train_digits import rate, warped
+from tools.train_digits import rate, warped
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 with_mnist = pytest.mark.skipif(not (SHARED / "MNIST" / "raw").is_dir(), reason="MNIST is not in ../shared/data")

@@ -13,7 +13,7 @@ from ganlab.metrics import weights
 from ganlab.metrics.extractors import best_available
 from ganlab.metrics.features import SMALL_WEIGHTS, Small, as_colour, features_of
 from ganlab.metrics.inception import INCEPTION, Inception
-from ganlab.metrics.weights import UnavailableError, Weights
+from ganlab.networks.weights import UnavailableError, Weights
 
 
 def pictures(count: int, channels: int = 3, size: int = 32, seed: int = 0) -> torch.Tensor:

@@ -11,12 +11,12 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 
 from ganlab.data.openmoji import emoji_list, rasters
-from ganlab.metrics.efficientnet import Lite0, weights_file
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import features_of
 from ganlab.metrics.imagenet import ImageNet, fixed_noise
 from ganlab.metrics.pretrained import IMAGENET_MEAN, IMAGENET_STD, Standardized
-from ganlab.metrics.weights import UnavailableError
+from ganlab.networks.efficientnet import Lite0, weights_file
+from ganlab.networks.weights import UnavailableError
 
 
 def pictures(count: int, channels: int = 3, side: int = 32) -> Tensor:

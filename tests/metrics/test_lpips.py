@@ -9,7 +9,7 @@ import torch
 from torchvision.models import squeezenet1_1
 
 from ganlab.metrics.lpips import BACKBONES, for_lpips, pairwise_lpips, random_pairs
-from ganlab.metrics.weights import UnavailableError
+from ganlab.networks.weights import UnavailableError
 
 
 @pytest.fixture

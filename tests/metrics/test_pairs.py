@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ganlab.data.pictures import Pictures
+from ganlab.evaluation.pairs import MEASURES, PairRuler
 from ganlab.metrics.pairs import l1_distance, l1_estimate, psnr, psnr_estimate
-from ganlab.rulers.pairs import MEASURES, PairRuler
 
 
 def grey(*levels: int) -> Tensor:

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_clip import MODEL_METADATA, build_model
 
+from ganlab.config.trust import SLOTS, judged
 from ganlab.errors import UserError
-from ganlab.grammar.trust import SLOTS, judged
+from ganlab.evaluation.evidence import checked_extractor, extractor_named
 from ganlab.metrics import pretrained
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import digest_of, digest_of_state
 from ganlab.metrics.names import CLIP, DINOV2, EXTRACTORS, is_file
 from ganlab.metrics.pretrained import Wrapped, clip, dinov2, scripted
 from ganlab.metrics.resizers import Resizer
-from ganlab.metrics.weights import UnavailableError
-from ganlab.rulers.evidence import checked_extractor, extractor_named
+from ganlab.networks.weights import UnavailableError
 
 
 def pictures(count: int = 3, side: int = 20) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ganlab.files.packaged import packaged_folder
 from ganlab.networks.bert import Bert, BertShape, load_bert, mean_state
 from ganlab.networks.minilm import CHUNK, LONGEST, MiniLM
-from ganlab.networks.packaged import packaged_folder
 
 CPU = torch.device("cpu")
 CAPTIONS = ["a red apple", "", "Ünï-çödé 漢字 🍎", "heart " * 30, "a small red circle above a large blue square", "x"]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ganlab.assembly import make_module
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_module
 from ganlab.data.base import DataSpec
-from ganlab.recipe import compose
 
 TINY = {
     "stylegan2": ("style_dim=8",),

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from ganlab.batch import Batch
+from ganlab.core.sides import Side
+from ganlab.data.batch import Batch
 from ganlab.errors import UserError
 from ganlab.networks import fastgan
 from ganlab.networks.architecture import Architecture
 from ganlab.regularizers import Reconstruction
-from ganlab.sides import Side
 from ganlab.variants import VanillaGAN
 
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.batch import Batch
+from ganlab.data.batch import Batch
 from ganlab.errors import UserError
-from ganlab.metrics.efficientnet import Lite0
 from ganlab.metrics.imagenet import MEAN, SCALE
 from ganlab.networks import projected, resnet
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.efficientnet import Lite0
 from ganlab.networks.heads import JointHead, PairLogit, ProjectionHead, RealismLogit, SeparateHead
 from ganlab.networks.projected import Mixing, Trunk, frozen_features
 from ganlab.objectives import Hinge, RelativisticPairing

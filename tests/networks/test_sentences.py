@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ganlab.errors import UserError
-from ganlab.networks.packaged import NAMES, packaged_folder
+from ganlab.files.packaged import NAMES, packaged_folder
 from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
 from ganlab.networks.text import SentenceEncoder
 

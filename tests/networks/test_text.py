@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, mse_loss
 
-from ganlab.networks.text import WordEncoder, pieces, tokenize, vocabulary
+from ganlab.data.vocabulary import tokenize, vocabulary
+from ganlab.networks.text import WordEncoder, pieces
 
 CAPTIONS = ["a red circle above a blue square", "a blue circle above a red square", "apple", "", "two green pears"]
 

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from ganlab.averaging import MovingAverage
-from ganlab.batch import to_float
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import to_float
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.encoder import DiagonalGaussian
 from ganlab.regularizers import R1
-from ganlab.sides import Side
 from ganlab.variants import Autoencoder, VariationalAutoencoder
 from ganlab.variants.autoencoder import ROUNDING, PixelAutoencoder, reconstruction_error, squared_error, surprise
 

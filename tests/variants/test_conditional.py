@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganlab.assembly import make_module
-from ganlab.batch import Batch
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_module
 from ganlab.data.base import DataSpec
-from ganlab.recipe import compose
+from ganlab.data.batch import Batch
 from ganlab.variants import ConditionalGAN
 
 WORDS = ("recipe=cgan_text2img", "network.generator.width=4", "network.discriminator.width=4", "latent_dim=3")

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.assembly import make_data
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, to_float
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_data
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
+from ganlab.data.batch import Batch, to_float
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.networks import patch, unet
@@ -23,10 +25,8 @@ from ganlab.networks.architecture import Architecture
 from ganlab.networks.blocks import NoNorm
 from ganlab.objectives import LeastSquares, NonSaturating, RelativisticPairing
 from ganlab.perturbations import InstanceNoise
-from ganlab.recipe import compose
 from ganlab.regularizers import R1
-from ganlab.sampling import draw, latents
-from ganlab.sides import Side
+from ganlab.sampling.drawing import draw, latents
 from ganlab.variants.patchgan import PatchGAN
 
 Make = Callable[..., Any]

@@ -15,11 +15,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-import ganlab.batch
-from ganlab import generative
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, to_float
+import ganlab.data.batch
+from ganlab.config.recipe import compose
+from ganlab.core import generative
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.randomness import part_ways
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import Batch, to_float
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
 from ganlab.networks import dcgan
@@ -29,12 +32,9 @@ from ganlab.networks.heads import JointHead, SeparateHead
 from ganlab.networks.stack import Refiner, enlarge
 from ganlab.networks.text import WordEncoder
 from ganlab.objectives import NonSaturating, RelativisticPairing
-from ganlab.randomness import part_ways
-from ganlab.recipe import compose
 from ganlab.regularizers import R1
+from ganlab.runs.training import train
 from ganlab.schedules import PerStage
-from ganlab.sides import Side
-from ganlab.training import train
 from ganlab.variants import StackGAN
 
 Make = Callable[..., Any]
@@ -90,7 +90,7 @@ def fit(trainer: Make, data: Any) -> Callable[..., pl.Trainer]:
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything that is made inside is of float64, pictures too."""
-    monkeypatch.setattr(ganlab.batch, "to_float", lambda images: to_float(images).double())
+    monkeypatch.setattr(ganlab.data.batch, "to_float", lambda images: to_float(images).double())
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

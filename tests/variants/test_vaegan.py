@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.averaging import MovingAverage
-from ganlab.batch import Batch, to_float
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side, frozen
 from ganlab.data.base import DataSpec
+from ganlab.data.batch import Batch, to_float
 from ganlab.data.stream import Stream
 from ganlab.errors import UserError
 from ganlab.networks import dcgan, mlp, resnet
@@ -25,7 +26,6 @@ from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.objectives import Hinge, NonSaturating, RelativisticPairing
 from ganlab.perturbations.noise import InstanceNoise
 from ganlab.regularizers import R1
-from ganlab.sides import Side, frozen
 from ganlab.variants import VAEGAN
 from ganlab.variants.vaegan import heard, layer_of
 

@@ -1,0 +1,59 @@
+"""A recipe's nodes -> objects. Imports what a node names, and nothing else; knows nothing of Hydra."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ganlab.config.checking import check_settings
+from ganlab.errors import UserError
+
+
+def locate(target: str) -> Any:
+    """The object that a dotted path names. Raises `UserError`."""
+    parts = target.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:length])
+        try:
+            found: Any = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name and not f"{name}.".startswith(f"{error.name}."):
+                raise UserError(f"`{target}` needs the package {error.name}, which is not installed") from error
+            continue
+        return functools.reduce(_attribute, parts[length:], found)
+    raise UserError(f"`_target_` {target} does not exist")
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError as error:
+        raise UserError(f"`_target_`: {getattr(owner, '__name__', owner)} has no {name}") from error
+
+
+def build(node: Any, **extra: Any) -> Any:
+    """The object that a node names, its parts built first; `extra` adds to the node's settings or replaces them.
+
+    With `_partial_: true` the object is a function that takes the rest. What is no component stays as it is.
+    """
+    if isinstance(node, Mapping):
+        given = {key: value for key, value in node.items() if key not in extra and key not in ("_target_", "_partial_")}
+        if "_target_" in node:
+            check_settings(node["_target_"], given)
+        parts = {key: build(value) for key, value in given.items()} | extra
+        return _call(locate(node["_target_"]), bool(node.get("_partial_")), parts) if "_target_" in node else parts
+    return [build(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def _call(factory: Callable[..., Any], partial: bool, parts: dict[str, Any]) -> Any:
+    try:
+        signature = inspect.signature(factory)
+        signature.bind_partial(**parts) if partial else signature.bind(**parts)
+    except TypeError as error:
+        raise UserError(f"`{getattr(factory, '__qualname__', factory)}` cannot be made: {error}") from error
+    except ValueError:
+        pass  # a builtin that does not say what it takes
+    return functools.partial(factory, **parts) if partial else factory(**parts)

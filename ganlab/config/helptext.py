@@ -1,0 +1,47 @@
+"""What `python -m ganlab.fit --help` says: the recipes, the groups, the settings people change, examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ganlab.config.catalog import Catalog, catalog
+from ganlab.config.cli import table
+
+SETTINGS = {
+    "seed=0": "of everything that is drawn: the same seed gives the same run",
+    "run_dir=FOLDER": "where the run's folder goes [runs/<recipe>/<version>]",
+    "resume=RUN": "go on with a run's folder or a .ckpt; settings beside it change what it was",
+    "batch_size=64": "real images that a process takes for one turn of the discriminator",
+    "trainer.max_steps=10000": "iterations; an iteration is one batch, whatever the number of turns",
+    "trainer.devices=2": "processes or GPUs; trainer.accelerator=cpu|gpu, trainer.precision=bf16-mixed, ...",
+    "data.root=FOLDER": "where data=folder finds the pictures",
+    "generator.optimizer.lr=1e-4": "also discriminator...; and turns, clip, accumulate, regularizers of either",
+    "ganlab.debug=true": "a traceback where one line would do",
+}
+
+EXAMPLES = """\
+  python -m ganlab.fit recipe=cgan_text2img
+  python -m ganlab.fit recipe=cgan_text2img data=folder data.root=my_photos logger=wandb
+  python -m ganlab.fit -m recipe=vanilla objective=hinge,nonsaturating seed=1,2,3   (one run after another)
+  python -m ganlab.fit resume=runs/cgan_text2img/0 trainer.max_steps=40000
+  python -m ganlab.fit recipe=vanilla --cfg job                                     (print the recipe in full)
+  python -m ganlab.fit --config-dir my_recipes recipe=mine                          (recipes of your own)"""
+
+
+def fit_help(words: Sequence[str]) -> str:
+    """The help, with the recipes and groups of a `--config-dir` among the words."""
+    choices = catalog(*re.findall(r"(?:--config-dir|-cd)[= ](\S+)", " ".join(words)))
+    return "\n".join(
+        [
+            "Train a GAN by a recipe: python -m ganlab.fit recipe=NAME [group=CHOICE ...] [setting=VALUE ...]\n",
+            f"Recipes\n{table(choices.recipes())}\n",
+            f"Groups: a recipe's parts, changed as a whole (data=shapes)\n{table(_groups(choices))}\n",
+            f"Settings: all that --cfg job prints, and every parameter of a component; often\n{table(SETTINGS)}\n",
+            f"Examples\n{EXAMPLES}",
+        ]
+    )
+
+
+def _groups(choices: Catalog) -> dict[str, str]:
+    return {name: ", ".join(names) for name, names in choices.groups().items()}

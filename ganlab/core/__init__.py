@@ -1,0 +1,1 @@
+"""The game: players, turns, steps; how a module is made from a recipe, saved and loaded."""

@@ -1,0 +1,177 @@
+"""A checked recipe -> the objects of a run. Each component is asked for by the name of the variant's parameter.
+
+A variant's constructor says what it needs (`network`, `objective`, `head`, ...); the recipe has a node of that name.
+What only the data can say (the captions' words, the number of classes) goes to whatever component asks for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from ganlab.config.building import build, locate
+from ganlab.config.preflight import check_parts
+from ganlab.core.generative import GenerativeModule
+from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.data.base import DataSpec, GanData, wrong_kind
+from ganlab.errors import UserError
+from ganlab.networks.architecture import with_feature_shape
+
+Recipe = Mapping[str, Any]
+
+
+def make_data(recipe: Recipe) -> GanData:
+    """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
+    check_parts(recipe)
+    _check_condition(recipe)
+    _check_generator(recipe)
+    _check_discriminator(recipe)
+    data: GanData = build(recipe["data"])
+    data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
+    data.setup()
+    return data
+
+
+def _check_condition(recipe: Recipe) -> None:
+    """`UserError` if the data can never have what the model, or the encoder of its condition, reads."""
+    encoder = recipe.get("condition")
+    reads = locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
+    has = locate(recipe["data"]["_target_"]).kinds
+    if reads is not None and reads not in has:
+        raise wrong_kind(reads, " or ".join(map(repr, has)))
+
+
+def _check_generator(recipe: Recipe) -> None:
+    """`UserError` for a generator that draws from a code where the variant has a picture, or the other way round."""
+    asked = inspect.signature(locate(recipe["network"]["generator"]["_target_"])).parameters
+    from_picture = locate(recipe["variant"]["_target_"]).reads == "image"
+    if from_picture == ("code_dim" in asked):
+        source, use = ("a code", "network=pix2pix") if from_picture else ("a picture", "recipe=patchgan")
+        raise UserError(f"`network`'s generator draws from {source}, which this recipe does not give it: use {use}")
+
+
+def _check_discriminator(recipe: Recipe) -> None:
+    """`UserError` for a network that cannot play here, before any picture is decoded; the trial costs no memory."""
+    size = recipe["data"].get("size")
+    if not size:
+        return
+    with torch.device("meta"):
+        trunk = with_feature_shape(build(recipe["network"]["discriminator"])(shape=(3, size, size)))
+    nodes = recipe["discriminator"].get("regularizers", {})
+    penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
+    if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
+        raise UserError(
+            f"`discriminator.regularizers.{penalties[0]}` needs each picture's own gradient, and the discriminator of "
+            "`network` normalizes over the batch: pass regularizer=[], network=resnet, or "
+            "network.discriminator.normalization._target_=ganlab.networks.blocks.LayerNorm"
+        )
+
+
+def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
+    """The variant with every component it asks for. `UserError` if the recipe lacks one."""
+    variant = locate(recipe["variant"]["_target_"])
+    wanted = [
+        name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
+    ]
+    parts = {name: _component(recipe[name], spec, recipe) for name in wanted if recipe.get(name) is not None}
+    for name in wanted:
+        if name not in parts and inspect.signature(variant).parameters[name].default is inspect.Parameter.empty:
+            raise UserError(
+                f"`{name}` is missing: {variant.__name__} needs it; add `- {name}: ...` to the recipe's defaults"
+            )
+    module: GenerativeModule = build(recipe["variant"], spec=spec, **parts)
+    _check_optimizers(module)
+    module.recipe = dict(recipe)
+    return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
+
+
+def _check_optimizers(module: GenerativeModule) -> None:
+    """Raise `UserError` for settings that torch's own optimizers and schedulers refuse: none is kept."""
+    try:
+        module.configure_optimizers()
+    except UserError:
+        raise
+    except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise UserError(f"`generator.optimizer`, `discriminator.optimizer` or a `scheduler`: {error}") from error
+
+
+def _around(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe puts around any discriminator's trunk."""
+    return {
+        "perturbations": build(recipe.get("perturbations", {})),
+        "pack": recipe.get("pack", 1),
+        "minibatch_deviation": recipe.get("minibatch_deviation", 0),
+    }
+
+
+def _component(node: Any, spec: DataSpec, recipe: Recipe) -> Any:
+    if not (isinstance(node, Mapping) and "_target_" in node):
+        return node
+    facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes), **_around(recipe)}
+    asked = inspect.signature(locate(node["_target_"])).parameters
+    return build(node, **{name: fact for name, fact in facts.items() if name in asked})
+
+
+def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
+    """Lightning's Trainer with the recipe's callbacks and loggers, and the two-player strategy for several devices."""
+    callbacks = [build(node) for node in recipe["callbacks"].values() if node]
+    loggers = [
+        build(node, folder=folder, recipe=dict(recipe)) for node in (recipe.get("logger") or {}).values() if node
+    ]
+    settings = {
+        "callbacks": callbacks,
+        "logger": loggers,
+        "default_root_dir": folder,
+        "enable_checkpointing": False,  # ganlab.callbacks.checkpoints keeps last and best
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,  # the stream knows its rank
+        "strategy": make_strategy(recipe["trainer"]),
+    }
+    try:
+        trainer: pl.Trainer = build({"_target_": "pytorch_lightning.Trainer", **recipe["trainer"]}, **settings)
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        raise UserError(f"`trainer`: {error}") from error
+    return trainer
+
+
+def make_strategy(trainer: Mapping[str, Any]) -> Any:
+    """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
+    _check_precision(trainer.get("precision"))
+    strategy = trainer.get("strategy", "auto")
+    several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
+    if strategy in ("auto", "ddp") and several:
+        return TwoPlayerStrategy()
+    if strategy != "auto" and several:
+        raise UserError(f"`trainer.strategy` must be auto or ddp with several devices, got {strategy!r}")
+    return strategy
+
+
+def _check_precision(precision: Any) -> None:
+    """Raise `UserError` for a precision in which nothing can be learned."""
+    if precision == "16-true":
+        raise UserError(
+            "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
+            "and Adam's eps become 0: pass 16-mixed on a GPU, bf16-mixed, or bf16-true"
+        )
+
+
+def _devices(trainer: Mapping[str, Any]) -> int:
+    """How many devices `trainer.devices` asks for: a number, a list, a string of either, or all there are."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, str) and devices.strip().lstrip("-").isdigit():
+        devices = int(devices)
+    if isinstance(devices, str) and "," in devices:
+        devices = [part for part in devices.split(",") if part.strip()]
+    if isinstance(devices, int) and devices >= 0:
+        return devices
+    if devices in ("auto", -1):
+        return max(1, torch.cuda.device_count()) if trainer.get("accelerator", "auto") != "cpu" else 1
+    return len(devices)

@@ -1,0 +1,54 @@
+"""Write checkpoints as Lightning's plug-in: whole and on disk, or not at all.
+
+torch's file format is a zip archive with a checksum of each entry, which `archive.check_archive` verifies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from ganlab.core.finite import broken_side
+from ganlab.files.durable import replacing
+from ganlab.files.run_folder import RunFolder
+
+
+def save(content: Any, path: str | Path, keep: Path | None = None) -> None:
+    """Replace the file at `path` by torch's form of the content, on disk. keep: where the file before it remains.
+
+    Raise `OSError` that names the file if the disk is full; torch itself raises a RuntimeError.
+    """
+    with replacing(path, keep) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from error
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Save to the folder of the checkpoint itself, synced before it is renamed. Reading is Lightning's."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Replace the checkpoint at `path`. storage_options: where the one before it remains, or None."""
+        save(checkpoint, path, storage_options and Path(storage_options))
+
+
+def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
+    """Save the run to its `checkpoints/name` and return True, or return False if weights are not finite.
+
+    Rows of metrics go to disk first. Every process must call this: gathering what is saved needs them all. Raise
+    `OSError` if the file cannot be written; the checkpoint that is there stays whole.
+    """
+    if broken_side(trainer.lightning_module):
+        return False
+    for logger in trainer.loggers:
+        logger.save()
+    folder = RunFolder(Path(trainer.default_root_dir))
+    keep = folder.previous_file if name == folder.last_file.name else None
+    trainer.strategy.checkpoint_io = DurableCheckpointIO()
+    trainer.save_checkpoint(folder.checkpoints / name, weights_only=False, storage_options=keep)
+    return True

@@ -1,0 +1,244 @@
+"""Open a checkpoint, which somebody else may have written: nothing in it runs, and its sizes are checked first.
+
+`read_checkpoint` gives the plain content. `load_module` builds the variant that the stored recipe describes, first
+without memory, and compares it with the stored weights before anything of its size is allocated.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.config.trust import admitted, plain
+from ganlab.core.assembly import make_module
+from ganlab.core.generative import GenerativeModule
+from ganlab.core.likeness import check_like
+from ganlab.core.randomness import random_states, restore_random_states
+from ganlab.core.running_means import Logbook
+from ganlab.data.base import DataSpec
+from ganlab.errors import UserError
+from ganlab.files.archive import check_archive
+
+MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
+KINDS = ("none", "class", "text", "image")
+TRAINING = ("trainer", "logger", "callbacks")
+"""What only training builds from a recipe."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the checkpoint's plain content. Raise `UserError` if it is not ganlab's, or holds more than weights."""
+    check_archive(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(f"{path} is no checkpoint that can be opened safely: {first_line(error)}") from error
+    except Exception as error:
+        raise UserError(f"{path} is no checkpoint: {type(error).__name__} while reading it") from error
+    if not isinstance(content, dict) or not isinstance(content.get("ganlab"), dict):
+        raise UserError(f"{path} was not written by ganlab.fit: it has no recipe in it")
+    check_content(content, path)
+    return content
+
+
+def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> GenerativeModule:
+    """Return the variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
+
+    `data`: whether the data's part of the recipe is needed too; `module.recipe` has only what was judged.
+    Raise `UserError` if the recipe names what is neither ganlab's, torch's nor one of the packages in `allow`.
+    """
+    content = read_checkpoint(path)
+    saved = content["ganlab"]
+    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
+    wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
+    recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
+    module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), content["state_dict"], path)
+    with stored_content(path):
+        module.load_state_dict(content["state_dict"])
+    module.images_seen = saved["images_seen"]
+    return module.eval()
+
+
+@contextmanager
+def stored_content(where: object) -> Iterator[None]:
+    """Turn whatever goes wrong with what was read from a file into a `UserError` that names the file."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        raise UserError(f"{where} holds what does not work: {type(error).__name__}: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, printable and short."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return "".join(sign for sign in lines[0] if sign.isprintable())[:200]
+
+
+# What a checkpoint holds ------------------------------------------------------------------------------------------
+
+
+def check_content(content: Mapping[str, Any], where: object) -> None:
+    """Raise `UserError` unless weights, counters and the data's description are of their types and in their ranges."""
+    saved = content["ganlab"]
+    for name in ("iteration", "images_seen"):
+        if not is_whole(saved.get(name), MOST_COUNTED, least=0):
+            raise UserError(f"{where}: `{name}` must be a whole number of at least 0")
+    if not isinstance(saved.get("recipe"), dict):
+        raise UserError(f"{where}: `recipe` must be settings")
+    _check_spec(saved.get("spec"), where)
+    _check_weights(content.get("state_dict"), where)
+
+
+def is_whole(value: Any, most: int, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _check_spec(spec: Any, where: object) -> None:
+    names = {"shape", "kind", "classes", "vocabulary", "prompts"}
+    if not isinstance(spec, dict) or not {"shape"} <= spec.keys() <= names or spec.get("kind", "none") not in KINDS:
+        raise UserError(f"{where}: `spec` must say {', '.join(sorted(names))}")
+    shape = spec["shape"]
+    if (
+        not isinstance(shape, list | tuple)
+        or len(shape) not in (1, 3)
+        or not all(is_whole(side, LONGEST_SIDE) for side in shape)
+    ):
+        raise UserError(f"{where}: `spec.shape` must be 1 or 3 whole numbers from 1 to {LONGEST_SIDE}")
+    for name in ("classes", "vocabulary", "prompts"):
+        words = spec.get(name, ())
+        if not isinstance(words, list | tuple) or len(words) > MOST_WORDS or not all(map(_is_word, words)):
+            raise UserError(f"{where}: `spec.{name}` must be a list of words, {MOST_WORDS} at most")
+
+
+def _is_word(word: Any) -> bool:
+    return isinstance(word, str) and len(word) <= 10_000
+
+
+def _check_weights(state: Any, where: object) -> None:
+    """Raise `UserError` for weights that are no dense tensors, or that share memory to look larger than they are."""
+    if not isinstance(state, Mapping):
+        raise UserError(f"{where}: `state_dict` must be tensors by name")
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor) and is_backed(value)):
+            raise UserError(f"{where}: `state_dict` must be dense tensors by name, and {ascii(name)[:60]} is none")
+    memory = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
+    if sum(value.nbytes for value in state.values()) > sum(memory.values()):
+        raise UserError(f"{where}: `state_dict` has tensors that share their memory")
+
+
+def is_backed(tensor: Tensor) -> bool:
+    """Return whether a tensor has a number of its own for each element."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
+
+
+# Does it fit ------------------------------------------------------------------------------------------------------
+
+
+def make_fitting(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
+    """Return the recipe's module once a copy of it without memory was compared with the stored weights."""
+    with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
+        check_fit(make_module(recipe, spec), state, where)
+    with stored_content(where):
+        return make_module(recipe, spec)
+
+
+def check_fit(module: nn.Module, state: Mapping[str, Tensor], where: object) -> None:
+    """Raise `UserError` for the first tensor that the module and the stored weights do not share in one shape."""
+    own = module.state_dict()
+    for name in [*own, *(name for name in state if name not in own)]:
+        shapes = [tuple(each[name].shape) if name in each else None for each in (own, state)]
+        if shapes[0] != shapes[1]:
+            asked, stored = ("nothing" if shape is None else shape for shape in shapes)
+            raise UserError(
+                f"{where} does not fit its recipe: {ascii(name)[1:-1]} is {stored} in the file, {asked} here"
+            )
+
+
+@contextmanager
+def at_most(tensors: int) -> Iterator[None]:
+    """Raise `UserError` when more parameters and buffers than this are made: weights that no file has."""
+    left = [tensors]
+
+    def count(*_: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise UserError(f"the recipe makes more than {tensors} tensors, and the checkpoint does not have as many")
+
+    hooks = [
+        nn.modules.module.register_module_parameter_registration_hook(count),
+        nn.modules.module.register_module_buffer_registration_hook(count),
+        nn.modules.module.register_module_module_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any], where: object) -> None:
+    """Load what resuming loads into copies, and raise `UserError` for what is malformed. Change nothing."""
+    with stored_content(where):
+        check_fit(module, content["state_dict"], where)
+        for fresh, state in zip(_fresh(module), [content["optimizer_states"], content["lr_schedulers"]], strict=True):
+            _rehearse_all(fresh, state, where)
+        for callback in trainer.callbacks:
+            if callback.state_key in content["callbacks"]:
+                copy.deepcopy(callback).load_state_dict(copy.deepcopy(content["callbacks"][callback.state_key]))
+        other = type(trainer)(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        check_like(other.fit_loop.state_dict(), content["loops"]["fit_loop"], f"{where}: loops")
+        other.fit_loop.load_state_dict(copy.deepcopy(content["loops"]["fit_loop"]))
+        logged = Logbook(**copy.deepcopy(content["ganlab"]["logged"]))
+        check_like(dict.fromkeys(logged.sums, 0.0), {k: v.item() for k, v in logged.read().items()}, f"{where}: logged")
+        _rehearse_random(content["ganlab"])
+
+
+def _fresh(module: GenerativeModule) -> tuple[list[Any], list[Any]]:
+    """Return optimizers and schedulers as training begins with, to be thrown away."""
+    optimizers, schedulers = module.configure_optimizers()
+    return optimizers, schedulers
+
+
+def _rehearse_all(fresh: Sequence[Any], stored: Sequence[Mapping[str, Any]], where: object) -> None:
+    for one, state in zip(fresh, stored, strict=True):
+        template = one.state_dict()
+        if extra := state.keys() - template.keys():
+            raise UserError(f"{where}: {type(one).__name__} has no {ascii(extra.pop())[:60]}")
+        check_like(template, {**state, "state": {}}, f"{where}: {type(one).__name__}")
+        one.load_state_dict(copy.deepcopy(state))
+        if isinstance(one, torch.optim.Optimizer):
+            _check_moments(one, where)
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, where: object) -> None:
+    """Raise `UserError` for a moment that no update of its parameter could have made, or that only others have."""
+    names = [state.keys() for state in optimizer.state.values() if state]
+    for parameter, state in optimizer.state.items():
+        fitting = {one for one in state if _fits(one, state[one], parameter)}
+        if state and not (state.keys() == fitting == names[0]):
+            raise UserError(f"{where}: the state of {type(optimizer).__name__} does not belong to its parameters")
+
+
+def _fits(name: str, value: Any, parameter: Tensor) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 or value.shape == parameter.shape
+    return (name, type(value)) in (("momentum_buffer", type(None)), ("step", int), ("step", float))
+
+
+def _rehearse_random(saved: Mapping[str, Any]) -> None:
+    before = random_states()
+    try:
+        for states in saved["random"]:
+            restore_random_states(states)
+    finally:
+        restore_random_states(before)

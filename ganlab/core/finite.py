@@ -1,0 +1,38 @@
+"""Numbers that are none: NaN and infinity in weights and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from ganlab.core.generative import GenerativeModule
+
+
+@torch.no_grad()
+def is_finite(network: nn.Module) -> bool:
+    """Whether every weight is a number; one word from the device."""
+    weights: list[Tensor] = [parameter for parameter in network.parameters() if parameter.numel()]
+    return not weights or bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
+
+
+def broken_side(module: pl.LightningModule) -> str | None:
+    """Return the name of the first side with weights that are not finite; None if all are."""
+    assert isinstance(module, GenerativeModule)
+    return next((name for name in module.sides if not is_finite(module.player(name))), None)
+
+
+def broken(module: GenerativeModule, logged: Mapping[str, Tensor]) -> str | None:
+    """What is no number any more: a player's weights, or a loss that was logged; nothing when all is well.
+
+    Gradients may be infinite for a moment in half precision, where the step is then left out: their norms do not count.
+    """
+    if name := broken_side(module):
+        return f"the weights of the {name}"
+    for name, value in logged.items():
+        side, _, term = name.partition("/")
+        if side in module.sides and not term.startswith("gradient") and not bool(torch.as_tensor(value).isfinite()):
+            return f"the loss {name}"
+    return None

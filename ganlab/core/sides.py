@@ -1,0 +1,70 @@
+"""The two players: how one learns, and how one is kept still while the other moves. Plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ganlab.config.ranges import Positive, PositiveInt, Turns
+from ganlab.constraints import Constraint, Unconstrained
+from ganlab.regularizers import Regularizer
+
+
+@dataclass(frozen=True)
+class Side:
+    """How one player learns.
+
+    `turns`: updates an iteration. `accumulate`: a turn's batch is passed through in so many equal parts, to save
+    memory; the step is that of the whole batch. `clip`: the largest Euclidean norm of a step's gradient.
+    `scheduler`: of the learning rate, stepped once an iteration. `regularizers`: penalties, by the name they are
+    logged under. `constraint`: what weights it may have.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    turns: Turns = 1
+    accumulate: PositiveInt = 1
+    clip: Positive | None = None
+    regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
+    constraint: Constraint = field(default_factory=Unconstrained)
+
+
+@torch.no_grad()
+def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
+    """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the norm before that.
+
+    If the norm is not finite, or there is no limit, the gradients stay as they are. An infinite entry divided by an
+    infinite norm is NaN, which would hide what happened from a loss scale and from the alarm.
+    """
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    if limit is not None:
+        share = (limit / (norm + 1e-6)).clamp(max=1)  # as `torch.nn.utils.clip_grad_norm_` has it
+        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), share, 1))
+    return norm
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Inside, `network` gets no gradients and works on copies of its buffers: a turn moves one side only.
+
+    Its buffers are set aside rather than copied back, because a graph built before may still need them as they are.
+    """
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    buffers = [(m, name, b) for m in network.modules() for name, b in m.named_buffers(recurse=False)]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    for module, name, buffer in buffers:
+        setattr(module, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        for module, name, buffer in buffers:
+            setattr(module, name, buffer)

@@ -1,0 +1,38 @@
+"""Data parallelism that knows there are two players.
+
+Lightning's own strategy wraps the whole module in one DistributedDataParallel; a turn then leaves half of the
+parameters without gradients, and it crashes or sends the other side's gradients too. Here nothing is wrapped: every
+process starts from rank 0's weights, and after each turn's backward passes the gradients of the side that moved are
+averaged (`ganlab.processes`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
+from torch.distributed.utils import _sync_module_states  # type: ignore[attr-defined]
+
+from ganlab.core.launcher import Launcher
+from ganlab.processes import BUCKET, limit
+
+
+class TwoPlayerStrategy(DDPStrategy):
+    """One process a device, gradients averaged side by side. What `trainer.devices` > 1 uses."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(timeout=timedelta(seconds=limit()), **kwargs)
+
+    def _configure_launcher(self) -> None:
+        assert self.cluster_environment is not None
+        self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
+
+    def _setup_model(self, model: nn.Module) -> nn.Module:  # type: ignore[override]
+        _sync_module_states(model, dist.group.WORLD, BUCKET, src=0, params_and_buffers_to_ignore=set())  # type: ignore[arg-type]
+        return model
+
+    def _register_ddp_hooks(self) -> None:
+        """Communication hooks belong to the wrapper that is not there."""

@@ -1,0 +1,30 @@
+"""Words of captions. Vocabularies are plain lists of words, so that a checkpoint can carry them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
+
+WORD = re.compile(r"[^\W_]+")
+
+
+def tokenize(caption: str) -> list[str]:
+    """The caption's words in lower case: runs of letters and digits of any script.
+
+    >>> tokenize("A red-haired Woman, 3 ÉCLAIRS!")
+    ['a', 'red', 'haired', 'woman', '3', 'éclairs']
+    """
+    return WORD.findall(unicodedata.normalize("NFKC", caption).lower())
+
+
+def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
+    """The `limit` most frequent words, most frequent first, then by the alphabet.
+
+    >>> vocabulary(["a red apple", "a green apple"])
+    ['a', 'apple', 'green', 'red']
+    """
+    counts = Counter(chain.from_iterable(map(tokenize, captions)))
+    return sorted(counts, key=lambda word: (-counts[word], word))[:limit]

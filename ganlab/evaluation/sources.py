@@ -1,0 +1,130 @@
+"""Where pictures to be measured come from: a generator, a data set, a folder. Read one batch after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.console import say
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.batch import Condition, take, to_uint8
+from ganlab.data.decode import read_picture
+from ganlab.data.files import find_pictures
+from ganlab.data.pictures import Pictures, are_images
+from ganlab.data.progress import progress
+from ganlab.data.rows import many_rows, some_rows
+from ganlab.errors import UserError
+from ganlab.sampling.drawing import told
+
+BATCH = 250  # pictures generated, or taken from a data set, at once
+READ_AHEAD = 64  # files decoded at once
+
+
+class Source(ABC):
+    """`total` pictures at most; `batches` gives them, always the same in the same order, each with its label."""
+
+    total: int
+
+    @abstractmethod
+    def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        """uint8 (N, C, H, W), all of one size, and N labels, or none where the source knows no classes."""
+
+    def facts(self) -> Any:
+        """What tells these pictures from others, in plain values."""
+        hashed = sha256()
+        for images, _ in self.batches():
+            hashed.update(f"{tuple(images.shape[1:])}".encode() + images.numpy().tobytes())
+        return hashed.hexdigest()
+
+
+def labels_of(pictures: Pictures, rows: Tensor) -> list[str]:
+    """What each picture shows: its key, else its class or caption; none where that is an image, or nothing."""
+    condition: Condition = pictures.condition
+    if pictures.keys is not None:
+        return [str(pictures.keys[int(row)]) for row in rows]
+    if condition is None or are_images(condition):
+        return []
+    chosen = take(condition, rows)
+    return [str(one) for one in (chosen.tolist() if isinstance(chosen, Tensor) else chosen or [])]
+
+
+class Stored(Source):
+    """Some rows of a data set."""
+
+    def __init__(self, pictures: Pictures, rows: np.ndarray) -> None:
+        self.pictures, self.rows, self.total = pictures, rows, len(rows)
+
+    def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        for rows in torch.split(torch.from_numpy(self.rows), BATCH):
+            yield self.pictures.get(rows.numpy()), labels_of(self.pictures, rows)
+
+
+class Generated(Source):
+    """Pictures of the averaged generator, for conditions of `pictures`; points stay as they are.
+
+    The same latents and conditions for the same seed: what differs between two measurements is the generator.
+    """
+
+    def __init__(self, module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> None:
+        self.module, self.pictures, self.total, self.seed = module, pictures, count, seed
+        self.rows = many_rows(len(pictures), count, seed)
+
+    def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        noise = torch.Generator().manual_seed(self.seed)
+        for rows in torch.split(torch.from_numpy(self.rows), BATCH):
+            condition = told(take(self.pictures.condition, rows), self.module.device)
+            images = self.module.sample(self.module.draw_latent(len(rows), noise), condition)
+            yield to_uint8(images) if images.dim() == 4 else images.float(), labels_of(self.pictures, rows)
+
+
+class Folder(Source):
+    """At most `count` pictures under a folder, of any sizes and kinds, always the same; a broken one is left out.
+
+    The label is the first folder on the way, where all pictures lie in folders. Files are decoded `READ_AHEAD` at a
+    time, so that memory does not grow with their number. `UserError` if there are fewer than two.
+    """
+
+    def __init__(self, root: Path, count: int, seed: int) -> None:
+        found = find_pictures(root)
+        if len(found) < 2:
+            raise UserError(f"{root} has {len(found)} picture: at least 2 are needed")
+        self.root, self.files = root, [found[row] for row in some_rows(len(found), count, seed)]
+        self.total = len(self.files)
+        self.nested = all("/" in file for file in found)
+        self._said: set[str] = set()
+
+    def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        with ThreadPoolExecutor() as pool:
+            for file, image in progress(self._read(pool), self.total, f"looking at {self.root}:"):
+                if image is not None:
+                    yield image[None], [file.split("/")[0]] if self.nested else []
+
+    def _read(self, pool: ThreadPoolExecutor) -> Iterator[tuple[str, Tensor | None]]:
+        for start in range(0, self.total, READ_AHEAD):
+            files = self.files[start : start + READ_AHEAD]
+            yield from zip(files, pool.map(self._picture, files), strict=True)
+
+    def _picture(self, file: str) -> Tensor | None:
+        try:
+            pixels = np.array(read_picture(self.root / file).convert("RGB"))
+        except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
+            if file not in self._said:
+                say(f"ganlab: {self.root / file} is left out: {error}")
+            self._said.add(file)
+            return None
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
+    def facts(self) -> str:
+        """Of the files' bytes: what is in them, whatever they are called."""
+        hashed = sha256()
+        for file in self.files:
+            hashed.update(sha256((self.root / file).read_bytes()).digest())
+        return hashed.hexdigest()

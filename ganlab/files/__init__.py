@@ -1,0 +1,1 @@
+"""Files of a run: replaced whole, locked, checked before they are read."""

@@ -1,0 +1,278 @@
+"""A run's folder: where things are, making a new one, finding a checkpoint to go on from, the closing summary.
+
+    runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
+
+Files are written to one side and moved into place, so that whoever looks sees all of a file or none. Knows nothing of
+models, and loads torch only to read the recipe out of a checkpoint that stands alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganlab.console import say_once
+from ganlab.errors import UserError
+from ganlab.files.archive import check_archive
+from ganlab.files.durable import atomic_write
+from ganlab.files.settings_file import read_yaml
+
+SHARED = "GANLAB_RUN_DIR"
+"""The environment variable by which a run's first process tells those that it starts where the run's folder is."""
+
+LARGEST_RECIPE = 2**17
+"""Bytes of a run folder's recipe.yaml."""
+
+SEAL = "# sha256 of the lines above: "
+
+AUTO = "auto"
+"""`resume=auto`: go on with the run in `run_dir` if it has a checkpoint, else begin it."""
+
+SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "checkpoint")
+
+
+def is_first_process() -> bool:
+    """Whether this process makes the run's folder: all but those that another process of the run started."""
+    return all(os.environ.get(name, "0") in ("", "0") for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run; the files in it need not exist yet."""
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last_file(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous_file(self) -> Path:
+        """The last checkpoint but one."""
+        return self.checkpoints / "previous.ckpt"
+
+    @property
+    def best_file(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.json"
+
+    @classmethod
+    def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:
+        """A fresh folder, `root/recipe/version` with the next free version; two processes never get the same."""
+        parent = Path(root) / checked_name(recipe, "recipe")
+        parent.mkdir(parents=True, exist_ok=True)
+        versions = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+        version = max(versions, default=-1) + 1
+        while True:
+            try:
+                (parent / str(version)).mkdir()
+                return cls(parent / str(version))
+            except FileExistsError:
+                version += 1
+
+    @classmethod
+    def at(cls, path: str | Path) -> RunFolder:
+        """The folder a person chose for a new run. `UserError` if there is a run in it already."""
+        folder = cls(Path(path))
+        if folder.recipe_file.exists() or folder.checkpoints.exists():
+            raise UserError(
+                f"`run_dir` {path} holds a run already: go on with it by resume={path}, or name another folder"
+            )
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @classmethod
+    def of(cls, path: str | Path) -> RunFolder:
+        """The folder that a path to it, or to a checkpoint in it, means. `UserError` if there is no such path."""
+        path = _existing(Path(path))
+        if path.is_dir():
+            return cls(path)
+        return cls(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
+
+    @classmethod
+    def start(cls, recipe: Mapping[str, Any], root: str | Path = "runs") -> RunFolder:
+        """The folder for a run of this recipe, the same one in all its processes.
+
+        `run_dir` if the recipe names one; the resumed run's own folder; else a new version.
+        """
+        if not is_first_process():
+            return cls(Path(_shared(recipe)))
+        folder = cls._choose(recipe, root)
+        os.environ[SHARED] = str(folder.path.absolute())
+        return folder
+
+    @classmethod
+    def _choose(cls, recipe: Mapping[str, Any], root: str | Path) -> RunFolder:
+        if recipe.get("resume") == AUTO:
+            folder = cls(Path(recipe["run_dir"]))
+            folder.path.mkdir(parents=True, exist_ok=True)
+            return folder
+        resumed = cls.of(recipe["resume"]) if recipe.get("resume") else None
+        if recipe.get("run_dir"):
+            same = resumed is not None and Path(recipe["run_dir"]).resolve() == resumed.path.resolve()
+            return resumed if resumed and same else cls.at(recipe["run_dir"])
+        if resumed and resumed.recipe_file.exists():
+            return resumed
+        return cls.new(str(recipe["recipe"]), root)
+
+    def checkpoint(self) -> Path:
+        """Return the best checkpoint that is whole, else the last, else the one before. Raise `UserError` if none."""
+        return self._whole(self.best_file, self.last_file, self.previous_file)
+
+    def last(self) -> Path:
+        """Return the last checkpoint that is whole, else the one before, else the best: where resuming goes on."""
+        return self._whole(self.last_file, self.previous_file, self.best_file)
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint to go on from, whole or not."""
+        return any(file.is_file() for file in (self.last_file, self.previous_file, self.best_file))
+
+    def _whole(self, *files: Path) -> Path:
+        """Return the first file that is not damaged, and say so if it is not the first that is there."""
+        damaged: list[str] = []
+        for file in filter(Path.is_file, files):
+            try:
+                check_archive(file)
+            except UserError as error:
+                damaged.append(str(error))
+                continue
+            if damaged:
+                say_once(f"ganlab: {damaged[0]}; {file} takes its place")
+            return file
+        if damaged:
+            raise UserError(f"{damaged[0]}, and no other checkpoint takes its place")
+        there = ", ".join(sorted(path.name for path in self.path.iterdir())) if self.path.is_dir() else ""
+        raise UserError(
+            f"`checkpoint` {self.path} has no checkpoints/last.ckpt or checkpoints/best.ckpt: "
+            f"there is {there or 'nothing'}; name a run's folder or a .ckpt file"
+        )
+
+    def write_recipe(self, text: str) -> Path:
+        """Write `recipe.yaml`, with the checksum of its lines as its last line."""
+        return atomic_write(self.recipe_file, f"{text}{SEAL}{_checksum(text)}\n")
+
+    def write_summary(self, summary: Mapping[str, Any]) -> Path:
+        """`summary.json`; raises `KeyError` if it lacks one of `SUMMARY_KEYS`."""
+        ordered = {key: summary[key] for key in SUMMARY_KEYS} | dict(summary)
+        return atomic_write(self.summary_file, json.dumps(ordered, indent=2, default=str) + "\n")
+
+    def leading_number(self) -> float | None:
+        """Return the best value of what decided which checkpoint is the best; None if nothing judged the run."""
+        summary = json.loads(self.summary_file.read_text(encoding="utf-8")) if self.summary_file.is_file() else {}
+        return summary["best"]["value"] if summary.get("best") else None
+
+
+NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def checked_name(name: Any, setting: str) -> str:
+    """Return a name that becomes a folder. Raise `UserError` unless it has letters, digits, `_`, `-` and `.` only."""
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return name
+    shown = ascii(name)[:60] if isinstance(name, str) else f"a {type(name).__name__}"
+    raise UserError(f"`{setting}` must be a name of letters, digits, _, - and ., 100 at most, got {shown}")
+
+
+def check_links(path: str | Path) -> None:
+    """Raise `UserError` if a run's folder has a link out of it: what a run writes there would land elsewhere."""
+    run = RunFolder.of(path)
+    folder, whole = run.path, run.recipe_file.exists() or run.checkpoints.exists()
+    for pattern in ("*", "*/*") if whole else ("samples", "samples/*"):
+        for entry in folder.glob(pattern):
+            if entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve()):
+                raise UserError(f"{entry} is a link out of the run's folder: put what it stands for in its place")
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint a person means: the file itself, or a run folder's best, else its last. Raises `UserError`."""
+    path = _existing(Path(path))
+    return RunFolder(path).checkpoint() if path.is_dir() else path
+
+
+def find_last(path: str | Path) -> Path:
+    """The checkpoint to resume from: the file itself, or a run folder's last, else its best. Raises `UserError`."""
+    path = _existing(Path(path))
+    return RunFolder(path).last() if path.is_dir() else path
+
+
+def _existing(path: Path) -> Path:
+    if path.exists():
+        return path
+    if path.parent == Path():
+        raise UserError(f"`checkpoint` {path} does not exist in this folder: name a run's folder or a .ckpt file")
+    nearby = sorted(entry.name for entry in path.parent.iterdir())[:8] if path.parent.is_dir() else []
+    there = f"{path.parent} has {', '.join(nearby) or 'nothing'}" if path.parent.is_dir() else f"nor {path.parent}"
+    raise UserError(f"`checkpoint` {path} does not exist ({there}): name a run's folder or a .ckpt file")
+
+
+def _shared(recipe: Mapping[str, Any]) -> str:
+    folder = os.environ.get(SHARED) or recipe.get("run_dir")
+    if not folder:
+        raise UserError("`run_dir` is needed where something else starts the processes: pass run_dir=FOLDER")
+    return str(folder)
+
+
+def saved_recipe(path: str | Path) -> dict[str, Any]:
+    """The recipe of a run's folder or of a checkpoint that stands alone. Raises `UserError`."""
+    folder = RunFolder.of(path)
+    if (recipe := _recipe_of(folder)) is not None:
+        return recipe
+    file = find_last(path)
+    check_archive(file)
+    import torch  # only here: it takes seconds to load
+
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        return dict(content["ganlab"]["recipe"])
+    except Exception as error:
+        raise UserError(
+            f"`checkpoint` {file} is not one of ganlab's: {type(error).__name__} while reading it"
+        ) from error
+
+
+def _recipe_of(folder: RunFolder) -> dict[str, Any] | None:
+    """Return the recipe in a run's folder; None if the checkpoint's takes its place: it is absent, torn or edited."""
+    file = folder.recipe_file
+    if not file.is_file():
+        return None
+    if file.stat().st_size > LARGEST_RECIPE:
+        raise UserError(f"{file} is no recipe: it has more than {LARGEST_RECIPE} bytes")
+    if folder.has_checkpoint() and not _is_sealed(file.read_bytes()):
+        say_once(f"ganlab: {file} is not as it was written: the checkpoint's recipe takes its place")
+        return None
+    return read_yaml(file)
+
+
+def _is_sealed(content: bytes) -> bool:
+    """Return whether a recipe's last line is the checksum of the lines before it."""
+    text, seal, checksum = content.decode(errors="replace").rpartition(SEAL)
+    return bool(seal) and checksum == f"{_checksum(text)}\n"
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Where a run's numbers and pictures go: `metrics.csv` always, TensorBoard when asked for; dashboard.py has W&B.
+
+Each is built with the run's folder and its recipe. A row is an iteration (`step`) and says the images seen. Pictures
+go to a logger by `show`, which a logger of another kind may be registered with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from ganlab.files.durable import atomic_write, sync
+from ganlab.files.run_folder import RunFolder
+from ganlab.loggers.dashboard import Dashboard
+from ganlab.loggers.sheet import Exhibit
+from ganlab.loggers.table import Row, as_text, columns_of, read_rows
+
+FIRST = ("iteration", "images_seen")
+
+
+@singledispatch
+def show(logger: Logger, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    """Pictures to a logger; those that keep numbers only do nothing."""
+
+
+@show.register
+def _(logger: TensorBoardLogger, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    logger.experiment.add_image("samples", np.asarray(exhibit.sheet), step, dataformats="HWC")
+
+
+@show.register
+def _(logger: Dashboard, exhibit: Exhibit, step: int, images_seen: int) -> None:
+    logger.show(exhibit, step, images_seen)
+
+
+@singledispatch
+def alert(logger: Logger, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    """An alarm of some kind, with a picture where there is one; those that keep numbers only do nothing."""
+
+
+@alert.register
+def _(logger: TensorBoardLogger, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    logger.experiment.add_text("collapse/alarm", text, step)
+    if exhibit is not None:
+        logger.experiment.add_image("collapse/missing", np.asarray(exhibit.sheet), step, dataformats="HWC")
+
+
+@alert.register
+def _(logger: Dashboard, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+    logger.alert(kind, text, exhibit, step, images_seen)
+
+
+class CsvLogger(Logger):
+    """Write `metrics.csv` in the run's folder: one row an iteration, columns in the order of their appearance.
+
+    A row is written when a later iteration is logged, or by `save`. A new column rewrites the file, in one move. In a
+    resumed run, rows that the interrupted run logged beyond its checkpoint are replaced.
+    """
+
+    name = "csv"
+    version = ""
+
+    def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.path = RunFolder(Path(folder)).metrics_file
+        self._row: Row = {}
+        self._written: Row = {}  # what the file has of the current row, as its last line
+        self._columns: list[str] | None = None
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The recipe is in the run's folder already."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if self._columns is None:
+            self._columns = self._open(step or 0)
+        if self._row and self._row["iteration"] != step:
+            self._write()
+            self._row, self._written = {}, {}
+        self._row.update({name: value for name, value in metrics.items() if name != "epoch"}, iteration=step)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Bring all rows to disk, the current one as it is now. `Checkpoints` calls this before it saves."""
+        self._write()
+        if self.path.exists():
+            sync(self.path)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        self._write()
+
+    def _open(self, step: int) -> list[str]:
+        """Return the columns of the file as it stands, without the rows that are about to be logged again."""
+        rows = read_rows(self.path)
+        before = [row for row in rows if int(row["iteration"]) < step]
+        columns = columns_of(before, list(FIRST))
+        if rows:
+            atomic_write(self.path, as_text(before, columns, header=True))
+        return columns
+
+    def _write(self) -> None:
+        if self._row == self._written:
+            return
+        columns = columns_of([self._row], self._columns or [])
+        if self._written or columns != self._columns or not self.path.exists():
+            before = read_rows(self.path)[: -1 if self._written else None]
+            atomic_write(self.path, as_text([*before, self._row], columns, header=True))
+        else:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(as_text([self._row], columns, header=False))
+        self._columns, self._written = columns, dict(self._row)
+
+
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
+
+    def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
+        super().__init__(str(folder), name="", version="tensorboard", default_hp_metric=False)

@@ -1,0 +1,235 @@
+"""Weights & Biases, laid out: sections by prefix, images seen as the x axis, charts of what belongs together.
+
+Online when logged in, otherwise offline; it never asks, and never stops a run.
+
+A section is what stands before the slash: `overview/` (the charts), `samples/`, `quality/`, `held_out/`, `collapse/`,
+`discriminator/`, `generator/`, `throughput/`.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlparse
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from ganlab.config.ranges import PositiveInt
+from ganlab.console import from_here, say
+from ganlab.files.durable import atomic_write
+from ganlab.files.run_folder import RunFolder
+from ganlab.loggers.sheet import Exhibit
+from ganlab.loggers.table import Row, read_rows
+
+Point = tuple[float, float]
+X = "images_seen"
+MOST_POINTS = 400  # of a line in a chart: every second one is dropped beyond that
+LOWER = ("quality/fid*", "quality/kid*", "quality/mode_kl")
+
+
+class Chart(NamedTuple):
+    """Lines that belong on one chart: its title, and which numbers are on it."""
+
+    title: str
+    wanted: Callable[[str], bool]
+
+
+def _is_term(name: str) -> bool:
+    side, _, term = name.partition("/")
+    return side in ("discriminator", "generator") and not term.startswith("gradient")
+
+
+CHARTS = {
+    "overview/1_losses": Chart("Both sides' losses, by term", _is_term),
+    "overview/2_divergence": Chart("Divergence estimate on held-out pictures, nats", lambda name: "divergence" in name),
+    "overview/3_accuracy": Chart("Realism and match accuracy on held-out pictures", lambda name: "accuracy" in name),
+    "overview/4_fid": Chart("FID over images seen", lambda name: name.startswith("quality/fid")),
+    "overview/5_collapse": Chart("Collapse indicators", lambda name: name.startswith("collapse/")),
+    "overview/6_throughput": Chart("Images per second", lambda name: name.startswith("throughput/")),
+}
+
+
+class Lines:
+    """Every number that is on a chart, over images seen."""
+
+    def __init__(self) -> None:
+        self._points: dict[str, list[Point]] = {}
+
+    def add(self, values: Mapping[str, float], x: float) -> None:
+        for name in values:
+            if any(chart.wanted(name) for chart in CHARTS.values()):
+                line = self._points.setdefault(name, [])
+                line.append((x, float(values[name])))
+                if len(line) > MOST_POINTS:
+                    del line[1:-1:2]
+
+    def start(self, rows: list[Row], x: float) -> None:
+        """Go on with the lines of a run that was resumed: what its file has before `x`."""
+        for row in rows:
+            if X in row and float(row[X]) < x:
+                self.add({name: float(cell) for name, cell in row.items()}, float(row[X]))
+
+    def of(self, chart: Chart) -> dict[str, list[Point]]:
+        return {name: line for name, line in self._points.items() if chart.wanted(name)}
+
+
+def logged_in() -> bool:
+    """Whether there is a key: `WANDB_API_KEY`, or an entry for W&B's host in the netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+class Dashboard(WandbLogger):
+    """A W&B run in the run's folder, its recipe as the config; the same run when the run is resumed.
+
+    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between
+    two drawings of the overview. `WANDB_MODE` overrules whether it is online.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        recipe: Mapping[str, Any] | None = None,
+        project: str = "ganlab",
+        name: str | None = None,
+        artifact: bool = False,
+        charts_every: PositiveInt = 40,
+    ) -> None:
+        super().__init__(project=project, name=name, save_dir=str(folder))
+        self.folder, self.recipe = RunFolder(Path(folder)), dict(recipe or {})
+        self.artifact, self.charts_every = artifact, charts_every
+        self._lines, self._rows, self._draw_at = Lines(), 0, charts_every
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The run, begun when first asked for."""
+        if self._experiment is None:
+            self._experiment = self._begin()
+            self._lay_out(self._experiment)
+        return self._experiment
+
+    def _begin(self) -> Any:
+        import wandb
+
+        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        if mode == "online":
+            try:
+                return self._init("online")
+            except Exception as error:  # no net, a wrong key: the numbers can be uploaded later
+                reason = " ".join(str(error).split())
+                say(f"ganlab: W&B cannot be reached ({reason}), logging offline")
+                wandb.teardown()
+                mode = "offline"
+        return self._init(mode)
+
+    def _init(self, mode: Any) -> Any:
+        import wandb
+
+        return wandb.init(
+            project=self._project,
+            name=self._name or f"{self.folder.path.parent.name}/{self.folder.path.name}",
+            id=self._same_id(),
+            dir=str(self.folder.path),
+            config=self.recipe,
+            mode=mode,
+            resume="allow" if mode == "online" else None,
+            settings=wandb.Settings(silent=True, console="off", init_timeout=30),
+        )
+
+    def _same_id(self) -> str:
+        """The run's name at W&B, kept in its folder so that resuming goes on with the same one."""
+        file = self.folder.path / "wandb" / "id"
+        if not file.exists():
+            atomic_write(file, secrets.token_hex(4))
+        return file.read_text(encoding="utf-8").strip()
+
+    def _lay_out(self, run: Any) -> None:
+        run.define_metric(X, hidden=True)
+        run.define_metric("*", step_metric=X)
+        for name in LOWER:
+            run.define_metric(name, step_metric=X, summary="min")
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        values = {name: value for name, value in metrics.items() if name != "epoch"}
+        self.experiment.log({**values, "iteration": step})
+        if X in values:
+            self._note(values, float(values[X]))
+
+    def _note(self, values: Mapping[str, float], x: float) -> None:
+        if not self._rows:
+            self._lines.start(read_rows(self.folder.metrics_file), x)
+        self._lines.add(values, x)
+        self._rows += 1
+        if self._rows >= self._draw_at:
+            self._draw_at = max(self._rows + self.charts_every, int(self._rows * 1.3))
+            self.draw()
+
+    def draw(self) -> None:
+        """The overview's charts as they stand; ever more seldom, since each drawing keeps its table."""
+        import wandb
+
+        charts = {}
+        for key, chart in CHARTS.items():
+            lines = self._lines.of(chart)
+            if lines:
+                xs = [[x for x, _ in line] for line in lines.values()]
+                ys = [[y for _, y in line] for line in lines.values()]
+                charts[key] = wandb.plot.line_series(xs, ys, list(lines), chart.title, "images seen")
+        if charts:
+            self.experiment.log(charts)
+
+    def show(self, exhibit: Exhibit, step: int, images_seen: int) -> None:
+        """The sheet, and every picture with its caption."""
+        import wandb
+
+        captions: list[Any] = exhibit.captions or [None] * len(exhibit.pictures)
+        pictures = [wandb.Image(image, caption=text) for image, text in zip(exhibit.pictures, captions, strict=True)]
+        shown = {"samples/sheet": wandb.Image(exhibit.sheet), **({"samples/pictures": pictures} if pictures else {})}
+        self.experiment.log({**shown, X: float(images_seen), "iteration": step})
+
+    def alert(self, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
+        """A message to whoever wants W&B's alerts, and the picture of what is missing."""
+        import wandb
+
+        self.experiment.alert(title=f"ganlab: {kind}", text=text, level="WARN")
+        if exhibit is not None:
+            shown = {"collapse/missing": wandb.Image(exhibit.sheet)}
+            self.experiment.log({**shown, X: float(images_seen), "iteration": step})
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self._experiment is None:
+            return
+        self.draw()
+        if self.artifact and status == "success":
+            self._upload()
+        self._experiment.finish(exit_code=0 if status == "success" else 1)
+        offline, folder = self._experiment.settings._offline, Path(self._experiment.settings.sync_dir)
+        line = f"upload it with: wandb sync {from_here(folder)}" if offline else str(self._experiment.url)
+        say(f"ganlab: W&B: {line}")
+        self._experiment = None
+
+    def _upload(self) -> None:
+        import wandb
+
+        run = self.experiment
+        for file in (self.folder.best_file, self.folder.last_file):
+            if file.is_file():
+                artifact = wandb.Artifact(f"checkpoint-{run.id}", "model")
+                artifact.add_file(str(file))
+                run.log_artifact(artifact)
+                return

@@ -1,0 +1,144 @@
+"""Pictures on one sheet, each with its caption under it; points as a scatter plot. Pure functions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ganlab.data.batch import to_uint8
+from ganlab.metrics.features import as_colour
+
+LEGIBLE = 96  # pixels: smaller pictures are enlarged to at least this, by a whole factor, each pixel a square
+MARGIN = 6
+FONT_SIZE = 12
+LINES = 3  # of a caption; what does not fit ends in an ellipsis
+INK, PAPER = (40, 40, 40), (255, 255, 255)
+
+
+class Exhibit(NamedTuple):
+    """One sheet to look at, and the same pictures apart with their captions (None where there are none)."""
+
+    sheet: Image.Image
+    pictures: list[Image.Image]
+    captions: list[str] | None
+
+
+@lru_cache
+def font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and knows Latin, Greek, Cyrillic and many signs."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), FONT_SIZE)
+
+
+def pieces(word: str, width: float) -> list[str]:
+    """A word cut where it is wider than `width` pixels."""
+    parts = [""]
+    for letter in word:
+        if parts[-1] and font().getlength(parts[-1] + letter) > width:
+            parts.append("")
+        parts[-1] += letter
+    return parts
+
+
+def wrap(caption: str, width: float) -> list[str]:
+    """A caption in at most `LINES` lines of `width` pixels."""
+    lines: list[str] = []
+    for word in [part for whole in caption.split() for part in pieces(whole, width)]:
+        joined = f"{lines[-1]} {word}" if lines else word
+        if lines and font().getlength(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines if len(lines) <= LINES else [*lines[: LINES - 1], shortened(lines[LINES - 1], width)]
+
+
+def shortened(line: str, width: float) -> str:
+    """The line with an ellipsis, in `width` pixels."""
+    while line and font().getlength(line + "…") > width:
+        line = line[:-1]
+    return line.rstrip() + "…"
+
+
+def picture(image: Tensor) -> Image.Image:
+    """(C, H, W), uint8 or in [-1, 1], 1 to 4 channels -> a picture large enough to see, alpha laid on white."""
+    levels = as_colour(to_uint8(image[None]) if image.is_floating_point() else image[None])[0]
+    height, width = levels.shape[1:]
+    factor = max(1, -(-LEGIBLE // min(height, width)))
+    small = Image.fromarray(np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()))
+    return small.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+
+
+def grid(images: Tensor, captions: Sequence[str] | None = None, columns: int = 8) -> Image.Image:
+    """N pictures (N, C, H, W), uint8 or in [-1, 1], row by row, N captions under them. `ValueError` for another number.
+
+    Small pictures are enlarged by a whole factor, so that every generated pixel shows as it is.
+    """
+    captions = [""] * len(images) if captions is None else list(captions)
+    if len(captions) != len(images) or not len(images):
+        raise ValueError(f"a grid needs pictures and a caption each, got {len(images)} and {len(captions)}")
+    cells = [picture(image) for image in images.detach().cpu()]
+    width, height = cells[0].size
+    texts = [wrap(caption, width) for caption in captions]
+    columns = min(columns, len(cells))
+    line = FONT_SIZE + 3
+    row_height = height + 2 * MARGIN + line * max(map(len, texts))
+    rows = -(-len(cells) // columns)
+    sheet = Image.new("RGB", (columns * (width + MARGIN) + MARGIN, rows * row_height + MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for i, (cell, text) in enumerate(zip(cells, texts, strict=True)):
+        left, top = MARGIN + i % columns * (width + MARGIN), MARGIN + i // columns * row_height
+        sheet.paste(cell, (left, top))
+        for number, words in enumerate(text):
+            middle = left + (width - font().getlength(words)) / 2
+            pen.text((middle, top + height + 3 + number * line), words, INK, font())
+    return sheet
+
+
+def comparison(kinds: Mapping[str, Tensor], across: int = 3) -> Image.Image:
+    """N pictures of each kind, uint8 (N, C, H, W), those that belong together side by side, `across` sets a row."""
+    together = torch.stack(list(kinds.values()), 1).flatten(0, 1)
+    return grid(together, list(kinds) * (len(together) // len(kinds)), across * len(kinds))
+
+
+def scatter(real: Tensor, generated: Tensor) -> Image.Image:
+    """Points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set.
+
+    Without real points the generated ones set it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    real, generated = real.cpu(), generated.detach().cpu()
+    figure = Figure(figsize=(5, 5), dpi=100, layout="tight")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.scatter(real[:, 0], real[:, 1], s=6, c="0.75", label="real", linewidths=0)
+    axes.scatter(generated[:, 0], generated[:, 1], s=6, c="tab:red", alpha=0.6, label="generated", linewidths=0)
+    known = real if len(real) else generated
+    low, high = float(known.min()), float(known.max())
+    room = 0.15 * (high - low)
+    axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room), aspect="equal")
+    axes.legend(loc="upper right", fontsize=8, markerscale=2)
+    return drawn(figure)
+
+
+def drawn(figure: Any) -> Image.Image:
+    """A matplotlib figure as a picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB")
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""One training run, from its recipe to its summary."""

@@ -1,0 +1,38 @@
+"""The first lines of a run: where it goes, which pictures it learns from, and what its networks cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ganlab.config.building import build
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.base import GanData
+from ganlab.networks.cost import costs
+
+
+def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) -> Iterator[str]:
+    """Yield one line on the data and one on the players: trained parameters, operations of one picture."""
+    shape = " x ".join(map(str, data.spec.shape))
+    what = "pictures" if len(data.spec.shape) == 3 else "points"
+    yield f"{len(data.train):,} {what} of {shape}{_condition(data)}, {len(data.reference):,} held out"
+    flop = _flop(recipe, data)
+    for name in module.sides:
+        trained = sum(each.numel() for each in module.player(name).parameters() if each.requires_grad)
+        yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}"
+
+
+def _condition(data: GanData) -> str:
+    spec = data.spec
+    return {
+        "class": f" in {len(spec.classes):,} classes",
+        "text": f" with captions of {len(spec.vocabulary):,} words",
+        "image": " with the pictures that they are made from",
+    }.get(spec.kind, "")
+
+
+def _flop(recipe: Mapping[str, Any], data: GanData) -> dict[str, str]:
+    """Return the operations of each network, heads and encoders of conditions not included."""
+    code = recipe["latent_dim"] + (recipe.get("condition") or {}).get("dim", 0)
+    found = costs(build(recipe["network"]), data.spec.shape, code)
+    return {name: f", {cost.flop / 1e9:.3g} GFLOP a picture" for name, cost in found.items()}

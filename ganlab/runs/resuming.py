@@ -1,0 +1,133 @@
+"""Go on with a run: which checkpoint, whether it fits, and mending what a power cut left in the run's folder.
+
+Everything is asked before anything in the folder changes, so that a resume that is refused leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ganlab.config.building import locate
+from ganlab.config.checking import show
+from ganlab.config.derived import leaves
+from ganlab.config.recipe import OWN
+from ganlab.console import say
+from ganlab.core.checkpoints import make_fitting
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.base import DataSpec
+from ganlab.errors import UserError
+from ganlab.files.durable import atomic_write, sweep
+from ganlab.files.run_folder import AUTO, RunFolder, find_last
+from ganlab.loggers.table import as_text, columns_of, is_whole, read_rows
+
+Recipe = Mapping[str, Any]
+
+ABOUT = 4  # differing settings that a message names
+
+
+def checkpoint_to_resume(recipe: Recipe) -> Path | None:
+    """Return the checkpoint to go on from; None if the run begins. Raise `UserError` if there is none to be had."""
+    if not recipe.get("resume"):
+        return None
+    if recipe["resume"] != AUTO:
+        return find_last(recipe["resume"])
+    if not recipe.get("run_dir"):
+        raise UserError("`resume=auto` goes on with the run in `run_dir`, if there is one: pass run_dir=FOLDER")
+    folder = RunFolder(Path(recipe["run_dir"]))
+    return folder.last() if folder.has_checkpoint() else None
+
+
+def is_complete(recipe: Recipe, checkpoint: Path, done: int) -> bool:
+    """Return whether `resume=auto` has nothing left to do. Raise `UserError` if another resume has not."""
+    if not 0 <= recipe["trainer"].get("max_steps", -1) <= done:
+        return False
+    if recipe["resume"] == AUTO:
+        return True
+    raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
+
+
+# Does it fit ------------------------------------------------------------------------------------------------------
+
+
+def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], file: Path) -> GenerativeModule:
+    """Return the recipe's module, once it is known that the checkpoint's weights fit it.
+
+    Raise `UserError` that says what differs from the run's own recipe and data, if they do not.
+    """
+    try:
+        module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
+    except UserError as error:
+        changed = list(_differences(recipe, content["ganlab"]["recipe"]))
+        also = f" (and {len(changed) - ABOUT} more)" if len(changed) > ABOUT else ""
+        because = f"; what differs from its recipe: {', '.join(changed[:ABOUT])}{also}" if changed else ""
+        raise UserError(f"`resume`: {error}{because}") from error
+    _refuse_other_data(recipe, module.spec, DataSpec.from_plain(content["ganlab"]["spec"]))
+    return module
+
+
+def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None:
+    """Words and classes are numbers to a network: other ones of the same count would fit, and mean something else."""
+    told = {"class": ["classes"], "text": ["vocabulary"] if _reads_vocabulary(recipe) else []}.get(spec.kind, [])
+    for name in ["shape", "kind", *told]:
+        here, there = getattr(spec, name), getattr(stored, name)
+        if here != there:
+            raise UserError(
+                f"`resume`: the data are not those of the run: {name} {_in_short(here)} here, {_in_short(there)} in "
+                "its checkpoint; resume with the run's own data, or begin a new run"
+            )
+
+
+def _in_short(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) > 3:
+        return f"{len(value)} ({', '.join(map(str, value[:3]))}, ...)"
+    return f"is {value}" if value else "has none"
+
+
+def _reads_vocabulary(recipe: Recipe) -> bool:
+    node = recipe.get("condition")
+    return node is not None and "vocabulary" in inspect.signature(locate(node["_target_"])).parameters
+
+
+def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:
+    """Yield what the run's own recipe says otherwise, `latent_dim=7 (was 128)`, without what follows other settings."""
+    here, there = _settings(recipe), _settings(stored)
+    for place in dict.fromkeys([*here, *there]):
+        if here.get(place) != there.get(place) and place not in recipe.get("derived", {}):
+            yield f"{place}={show(here.get(place))} (was {show(there.get(place))})"
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe's single values by their places; classes by their names, which have several paths."""
+    apart = (*OWN, "derived", "trainer", "callbacks", "logger")
+    plain = {key: value for key, value in recipe.items() if key not in apart}
+    return {
+        place: str(value).rpartition(".")[2] if place.endswith("_target_") else value for place, value in leaves(plain)
+    }
+
+
+# Mending ----------------------------------------------------------------------------------------------------------
+
+
+def mend(folder: RunFolder) -> None:
+    """Delete what killed writes left, and take away what is torn in metrics.csv and summary.json; say so in a line."""
+    if count := sweep(folder.path):
+        say(f"ganlab: {folder.path}: deleted {count} temporary files of an interrupted write")
+    if folder.metrics_file.exists() and not is_whole(folder.metrics_file):
+        rows = read_rows(folder.metrics_file)
+        atomic_write(folder.metrics_file, as_text(rows, columns_of(rows, ["iteration", "images_seen"]), header=True))
+        say(f"ganlab: {folder.metrics_file} was damaged: its {len(rows)} whole rows remain")
+    if folder.summary_file.exists() and not _is_json(folder.summary_file):
+        folder.summary_file.unlink()
+        say(f"ganlab: {folder.summary_file} was damaged, and is written anew when the run ends")
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_bytes())
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,178 @@
+"""One run from its recipe to its summary: the body of `ganlab.fit`, for scripts and notebooks too."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.callbacks.quality import Judge
+from ganlab.config.recipe import to_yaml
+from ganlab.console import from_here, say
+from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
+from ganlab.core.checkpoints import read_checkpoint, rehearse
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.base import DataSpec, GanData
+from ganlab.files.lock import sole_writer
+from ganlab.files.run_folder import RunFolder, is_first_process
+from ganlab.runs.opening import opening
+from ganlab.runs.reading import read_ahead
+from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
+
+MEASURED = ("quality/", "collapse/", "held_out/")
+"""Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
+FAR = 1 / 3
+"""Of the larger of two numbers: a distance that is half as much again, or half as much less, is far from the best."""
+
+
+def train(recipe: Recipe) -> Path:
+    """Train as the recipe says, and return the run's folder.
+
+    A signal that ends the run (Ctrl-C, SIGTERM) has it saved first, and the process exits with 128 + its number.
+    """
+    quiet_lightning()
+    started = time.monotonic()
+    checkpoint = checkpoint_to_resume(recipe)
+    content = read_checkpoint(checkpoint) if checkpoint else {}
+    if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
+        say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
+        return Path(recipe["run_dir"])
+    make_strategy(recipe["trainer"])  # or say why not, before anything is made
+    pl.seed_everything(recipe["seed"], verbose=False)
+    data = make_data(recipe)
+    module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    read_ahead(module, data.train)
+    with claimed(recipe) as folder:
+        trainer = make_trainer(recipe, folder.path)
+        if checkpoint:
+            rehearse(trainer, module, content, checkpoint)
+        if trainer.is_global_zero:
+            mend(folder)
+            folder.write_recipe(to_yaml(recipe))
+            _open(recipe, folder, data, module)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if trainer.is_global_zero:
+            summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
+            folder.write_summary(summary)
+            _show(folder, summary, module.spec.kind)
+    _exit_if_stopped(trainer)
+    return folder.path
+
+
+def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
+    say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
+    for line in opening(recipe, data, module):
+        say(f"  {line}")
+
+
+def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
+    module = make_module(recipe, spec)
+    module.prepare()
+    return module
+
+
+@contextmanager
+def claimed(recipe: Recipe) -> Iterator[RunFolder]:
+    """Yield the folder of a run, which no other run writes meanwhile. It is as it was until the block changes it."""
+    folder = RunFolder.start(recipe)
+    with sole_writer(folder.path) if is_first_process() else nullcontext():
+        yield folder
+
+
+def _exit_if_stopped(trainer: pl.Trainer) -> None:
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, Checkpoints) and callback.stopped_by:
+            raise SystemExit(128 + callback.stopped_by)  # what shells and schedulers expect
+
+
+def summarize(
+    recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: GenerativeModule, seconds: float
+) -> dict[str, Any]:
+    """What `summary.json` holds: counts, the seconds it took, the last and the best values, what went wrong."""
+    metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
+    return {
+        "recipe": recipe["recipe"],
+        "iterations": module.iteration,
+        "images_seen": module.images_seen,
+        "seconds": round(seconds, 1),
+        "metrics": metrics,
+        "checkpoint": str(folder.checkpoint()),
+        **_story(trainer),
+    }
+
+
+def _story(trainer: pl.Trainer) -> dict[str, Any]:
+    """The best measurement and what the monitor of collapse saw, where there are such callbacks."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    bests = [one.best._asdict() for one in callbacks if isinstance(one, Judge) and one.best is not None]
+    watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
+    return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
+
+
+def far_from_best(summary: Mapping[str, Any]) -> str | None:
+    """A line where the run ended far from the best it ever was; nothing where it did not, or where nothing judged it.
+
+    >>> best = {"name": "quality/fid", "value": 20.0, "iteration": 500, "images_seen": 32000}
+    >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
+    >>> far_from_best({"best": best, "metrics": {"quality/fid": 31.0}, "checkpoint": "run/best.ckpt"})
+    'far from its best: quality/fid is 31, and was 20 at iteration 500 (32,000 images seen), which is in run/best.ckpt'
+    >>> far_from_best({"best": best | {"value": 0.0}, "metrics": {"quality/fid": 0.0}, "checkpoint": "run/best.ckpt"})
+    """
+    best = summary.get("best")
+    last = summary["metrics"].get(best["name"]) if best else None
+    if best is None or last is None or abs(last - best["value"]) <= FAR * max(abs(last), abs(best["value"])):
+        return None
+    then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
+    return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"
+
+
+def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
+    """The closing words: what was measured, where the pictures are, what to type next."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    table = Table(
+        "measured",
+        "value",
+        title=f"{summary['recipe']}: {summary['iterations']} iterations, "
+        f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s",
+    )
+    for name, value in summary["metrics"].items():
+        if name.count("/") == 1:  # parts of a number that is here are in the file only
+            table.add_row(name, f"{value:.4g}")
+    console.print(table)
+    if far := far_from_best(summary):
+        console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
+    path = shlex.quote(str(folder.path))
+    told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
+    for word, what in {
+        "pictures": folder.samples,
+        "sample": f"python -m ganlab.sample checkpoint={path}{told} count=16",
+        "evaluate": f"python -m ganlab.evaluate checkpoint={path}",
+        "resume": f"python -m ganlab.fit resume={path} trainer.max_steps={2 * summary['iterations']}",
+    }.items():
+        console.print(f"{word:<10}{what}", highlight=False, markup=False)
+
+
+def quiet_lightning() -> None:
+    """Lightning's advice that does not apply to a game of two players, with the reason for each."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        r"Found \d+ module\(s\) in eval mode",  # the average: it never trains
+        r".*does not have many workers",  # the pictures are in memory: there is nothing to wait for
+        r"You're resuming from a checkpoint that ended before the epoch ended",  # the stream knows its place
+        r".*isinstance\(treespec, LeafSpec\)",  # inside Lightning
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,139 @@
+"""Two processes go back together, whichever of them found the reason. The tests start this very file twice."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+
+from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.collapse import inspection
+from ganlab.collapse.watch import Missing, Watch
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
+from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.data.toy import ToyData, ring
+from ganlab.networks import mlp
+from ganlab.networks.architecture import Architecture
+from ganlab.objectives import NonSaturating
+from ganlab.variants import VanillaGAN
+
+BATCH, LAST = 4, 30
+
+
+class Steps(pl.Callback):
+    """The iterations that this process played, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        self.steps.append(trainer.global_step)
+
+
+class Scripted(Watch):
+    """Bad at the ninth and tenth look, after iterations 18 and 20. Only rank 0 looks: the other has to be told."""
+
+    looked = 0
+
+    def look(self, module: Any) -> dict[str, float]:
+        self.looked += 1
+        loss = 0.95 if self.looked in (9, 10) else 0.1
+        return dict.fromkeys(self.terms, loss)
+
+    def missing(self) -> Missing:
+        return Missing([], 20, {}, [])
+
+    def exhibit(self, missing: Missing) -> None:
+        return None
+
+
+def play(folder: Path) -> dict[str, Any]:
+    inspection.Watch = Scripted  # type: ignore[misc]
+    adam = Side(partial(torch.optim.Adam, lr=1e-2))
+    network = Architecture(partial(mlp.Generator, width=8, depth=2), partial(mlp.Trunk, width=8, depth=2))
+    data = ToyData(ring(), count=400, held_out_count=100)
+    data.setup()
+    data.reals_per_iteration = BATCH
+    module = VanillaGAN(data.spec, network, NonSaturating(), adam, adam, MovingAverage(50, 1.0), latent_dim=2)
+    monitor = CollapseMonitor(every=2 * 2 * BATCH, count=100, on_collapse="rollback", patience=10_000)
+    seen = Steps()
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    two = {"accelerator": "cpu", "devices": 2, "strategy": TwoPlayerStrategy(), "enable_checkpointing": False}
+    callbacks = [monitor, Checkpoints(), seen]
+    trainer = pl.Trainer(max_steps=LAST, callbacks=callbacks, default_root_dir=folder / "run", **quiet, **two)
+    trainer.fit(module, data)
+    return {
+        "state": module.state_dict(),
+        "counts": (trainer.global_step, module.images_seen),
+        "returns": monitor.reaction.plain()["returns"],
+        "alarms": [asdict(alarm) for alarm in monitor.alarms],
+        "steps": seen.steps,
+        "latent": module.draw_latent(2),
+    }
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    torch.save(play(folder), folder / f"{os.environ['LOCAL_RANK']}.pt")
+    dist.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the two processes found."""
+    folder = tmp_path_factory.mktemp("two")
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
+    shared["GANLAB_CACHE"] = str(folder / "cache")
+    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
+    running = [
+        subprocess.Popen(
+            command, env={**os.environ, **shared, "LOCAL_RANK": str(rank)}, stdout=-1, stderr=-2, text=True
+        )
+        for rank in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=200)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def test_both_went_back_and_on_to_the_end(ranks: list[dict[str, Any]]) -> None:
+    one, other = ranks
+    assert one["counts"] == other["counts"] == (LAST, LAST * 2 * BATCH)
+    assert len(one["returns"]) == 1 and one["returns"] == other["returns"]
+    assert one["alarms"] == other["alarms"]
+    (back,) = one["returns"]
+    assert (back["from_iteration"], back["to_iteration"]) == (20, 16)
+    assert one["steps"] == other["steps"] == [*range(20), *range(16, LAST)]
+
+
+def test_both_end_with_the_same_players_and_latents_of_their_own(ranks: list[dict[str, Any]]) -> None:
+    one, other = ranks
+    assert [name for name in one["state"] if not torch.equal(one["state"][name], other["state"][name])] == []
+    assert not torch.equal(one["latent"], other["latent"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,48 @@
+"""What makes no sense together is refused before any picture is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ganlab.config.recipe import compose
+from ganlab.core.assembly import make_data
+from ganlab.data.base import GanData
+from ganlab.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(self: GanData, stage: Any = None) -> None:
+        raise AssertionError("data were loaded")
+
+    monkeypatch.setattr(GanData, "setup", load)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["recipe=cgan_text2img", "data=mnist"], r"reads captions.*'class'.*condition=classes"),
+        (["recipe=cgan_text2img", "data=toy"], r"reads captions.*'none'.*recipe=vanilla"),
+        (["recipe=cgan_class", "data=emoji"], r"reads classes.*'text'.*condition=words"),
+        (["recipe=vanilla", "network=dcgan"], r"`discriminator.regularizers.r1`.*normalizes over the batch"),
+        (["recipe=vanilla", "pack=3"], r"`pack` must divide `batch_size`, 64, got 3: pass batch_size=96"),
+        (["recipe=cgan_text2img", "pack=2"], r"`pack` must be 1 with a condition, got 2.*minibatch_deviation"),
+        (["recipe=cgan_text2img", "data.size=48"], r"side of 16, 32, 64, 128, 256.*data.size=64"),
+    ],
+)
+def test_refuses_in_one_line(words: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=says) as error:
+        make_data(compose(*words))
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_may_have_any_condition() -> None:
+    with pytest.raises(AssertionError, match="data were loaded"):
+        make_data(compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere"))
+
+
+def test_a_penalty_without_gradients_may_share_a_batch() -> None:
+    with pytest.raises(AssertionError, match="data were loaded"):
+        make_data(compose("recipe=vanilla", "network=dcgan", "regularizer=[lecam]"))

@@ -1,0 +1,257 @@
+"""Two processes play one game. The tests start this very file twice, as Lightning's launcher would."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from ganlab import processes
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
+from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.pictures import Pictures
+from ganlab.networks import dcgan, mlp
+from ganlab.networks.architecture import Architecture
+from ganlab.objectives import NonSaturating
+from ganlab.perturbations import AdaptiveAugmentation
+from ganlab.processes import average_across_processes
+from ganlab.regularizers import R1, LeCam
+from ganlab.variants import VanillaGAN
+
+BATCH = 4  # of one process
+LONG = 6  # iterations
+RESUMED = (2, 3, 5)  # after how many of them
+SPEC = DataSpec((1, 16, 16))
+CONVOLUTIONAL = Architecture(
+    partial(dcgan.Generator, width=4),
+    partial(dcgan.Trunk, width=4),
+    perturbations={"adaptive": AdaptiveAugmentation(target=0.0, speed=100, every=1)},
+)
+PLAIN = Architecture(partial(mlp.Generator, width=8, depth=2), partial(mlp.Trunk, width=8, depth=2))
+
+
+class Noise(GanData):
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        pictures = Pictures(np.random.default_rng(0).integers(0, 256, (40, *SPEC.shape), dtype=np.uint8))
+        return pictures, pictures, SPEC
+
+
+def game(network: Architecture, seed: int, side: Side) -> VanillaGAN:
+    torch.manual_seed(seed)
+    penalized = replace(side, regularizers={"r1": R1(1.0), "lecam": LeCam(0.3, decay=0.5)})
+    return VanillaGAN(SPEC, network, NonSaturating(), side, penalized, MovingAverage(50, 1.0), latent_dim=4)
+
+
+def fit(module: VanillaGAN, iterations: int, reals: int, resume: str | None = None, **kwargs: Any) -> None:
+    data = Noise()
+    data.reals_per_iteration = reals
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(max_steps=iterations, accelerator="cpu", **quiet, **kwargs)
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+
+
+def pool() -> Tensor:
+    """(iterations, 2 BATCH, latent_dim): latents for a game in one process, or for two."""
+    return torch.randn(3, 2 * BATCH, 4, generator=torch.Generator().manual_seed(1))
+
+
+def feed(module: VanillaGAN, latents: Tensor) -> None:
+    turns: Iterator[Tensor] = iter(latents)
+    module.draw_latent = lambda count, generator=None: next(turns)  # type: ignore[method-assign]
+
+
+# What each of the two processes does ---------------------------------------------------------------------------------
+
+
+def two(**kwargs: Any) -> dict[str, Any]:
+    return {"devices": 2, "strategy": TwoPlayerStrategy(), **kwargs}
+
+
+def play(rank: int, folder: Path) -> dict[str, Any]:
+    """Batch normalization, R1, LeCam, adaptive augmentation; weights that differ at first; a checkpoint every time."""
+    adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0)
+    module = game(CONVOLUTIONAL, rank, adam)
+    latents: list[Tensor] = []
+    draw = module.draw_latent
+
+    def keep(count: int, generator: torch.Generator | None = None) -> Tensor:
+        latents.append(draw(count, generator))
+        return latents[-1]
+
+    module.draw_latent = keep  # type: ignore[method-assign]
+    saving = ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+    fit(module, LONG, BATCH, **two(callbacks=[saving]))
+    return {"state": module.state_dict(), "latents": latents, "images_seen": module.images_seen}
+
+
+def resume(rank: int, folder: Path, done: int) -> dict[str, Any]:
+    """On from the checkpoint after `done` iterations, with other weights and random states before."""
+    adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0)
+    module = game(CONVOLUTIONAL, 9, adam)
+    fit(module, LONG, BATCH, str(folder / f"step={done}.ckpt"), **two(enable_checkpointing=False))
+    return module.state_dict()
+
+
+def halves(rank: int) -> dict[str, Any]:
+    """Plain gradient descent, this process's half of the latents."""
+    module = game(PLAIN, 0, Side(partial(torch.optim.SGD, lr=0.1)))
+    feed(module, pool()[:, rank * BATCH : (rank + 1) * BATCH])
+    fit(module, 3, BATCH, **two(enable_checkpointing=False))
+    return module.state_dict()
+
+
+def buckets(rank: int) -> list[Tensor]:
+    """Tensors of several types and sizes, in messages of at most 64 bytes; whole numbers stay as they are."""
+    processes.BUCKET = 64
+    sizes = [(3,), (40,), (2, 5), (), (7,)]
+    tensors = [torch.full(size, float(i + rank)) for i, size in enumerate(sizes)]
+    tensors += [torch.full((3,), rank, dtype=torch.float64), torch.tensor([5 + rank])]
+    average_across_processes(tensors)
+    return tensors
+
+
+def augmentation(rank: int) -> float:
+    """p after one look: rank 0 alone would raise it, rank 1 alone lower it by as much."""
+    ada = AdaptiveAugmentation(target=0.4, speed=100)
+    ada.p.fill_(0.5)
+    signs = torch.tensor([1.0, 1.0, 1.0, 1.0] if rank == 0 else [1.0, 1.0, -1.0, -1.0])
+    ada.advance(10, signs, torch.zeros(4))
+    return float(ada.p)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    rank = int(os.environ["LOCAL_RANK"])
+    results = {"play": play(rank, folder), "halves": halves(rank), "buckets": buckets(rank)}
+    results["resume"] = {done: resume(rank, folder, done) for done in RESUMED}
+    results["augmentation"] = augmentation(rank)
+    torch.save(results, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+# The tests -----------------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the two processes found."""
+    folder = tmp_path_factory.mktemp("two")
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
+    environments = [{**os.environ, **shared, "LOCAL_RANK": str(rank)} for rank in range(2)]
+    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
+    running = [
+        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for env in environments
+    ]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
+    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    found[0]["checkpoint"] = torch.load(folder / "step=2.ckpt", weights_only=True)
+    return found
+
+
+def test_both_end_with_the_same_players_and_averages(ranks: list[dict[str, Any]]) -> None:
+    """Bit for bit: parameters, batch statistics and counters, although they began with different weights."""
+    one, other = (rank["play"]["state"] for rank in ranks)
+    assert {name.split(".")[0] for name in one} == {"generator", "discriminator", "average", "remembering"}
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_each_draws_latents_of_its_own(ranks: list[dict[str, Any]]) -> None:
+    one, other = (torch.cat(rank["play"]["latents"]) for rank in ranks)
+    assert len(one) == len(other) == 2 * LONG * BATCH  # one half to play, one for augmentation to look at
+    assert len(torch.cat([one, other]).unique(dim=0)) == 4 * LONG * BATCH
+
+
+def test_images_of_both_are_counted(ranks: list[dict[str, Any]]) -> None:
+    assert [rank["play"]["images_seen"] for rank in ranks] == [LONG * 2 * BATCH] * 2
+
+
+@pytest.mark.parametrize("done", RESUMED)
+def test_resumes_exactly(ranks: list[dict[str, Any]], done: int) -> None:
+    """Rank 0's checkpoint holds the random states of both, and both go on where they were."""
+    states = ranks[0]["checkpoint"]["ganlab"]["random"]
+    assert len(states) == 2
+    assert not torch.equal(states[0]["torch"], states[1]["torch"])
+    for rank in ranks:
+        whole, resumed = rank["play"]["state"], rank["resume"][done]
+        assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+def test_two_halves_are_one_batch(ranks: list[dict[str, Any]]) -> None:
+    """Where samples do not look at each other, the game of two processes is that of one with both batches."""
+    module = game(PLAIN, 0, Side(partial(torch.optim.SGD, lr=0.1)))
+    feed(module, pool())
+    fit(module, 3, 2 * BATCH, enable_checkpointing=False, devices=1)
+    for rank in ranks:
+        torch.testing.assert_close(rank["halves"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+def test_penalties_and_augmentation_move(ranks: list[dict[str, Any]]) -> None:
+    """So that the tests above mean something."""
+    state = ranks[0]["play"]["state"]
+    assert state["remembering.discriminator_lecam.anchors"].abs().min() > 0
+    assert 0 < next(value for name, value in state.items() if name.endswith("adaptive.p")) < 1
+
+
+def test_augmentation_follows_the_signs_of_both(ranks: list[dict[str, Any]]) -> None:
+    """r = (1 + 0) / 2 is above the target 0.4: p rises by 10 images / 100 on both."""
+    assert [rank["augmentation"] for rank in ranks] == pytest.approx([0.6, 0.6])
+
+
+def test_averages_in_buckets(ranks: list[dict[str, Any]]) -> None:
+    """i on rank 0 and i + 1 on rank 1 is i + 1/2 on both."""
+    for number, rank in enumerate(ranks):
+        *floating, double, whole = rank["buckets"]
+        assert [tuple(tensor.shape) for tensor in floating] == [(3,), (40,), (2, 5), (), (7,)]
+        assert [tensor.unique().tolist() for tensor in floating] == [[i + 0.5] for i in range(5)]
+        assert double.tolist() == [0.5] * 3
+        assert whole.tolist() == [5 + number]
+
+
+def test_one_process_averages_nothing() -> None:
+    tensor = torch.tensor([1.0, 2.0])
+    average_across_processes([tensor])
+    assert tensor.tolist() == [1.0, 2.0]
+
+
+def test_buckets_hold_one_type_and_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 64 bytes: 10 + 5 floats of 4 bytes go together, 20 alone, then a change of type."""
+    monkeypatch.setattr(processes, "BUCKET", 64)
+    tensors = [torch.zeros(10), torch.zeros(5), torch.zeros(20), torch.zeros(2), torch.zeros(2, dtype=torch.float64)]
+    assert [[tensor.numel() for tensor in bucket] for bucket in processes._buckets(tensors)] == [
+        [10, 5],
+        [20],
+        [2],
+        [2],
+    ]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
