@@ -9,6 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganlab.metrics.copying import have_twins
+from ganlab.metrics.fidelity import within_balls
+from ganlab.metrics.gathering import rows_of
+
 K = 5  # neighbours, as Naeem et al. 2020 have it
 
 
@@ -37,10 +41,7 @@ class Crowd:
     @cached_property
     def groups(self) -> dict[Hashable, Tensor]:
         """Features (R, D) of the samples of each condition."""
-        rows: dict[Hashable, list[int]] = {}
-        for row, condition in enumerate(self.conditions):
-            rows.setdefault(condition, []).append(row)
-        return {condition: self.told[chosen].double() for condition, chosen in rows.items()}
+        return {condition: self.told[rows].double() for condition, rows in rows_of(self.conditions).items()}
 
 
 def recalled(reference: Tensor, crowd: Crowd, largest: float) -> Tensor:
@@ -51,7 +52,7 @@ def recalled(reference: Tensor, crowd: Crowd, largest: float) -> Tensor:
     would have balls that cover it all (Naeem et al. 2020, section 3.2).
     """
     reach = crowd.neighbours[:, -1].clamp(max=largest)
-    return (torch.cdist(reference.double(), crowd.points) <= reach).any(1)
+    return within_balls(reference, crowd.points, reach)
 
 
 def nearest_real(points: Tensor, reals: Tensor) -> Tensor:
@@ -66,9 +67,4 @@ def spread(crowd: Crowd) -> float:
 
 def duplicates(crowd: Crowd, near: float) -> float:
     """The share of the samples whose nearest other one is no further than `near` (after Arora and Zhang 2018)."""
-    return float((crowd.neighbours[:, 0] <= near).double().mean())
-
-
-def mean_distance(features: Tensor) -> float:
-    """Between two of the rows (N, D), over all pairs; N at least 2."""
-    return float(torch.pdist(features.double()).mean())
+    return float(have_twins(crowd.neighbours[:, 0], near).mean())

@@ -16,9 +16,10 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from ganlab.collapse.crowd import Crowd, duplicates, mean_distance, nearest_real, recalled, spread
+from ganlab.collapse.crowd import Crowd, duplicates, nearest_real, recalled, spread
 from ganlab.collapse.labels import Labels
 from ganlab.collapse.share import Bins, Partition, bin_js, dropped_share, missing_share
+from ganlab.metrics.conditional import mean_distance
 from ganlab.metrics.diversity import Level, vendi
 
 P = TypeVar("P", bound=Partition)

@@ -26,9 +26,10 @@ from ganlab.data.batch import take, to_uint8
 from ganlab.data.cache import digest, remembered_array
 from ganlab.data.rows import some_rows
 from ganlab.errors import UserError
-from ganlab.evaluation.evidence import extractor_named, real_features, split_of
+from ganlab.evaluation.extract import real_features, split_of
 from ganlab.evaluation.sources import Generated, labels_of
 from ganlab.loggers.sheet import Exhibit, grid, picture, scatter
+from ganlab.metrics.extractors import extractor_named
 from ganlab.sampling.drawing import told
 
 MOST_REALS = 5_000

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ganlab.collapse.crowd import Crowd, mean_distance
+from ganlab.collapse.crowd import Crowd
 from ganlab.collapse.indicators import (
     Covered,
     Draw,
@@ -29,6 +29,7 @@ from ganlab.collapse.indicators import (
 )
 from ganlab.collapse.labels import Labels, label_groups
 from ganlab.collapse.share import Bins
+from ganlab.metrics.conditional import mean_distance
 from ganlab.metrics.diversity import Level
 
 FEWEST = 200  # real samples: with fewer there is no healthy level to speak of

@@ -131,6 +131,7 @@ LAYERS = (
     Kind("a normalization", "ganlab.networks.blocks.Normalization", "ganlab.networks.blocks"),
     Kind("a start", "ganlab.networks.resnet.Start", "ganlab.networks.resnet"),
 )
+METRIC = Kind("one of ganlab's metrics", "ganlab.metrics.metric.Metric", "ganlab.metrics")
 PLANNED = r"gamma|(generator|discriminator)\.(scheduler\.\w+|regularizers\.[^.]+\.weight)|perturbations\.[^.]+\.p"
 """Numbers that may be a schedule."""
 
@@ -231,7 +232,7 @@ class _Judge:
             return [self.value(one, f"{place}.{index}") for index, one in enumerate(value)]
         if not isinstance(value, Mapping):
             _check_setting(value, place)
-            return value
+            return judged(value, place, (METRIC,), self.allow) if _is_class(value, place) else value
         return self.node(value, place)
 
     def node(self, value: Mapping[str, Any], place: str) -> dict[str, Any]:
@@ -245,6 +246,11 @@ class _Judge:
         if switch := FROM_ELSEWHERE.get(str(node.get("_target_"))):
             node[switch] = "hub" in self.allow
         return node
+
+
+def _is_class(value: Any, place: str) -> bool:
+    """Return whether a value is the dotted path of a metric's class, which is imported to measure with it."""
+    return isinstance(value, str) and "." in value and bool(re.fullmatch(r"callbacks\.[^.]+\.metrics(\.\d+)?", place))
 
 
 def _check_setting(value: Any, place: str) -> None:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ganlab.data.toy import ToyData, ring
 from ganlab.lecture import drawing
 from ganlab.lecture.play import Source, adam, falling, fully_connected, game, learn, play, shuffled
-from ganlab.metrics.diversity import histogram, modes
+from ganlab.metrics.diversity import histogram
+from ganlab.metrics.modes import modes
 from ganlab.objectives import NonSaturating
 from ganlab.regularizers import R1
 from ganlab.sampling.calibration import Calibration, Platt, Unchanged

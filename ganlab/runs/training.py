@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.callbacks.quality import Judge
+from ganlab.callbacks.quality import BestTracker
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
@@ -114,7 +114,7 @@ def summarize(
 def _story(trainer: pl.Trainer) -> dict[str, Any]:
     """The best measurement and what the monitor of collapse saw, where there are such callbacks."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    bests = [one.best._asdict() for one in callbacks if isinstance(one, Judge) and one.best is not None]
+    bests = [one.best._asdict() for one in callbacks if isinstance(one, BestTracker) and one.best is not None]
     watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
     return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
 
