@@ -18,7 +18,7 @@ def precise(x: Tensor) -> Tensor:
 
 
 def root(matrix: Tensor) -> Tensor:
-    """Return the symmetric root of a positive semidefinite matrix. Eigenvalues below zero are rounding, and set to 0."""
+    """Return the symmetric root of a positive semidefinite matrix. Eigenvalues below zero are rounding: set to 0."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 

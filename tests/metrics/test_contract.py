@@ -122,7 +122,7 @@ def worlds() -> list[World]:
     blocks = torch.randint(256, (COUNT, 3, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     stacks = Pictures(blocks.repeat_interleave(8, 2).repeat_interleave(8, 3))
     digits = Target(COUNT, split="reference", pictures=stacks, digits=3)
-    return [Ring(ring), Stacked(digits), Pairs(pairs), Copier(shown), World(shown)]
+    return [Ring(ring), Copier(shown), World(shown), Pairs(pairs), Stacked(digits)]
 
 
 def world_of(kind: type[Metric]) -> World:
