@@ -93,6 +93,16 @@ def lines() -> dict[str, str]:
     return {name: " ".join(entry.line for entry in entries() if entry.name == name) for name in names()}
 
 
+def table() -> str:
+    """Return all metrics as a Markdown table: name, direction, needs, and the line of help."""
+    rows = [
+        f"| `{one.name}` | {one.better.lower()} | {', '.join(need.lower().replace('_', ' ') for need in one.needs)} "
+        f"| {one.line.replace('|', chr(92) + '|')} |"
+        for one in entries()
+    ]
+    return "\n".join(["| name | better | needs | what it is |", "|---|---|---|---|", *rows])
+
+
 def checked_names(asked: Sequence[str], allow: Sequence[str] | None = None) -> tuple[str, ...]:
     """Return `asked`: names of metrics, or dotted paths of classes of your own.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.metric import Metric, Target
 from ganlab.metrics.registry import checked_names, chosen, lines, names
 
+ROOT = Path(__file__).parents[2]
 MINE = '''
 from ganlab.metrics.metric import HIGHER, PICTURES, Result, SampleMetric
 
@@ -130,3 +132,11 @@ def test_two_metrics_share_a_name_only_if_no_data_suit_both() -> None:
 def test_a_metric_is_abstract_until_it_says_everything() -> None:
     with pytest.raises(TypeError, match="abstract"):
         Metric(target())  # type: ignore[abstract]
+
+
+def test_the_table_in_the_docs_is_made_from_the_registry() -> None:
+    hook = runpy.run_path(str(ROOT / "tools" / "metrics_table.py"))
+    page = hook["on_page_markdown"]((ROOT / "docs" / "metrics.md").read_text())
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert [name for name in names() if not any(row[0] == f"| `{name}`" and len(row) == 4 for row in rows)] == []
+    assert ["| `copying`", "lower", "training features"] in [row[:3] for row in rows]
