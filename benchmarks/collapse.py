@@ -28,13 +28,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.collapse.crowd import Crowd
+from ganlab.collapse.baseline import PER_CONDITION, Baseline, fit_indicators, label_groups
+from ganlab.collapse.change_point import MIN_LOOKS, noise, scan
+from ganlab.collapse.detector import null_distribution
+from ganlab.collapse.feature_sample import FeatureSample
 from ganlab.collapse.indicators import Indicator
-from ganlab.collapse.inspection import healthy_runs
-from ganlab.collapse.labels import label_groups
-from ganlab.collapse.null import Healthy
-from ganlab.collapse.rule import SHORTEST, noise, scan
-from ganlab.collapse.yardstick import EACH, Reals, indicators
+from ganlab.collapse.null_distribution import NullDistribution
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data
 from ganlab.data.rows import some_rows
@@ -58,8 +57,8 @@ class World:
     none.
     """
 
-    def __init__(self, own: Reals, pool: Tensor, modes: Tensor, seed: int) -> None:
-        self.reals, self.pool, self.modes, self.told = own, pool, modes, bool(own.told)
+    def __init__(self, own: Baseline, pool: Tensor, modes: Tensor, seed: int) -> None:
+        self.reals, self.pool, self.modes, self.conditional = own, pool, modes, bool(own.per_condition)
         self.count = int(modes.max()) + 1
         self.random = torch.Generator().manual_seed(seed)
         self.middles = torch.stack([pool[modes == mode].mean(0) for mode in (*range(self.count), -1) if mode in modes])
@@ -71,14 +70,14 @@ class World:
         order = torch.randperm(self.count, generator=torch.Generator().manual_seed(0)).repeat(2).tolist()
         return [order[start : start + many] for start in range(self.count)]
 
-    def crowd(self, size: int, faults: float, damage: str = "none", lost: Sequence[int] = ()) -> Crowd:
+    def sample(self, size: int, faults: float, damage: str = "none", lost: Sequence[int] = ()) -> FeatureSample:
         """`faults`: from 1, hardly learned, to 0, real samples. `lost`: modes that are never drawn."""
         if damage == f"copies of {COPIES}":
-            return Crowd(self._shaken(self._copies(size), faults))
-        everyone = [mode for mode in range(self.count) for _ in range(EACH)] if self.told else []
-        few = [self._of_mode(mode) for mode in range(self.count)] if self.told else []
+            return FeatureSample(self._shaken(self._copies(size), faults))
+        everyone = [mode for mode in range(self.count) for _ in range(PER_CONDITION)] if self.conditional else []
+        few = [self._of_mode(mode) for mode in range(self.count)] if self.conditional else []
         made = [self._made(rows, faults, damage) for rows in (self._rows(size, faults, lost), *few)]
-        return Crowd(made[0], torch.cat(made[1:]) if few else torch.empty(0, 0), everyone)
+        return FeatureSample(made[0], torch.cat(made[1:]) if few else torch.empty(0, 0), everyone)
 
     def _rows(self, size: int, faults: float, lost: Sequence[int]) -> Tensor:
         allowed = torch.isin(self.modes, torch.tensor(lost, dtype=torch.int64), invert=True)
@@ -87,7 +86,7 @@ class World:
 
     def _of_mode(self, mode: int) -> Tensor:
         rows = (self.modes == mode).nonzero()[:, 0]
-        return rows[torch.randint(len(rows), (EACH,), generator=self.random)]
+        return rows[torch.randint(len(rows), (PER_CONDITION,), generator=self.random)]
 
     def _copies(self, size: int) -> Tensor:
         """Draw from so many reals of the alarm, the same ones at every look."""
@@ -124,19 +123,19 @@ def world(name: str, root: str | None, unseen: bool, seed: int = 0) -> World:
     return split(features, modes, labels, data.spec.kind == "class", unseen or len(rows) == 2 * MOST, seed)
 
 
-def split(features: Tensor, modes: Tensor, labels: Sequence[str], told: bool, unseen: bool, seed: int) -> World:
+def split(features: Tensor, modes: Tensor, labels: Sequence[str], conditional: bool, unseen: bool, seed: int) -> World:
     """Give the alarm one half and generators the other; both have everything if not `unseen`."""
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     own, other = order.chunk(2) if unseen else (order, order)
-    groups = {mode: features[own][modes[own] == mode] for mode in range(int(modes.max()) + 1)} if told else {}
-    reals = Reals(features[own], groups, [labels[int(row)] for row in own] if labels else ())
+    groups = {mode: features[own][modes[own] == mode] for mode in range(int(modes.max()) + 1)} if conditional else {}
+    reals = Baseline(features[own], groups, [labels[int(row)] for row in own] if labels else ())
     return World(reals, features[other], modes[other], seed)
 
 
-def bank(measured: list[Indicator], make: Callable[[], Crowd], draws: int) -> np.ndarray:
+def bank(measured: list[Indicator], make: Callable[[], FeatureSample], draws: int) -> np.ndarray:
     """(draws, indicators): losses of so many samples."""
-    crowds = [make() for _ in range(draws)]
-    return np.array([[one.loss(one.value(crowd)) for one in measured] for crowd in crowds])
+    samples = [make() for _ in range(draws)]
+    return np.array([[one.loss(one.value(sample)) for one in measured] for sample in samples])
 
 
 def courses(stages: list[np.ndarray], runs: int, random: np.random.Generator) -> np.ndarray:
@@ -145,21 +144,23 @@ def courses(stages: list[np.ndarray], runs: int, random: np.random.Generator) ->
     return np.stack(looks, axis=-1).transpose(0, 2, 1, 3).reshape(-1, runs, len(stages))
 
 
-def evidence(losses: np.ndarray, one: Indicator, healthy: Healthy) -> np.ndarray:
-    """(runs, looks): of one series."""
-    found = scan(losses, noise(losses, one.noise), one.least)
-    found[:, SHORTEST - 1 :] /= healthy.scale[SHORTEST - 1 : LOOKS]
+def normalized(losses: np.ndarray, one: Indicator, null: NullDistribution) -> np.ndarray:
+    """Return (runs, looks): the normalized statistic of one series."""
+    found = scan(losses, noise(losses, one.noise), one.min_loss)
+    found[:, MIN_LOOKS - 1 :] /= null.scale[MIN_LOOKS - 1 : LOOKS]
     return found
 
 
-def alarms(losses: np.ndarray, measured: list[Indicator], healthy: Healthy, chance: float) -> dict[str, np.ndarray]:
+def alarms(
+    losses: np.ndarray, measured: list[Indicator], null: NullDistribution, chance: float
+) -> dict[str, np.ndarray]:
     """(runs,): the look of the first alarm, infinite without one; of each indicator alone, and of the rule."""
     names = [one.name for one in measured]
-    both = [i for i in range(len(losses)) if i < len(names) or measured[i % len(names)].live]
-    strength = np.stack([evidence(losses[i], measured[i % len(names)], healthy) for i in both])
+    both = [i for i in range(len(losses)) if i < len(names) or measured[i % len(names)].on_live]
+    strength = np.stack([normalized(losses[i], measured[i % len(names)], null) for i in both])
     of = np.array([i % len(names) for i in both])
     each = {name: strength[of == i] for i, name in enumerate(names)} | {"rule": strength}
-    return {name: first(series.max(0) >= healthy.threshold(chance / len(series))) for name, series in each.items()}
+    return {name: first(series.max(0) >= null.threshold(chance / len(series))) for name, series in each.items()}
 
 
 def first(raised: np.ndarray) -> np.ndarray:
@@ -170,29 +171,29 @@ def damages(here: World) -> dict[str, tuple[str, list[list[int]]]]:
     """Return what is broken, by name: the damage, and the sets of modes that are lost."""
     lost = {f"{many} of {here.count} modes gone": ("none", here.lost(many)) for many in (1, 3, here.count // 2)}
     kinds = ["spread halved", "50 points over and over", f"copies of {COPIES}"]
-    kinds += ["1 condition collapsed"] if here.told else []
+    kinds += ["1 condition collapsed"] if here.conditional else []
     return {**lost, **{kind: (kind, [[]]) for kind in kinds}}
 
 
 def measure(here: World, runs: int, draws: int) -> dict[str, Any]:
     """Return all rates of one data set."""
-    started, size, random = time.monotonic(), here.reals.size(COUNT), np.random.default_rng(0)
-    measured, healthy = indicators(here.reals, size, 0), healthy_runs(LOOKS)
+    started, size, random = time.monotonic(), here.reals.sample_size(COUNT), np.random.default_rng(0)
+    measured, null = fit_indicators(here.reals, size, 0), null_distribution(LOOKS)
     faults = [1 - level / LEVELS for level in range(LEVELS)]
-    levels = [bank(measured, lambda level=level: here.crowd(size, level), draws) for level in faults]
+    levels = [bank(measured, lambda level=level: here.sample(size, level), draws) for level in faults]
     growth = [levels[min(LEVELS - 1, look // 2)] for look in range(LOOKS)]
     report: dict[str, Any] = {"samples": size, "reals": len(here.reals.features), "modes": here.count}
     fine = courses(growth, runs, random)
-    report["false alarms"] = {str(c): crying(alarms(fine, measured, healthy, c)) for c in CHANCES}
+    report["false alarms"] = {str(c): crying(alarms(fine, measured, null, c)) for c in CHANCES}
     report["broken"] = {}
     for name, (damage, sets) in damages(here).items():
-        made = [partial(here.crowd, size, faults[-1], damage, lost) for lost in sets]
+        made = [partial(here.sample, size, faults[-1], damage, lost) for lost in sets]
         each = -(-runs // len(sets))
         ill = [
             courses([*growth[:BROKEN], *[bank(measured, one, draws)] * (LOOKS - BROKEN)], each, random) for one in made
         ]
         losses = np.concatenate(ill, axis=1)
-        report["broken"][name] = {str(c): rates(alarms(losses, measured, healthy, c)) for c in CHANCES}
+        report["broken"][name] = {str(c): rates(alarms(losses, measured, null, c)) for c in CHANCES}
     return {**report, "runs": runs, "draws": draws, "looks": LOOKS, "seconds": round(time.monotonic() - started, 1)}
 
 
