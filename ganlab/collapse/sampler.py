@@ -47,7 +47,9 @@ class SampleSource:
         self._extract, real = self._extractor(extractor, module)
         labels = labels_of(self.pictures, torch.from_numpy(self.rows))
         self._groups = _common_groups(labels) if module.spec.kind in ("class", "text") else {}
-        per_condition = {name: real[torch.from_numpy(places)] for name, places in self._groups.items()}
+        per_condition: dict[Hashable, Tensor] = {
+            name: real[torch.from_numpy(places)] for name, places in self._groups.items()
+        }
         self.baseline = Baseline(real, per_condition, self._named(labels, data.spec.classes))
         self.size = self.baseline.sample_size(count)
         self.chunks = -(-count // self.size)

@@ -1,4 +1,4 @@
-"""When a change is more than chance, and how often that is said of runs in which nothing is wrong."""
+"""The test for a change for the worse, and the rate of its false alarms in healthy runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOOKS = 20
 
 @cache
 def null() -> NullDistribution:
-    """Of runs of 20 looks, from 8,000 of them."""
+    """For runs of 20 looks, from 8,000 simulated runs."""
     numbers = tabulate(LOOKS, runs=8_000)
     return NullDistribution(numbers[:LOOKS], numbers[LOOKS:])
 
@@ -86,7 +86,7 @@ def test_noise_is_that_of_steps_but_for_jumps() -> None:
 
 
 def test_improvement_never_counts() -> None:
-    """Adding any course that falls lowers z: means of later windows fall at least as much as those of earlier ones."""
+    """Adding a series that falls lowers z: later windows fall at least as much as earlier ones."""
     random = np.random.default_rng(0)
     x, sigma = constant_series(200, LOOKS, random), np.ones((200, LOOKS))
     falling = -np.cumsum(random.exponential(size=(200, LOOKS)), axis=1)
@@ -117,7 +117,7 @@ def test_a_longer_run_needs_more() -> None:
     assert several.threshold(0.001) == pytest.approx(null().threshold(0.0001))
 
 
-# Histories -----------------------------------------------------------------------------------------------------------
+# Histories ---------------------------------------------------------------------------------------------------------
 
 TOLERANCES = {"averaged/recall": Tolerance(0.01, 0.05), "averaged/bins": Tolerance(0.01, 0.05)}
 
@@ -165,7 +165,7 @@ def test_a_new_phase_has_a_history_of_its_own() -> None:
 
 
 def test_a_history_of_other_series_starts_over() -> None:
-    """As where a run goes on that was begun before there was an indicator."""
+    """A run of an older version, which had fewer indicators, is resumed."""
     made = history(np.array([0.5] * 4), np.array([0.1] * 4))
     made.enter("", [*made.losses, "averaged/new"])
     assert (made.images, made.losses) == ([], {})
