@@ -5,8 +5,6 @@ Functions of features or points (N, D).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -65,14 +63,6 @@ def _spread_out(x: Tensor, bins: int, generator: torch.Generator | None) -> Tens
         chosen.append(int(torch.multinomial(gaps.cpu(), 1, generator=generator)))
         gaps = torch.minimum(gaps, (x - x[chosen[-1]]).square().sum(1))
     return x[chosen]
-
-
-@dataclass(frozen=True)
-class Level:
-    """The mean and the standard deviation of a number over samples of real data."""
-
-    mean: float
-    deviation: float
 
 
 def vendi(features: Tensor) -> float:
