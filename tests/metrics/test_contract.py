@@ -21,6 +21,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 import ganlab.metrics
@@ -91,7 +92,7 @@ class Ring(World):
 
 
 class Stacked(World):
-    """Pictures in which the reader of digits sees many modes; the bad generator knows one."""
+    """Stacks of written digits; the bad generator knows one."""
 
     def good(self, one: Target) -> Tensor:
         return one.truth(torch.arange(one.count))
@@ -104,6 +105,13 @@ def by_colour(pictures: Pictures) -> Pictures:
     """Return pictures that show the same if their first things have one colour: several of each."""
     captions = list(pictures.condition or [])
     return Pictures(pictures.images, captions, [parse(str(caption)).things[0].colour for caption in captions])
+
+
+def digit(number: int) -> Tensor:
+    """Return a digit as Pillow writes it: uint8 (32, 32)."""
+    image = Image.new("L", (32, 32))
+    ImageDraw.Draw(image).text((16, 16), str(number), fill=255, font=ImageFont.load_default(24), anchor="mm")
+    return torch.from_numpy(np.array(image))
 
 
 @cache
@@ -119,8 +127,8 @@ def worlds() -> list[World]:
     centers = torch.stack([angles.cos(), angles.sin()], 1)
     points = centers.repeat(16, 1) + 0.01 * torch.randn(128, 2, generator=torch.Generator().manual_seed(0))
     ring = Target(COUNT, pictures=Pictures(points), points=True, modes=Modes(centers, 0.01))
-    blocks = torch.randint(256, (COUNT, 3, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    stacks = Pictures(blocks.repeat_interleave(8, 2).repeat_interleave(8, 3))
+    shown_digits = torch.randint(10, (COUNT, 3), generator=torch.Generator().manual_seed(0))
+    stacks = Pictures(torch.stack([digit(n) for n in range(10)])[shown_digits])
     digits = Target(COUNT, split="reference", pictures=stacks, digits=3)
     return [Ring(ring), Copier(shown), World(shown), Pairs(pairs), Stacked(digits)]
 
