@@ -26,13 +26,18 @@ def no_real_side() -> RealSide:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What `count` generated samples are measured against.
+    """What `count` generated samples are measured against. `seed`: of latents, and of what is chosen at random.
 
-    `pictures`: the real pictures whose conditions the generator gets; None for folders. `split`: their name. `train`:
-    the pictures that the generator learned from. `kind`: of condition, as `DataSpec.kind`. `modes`: the known modes of
-    points. `digits`: how many digits a picture shows; 0 for other pictures. `checkable`: pictures of captions that an
-    oracle can check, by split. `chosen`: rows of `pictures`, in place of each equally often. `make_real`: returns the
-    features of real pictures.
+    pictures: The real pictures whose conditions the generator gets; None for folders.
+    split: Their name.
+    train: The pictures that the generator learned from.
+    kind: Of condition, as `DataSpec.kind`.
+    points: Whether samples are points.
+    modes: The known modes of points.
+    digits: How many digits a picture shows; 0 for other pictures.
+    checkable: Pictures of captions that an oracle can check, by split.
+    chosen: (count,) rows of `pictures`, in place of each equally often.
+    make_real: Returns the features of real pictures.
     """
 
     count: int
