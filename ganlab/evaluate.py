@@ -1,4 +1,4 @@
-"""`python -m ganlab.evaluate`: how good a checkpoint's pictures are, or a folder's against another."""
+"""`python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
-from ganlab.config.catalog import suggestion
 from ganlab.config.ranges import Range, Seed
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file
 
@@ -24,7 +23,7 @@ Sample = Annotated[int, Range(least=2, most=10_000_000)]
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What can be said on the command line of evaluate."""
+    """The settings of the command line of evaluate."""
 
     checkpoint: str | None = cli.setting(
         None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
@@ -77,14 +76,14 @@ Examples
 
 
 def main() -> None:
-    """Help and every mistake in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(HELP) if cli.asks_for_help(words) else evaluate(checked(cli.read_settings(EvaluateSettings, words)))
 
 
 def checked(settings: EvaluateSettings) -> EvaluateSettings:
-    """The settings, if they can be right. Raises `UserError`."""
+    """Return the settings. Raise `UserError` if they cannot be right."""
     if settings.compare is None:
         _check_subject(settings)
     elif len(_pair(settings.compare)) != 2:
@@ -128,7 +127,7 @@ def _terms(s: EvaluateSettings) -> evaluation.Terms:
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measures, or compares two files of numbers, or writes a reference's statistics: what the settings name."""
+    """Measure, compare two files of numbers, or write a reference's statistics, as the settings say."""
     if settings.compare:
         compare(*map(Path, _pair(settings.compare)))
     elif settings.checkpoint or settings.generated:
@@ -138,14 +137,14 @@ def evaluate(settings: EvaluateSettings) -> None:
 
 
 def compare(first: Path, second: Path) -> None:
-    """Prints both files' numbers and their differences."""
+    """Print both files' numbers and their differences."""
     from ganlab.evaluation import report
 
     report.show_comparison(report.compare(first, second), first, second)
 
 
 def save(settings: EvaluateSettings) -> None:
-    """Writes the statistics of a folder's pictures."""
+    """Write the statistics of a folder's pictures."""
     from ganlab.evaluation import evaluate as evaluation
 
     terms = _terms(settings)
@@ -154,7 +153,7 @@ def save(settings: EvaluateSettings) -> None:
 
 
 def measure(s: EvaluateSettings) -> None:
-    """Loads or generates the pictures, measures them, prints and writes the numbers."""
+    """Load or generate the pictures, measure them, print and write the numbers."""
     from ganlab.evaluation import evaluate as evaluation
     from ganlab.evaluation import report
 

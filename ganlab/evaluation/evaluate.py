@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from ganlab.config.catalog import suggestion
 from ganlab.core.assembly import make_data
 from ganlab.core.checkpoints import load_module, stored_content
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import digest
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.evaluation.base import Ruler
 from ganlab.evaluation.captions import ClipRuler, MatchRuler, OracleRuler
 from ganlab.evaluation.digits import StackRuler

@@ -15,14 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.config.catalog import suggestion
 from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.data.cache import cached_path, digest, remembered_array
 from ganlab.data.pictures import Pictures
 from ganlab.data.rows import many_rows, some_rows
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.evaluation.sources import BATCH, Generated, Source
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import Extractor

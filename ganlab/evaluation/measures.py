@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.config.catalog import suggestion
 from ganlab.data.rows import some_rows
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.metrics.bins import LEVEL, bin_report
 from ganlab.metrics.conditional import realism_per_condition, variety_per_condition
 from ganlab.metrics.copying import TWIN, copying, twin_distance, twins
