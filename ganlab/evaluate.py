@@ -1,4 +1,4 @@
-"""`python -m ganlab.evaluate`: how good a checkpoint's pictures are, or a folder's against another."""
+"""`python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
-from ganlab.config.catalog import suggestion
 from ganlab.config.ranges import Range, Seed
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics import registry
 from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file

@@ -6,9 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ganlab.config.catalog import suggestion
 from ganlab.console import say
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.metrics.features import Extractor, Small
 from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.inception import INCEPTION, Inception

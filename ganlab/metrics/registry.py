@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganlab.config.building import locate
-from ganlab.config.catalog import suggestion
 from ganlab.config.sources import find
 from ganlab.config.trust import METRIC
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     from ganlab.metrics.metric import Metric
