@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganlab.collapse.game import Game
 from ganlab.core.adversarial import AdversarialModule
-from ganlab.core.generative import default_dtype
+from ganlab.core.precision import default_dtype
 from ganlab.core.sides import frozen
 from ganlab.data.base import GanData
 from ganlab.data.batch import Batch
@@ -30,7 +30,7 @@ def game_of(module: AdversarialModule, data: GanData, logged: Mapping[str, Tenso
         torch.manual_seed(seed)
         train, held_out = _batch(module, data.train, seed), _batch(module, data.reference, seed)
         real, other = (module.critic(batch.images, batch.condition) for batch in (train, held_out))
-        fake = module.critic(module.generate(held_out), held_out.condition)
+        fake = module.critic(module.generate(held_out).images, held_out.condition)
     names = {name: f"{name}/gradient_norm" for name in module.sides}
     norms = {side: float(logged[name]) for side, name in names.items() if name in logged}
     return Game(real.float().cpu(), other.float().cpu(), fake.float().cpu(), norms, missing)

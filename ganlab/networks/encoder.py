@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.networks.architecture import with_feature_shape
+
 LEAST, MOST = -20.0, 10.0  # log variances: a posterior is kept from the widths at which exp gives 0 or infinity
 
 
@@ -38,7 +40,7 @@ class Encoder(nn.Module):
 
     def __init__(self, trunk: Any, outputs: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk = with_feature_shape(trunk)
         self.linear = nn.Linear(prod(trunk.feature_shape), outputs)
 
     def forward(self, images: Tensor) -> Tensor:

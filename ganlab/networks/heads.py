@@ -34,6 +34,32 @@ class RealismLogit(nn.Module):
         return self.linear(features.flatten(1)).squeeze(1)
 
 
+class OneLogit(nn.Module):
+    """Check that a network gives one logit an image, (N,) or (N, 1), and return (N,). `owner`: the network's name."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def forward(self, logits: Tensor) -> Tensor:
+        if not isinstance(logits, Tensor) or logits.dim() not in (1, 2) or logits.shape[1:] not in ((), (1,)):
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise UserError(
+                f"`network.discriminator` {self.owner} gives {found}: without a `feature_shape` its forward must "
+                "return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say `feature_shape`"
+            )
+        return logits.flatten()
+
+
+def one_logit(network: nn.Module) -> nn.Module:
+    """Return a network with one logit an image: a linear map on a trunk's features, or the logit that it gives itself.
+
+    A trunk says its `feature_shape`; a network without one gives logits.
+    """
+    shape = getattr(network, "feature_shape", None)
+    return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
+
+
 class PairLogit(nn.Module):
     """Do x and c belong together? c shifts and scales a 1x1 mix of the features, the same at every place of the map.
 
@@ -70,7 +96,7 @@ class Head(nn.Module, ABC):
         """The generator's terms, each (N,). `real` is given when the objective `sees_reals`."""
 
     @abstractmethod
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
         """(N,): the logits that tell real from generated, summed: what gradient penalties keep smooth."""
 
     @abstractmethod
@@ -100,7 +126,7 @@ class OneLogitHead(Head, ABC):
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
         return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
 
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
         return logits["pair"]
 
 
@@ -233,7 +259,7 @@ class SeparateHead(Head):
             "match": self.match_weight * CLASSIFIER.generator(fake["match"]),
         }
 
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
         return logits["realism"] + logits["pair"]
 
     def density_logit(self, logits: Logits) -> Tensor:

@@ -23,7 +23,7 @@ class Packed(nn.Module):
             raise UserError(f"`pack` must be at least 1 sample, got {members}")
         self.trunk = trunk
         self.members = members
-        self.feature_shape: tuple[int, int, int] = trunk.feature_shape
+        self.feature_shape = getattr(trunk, "feature_shape", None)
 
     def forward(self, images: Tensor) -> Tensor:
         if len(images) % self.members:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from math import log, pi
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.config.ranges import Dim, NonNegative
@@ -44,13 +42,12 @@ class PixelAutoencoder(GenerativeModule, ABC):
         average: MovingAverage,
         latent_dim: int,
     ) -> None:
-        spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         if generator.regularizers:
             name = next(iter(generator.regularizers))
             raise UserError(f"`generator.regularizers.{name}` needs a discriminator, which an autoencoder has not")
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
         coder = coding(network.discriminator(shape=spec.shape), decoder, latent_dim)
-        super().__init__(spec, {"generator": (coder, generator)}, average, latent_dim)
+        super().__init__(spec.unconditional(), {"generator": (coder, generator)}, average, latent_dim)
 
     @abstractmethod
     def terms(self, images: Tensor) -> Terms:
@@ -66,9 +63,9 @@ class PixelAutoencoder(GenerativeModule, ABC):
     def report(self, batch: Batch) -> dict[str, Tensor]:
         return {"reconstruction_error": reconstruction_error(self.average, batch.images.float())}
 
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average.decoder(latent)
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return what the decoder makes of drawn codes."""
+        return network.get_submodule("decoder")(latent)
 
 
 class Autoencoder(PixelAutoencoder):

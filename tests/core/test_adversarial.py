@@ -20,7 +20,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganlab.core import adversarial
 from ganlab.core.adversarial import AdversarialModule
 from ganlab.core.sides import Side
-from ganlab.data.batch import Batch, to_float
+from ganlab.data.batch import Batch, Fake, to_float
 from ganlab.data.stream import Stream
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ClassEmbedding
@@ -248,7 +248,7 @@ def test_discriminator_turns_have_reals_of_their_own(vanilla: Make, fit: Make, a
     seen: list[Tensor] = []
     terms = module.discriminator_terms
 
-    def watched(batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+    def watched(batch: Batch, fake: Fake) -> dict[str, Tensor]:
         seen.append(batch.images)
         return terms(batch, fake)
 
