@@ -65,6 +65,7 @@ class WordEncoder(ConditionEncoder):
     """
 
     kind = "text"
+    needs = ("vocabulary",)
 
     def __init__(
         self,

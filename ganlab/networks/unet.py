@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from statistics import NormalDist
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,8 @@ class Generator(nn.Module):
     `latent_dim`: one normal for each element that may be dropped. `UserError` for a shape that is not square with a
     power-of-two side of 16 to 256, or a dropout outside [0, 1).
     """
+
+    draws_from: ClassVar[str] = "image"
 
     def __init__(
         self,
