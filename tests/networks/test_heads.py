@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
 from ganlab.objectives import Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
+from tests.components import components
 
 SHAPE = (6, 4, 4)
-KINDS = [BlindHead, JointHead, ProjectionHead, SeparateHead]
+KINDS = components(Head)
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
