@@ -51,6 +51,7 @@ class Regularizer(ABC):
         """Called once, before training, with the network of the side that is penalized."""
 
     def due(self, iteration: int) -> bool:
+        """Return whether the penalty is added on this iteration."""
         return iteration % self.every == 0
 
     def __call__(self, critic: Critic, batch: Batch, fake: Fake, iteration: int = 0) -> Tensor:
@@ -66,6 +67,7 @@ class R1(Regularizer):
     """gamma / 2 ||grad D(x)||^2 at real images. Mescheder et al. 2018, eq. 9. `weight` is gamma."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return half the squared gradient norm at real images, (N,)."""
         return squared_gradient_norm(critic, batch.images, batch.condition) / 2
 
 
@@ -73,6 +75,7 @@ class R2(Regularizer):
     """gamma / 2 ||grad D(x)||^2 at generated images. Mescheder et al. 2018, eq. 10. `weight` is gamma."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return half the squared gradient norm at generated images, (N,)."""
         return squared_gradient_norm(critic, fake.images, batch.condition) / 2
 
 
@@ -91,6 +94,7 @@ class GradientPenalty(Regularizer):
     """lambda (||grad D(x)|| - 1)^2 between real and generated images. Gulrajani et al. 2017, eq. 3. 10 for images."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return (norm - 1)^2 at points between real and generated images, (N,)."""
         return (gradient_norm(critic, _between(batch.images, fake.images), batch.condition) - 1) ** 2
 
 
@@ -98,6 +102,7 @@ class OneSidedGradientPenalty(Regularizer):
     """lambda max(0, ||grad D(x)|| - 1)^2: only slopes over 1 cost. Petzka et al. 2018 (WGAN-LP), eq. 8."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return max(0, norm - 1)^2 at points between real and generated images, (N,)."""
         return (gradient_norm(critic, _between(batch.images, fake.images), batch.condition) - 1).clamp_min(0) ** 2
 
 
@@ -114,6 +119,7 @@ class DRAGAN(Regularizer):
         self.k = k
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return (norm - k)^2 at points around real images, (N,)."""
         real = batch.images
         noisy = real + 0.5 * real.std(correction=0) * torch.rand_like(real)
         return (gradient_norm(critic, _between(real, noisy), batch.condition) - self.k) ** 2
@@ -143,6 +149,7 @@ class LeCam(Regularizer, nn.Module):
         self.register_buffer("calls", torch.tensor(0))
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the squared distances of the logits from the other kind's anchor, (N,). Update the anchors."""
         both = (batch.images.detach(), fake.images.detach())
         judged = torch.stack([at_least_float32(critic(images, batch.condition)) for images in both])
         means = judged.detach().mean(1)
@@ -187,6 +194,7 @@ class PathLength(Regularizer, nn.Module):
             mapping.register_forward_hook(lambda module, given, styles: last.__setitem__(slice(None), [styles]))
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the squared distance of the path lengths from their average, (N,). Update the average."""
         lengths = path_lengths(fake.images, self._styles[0])
         self.average.lerp_(lengths.detach().mean().to(self.average), self.decay)
         return (lengths - self.average).square()
@@ -219,5 +227,6 @@ class Reconstruction(Regularizer):
         self.autoencoder = nn.Sequential(trunk, trunk.decoder)
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the mean distance of the decoded images from shrunk real ones, (N,)."""
         real = batch.images
         return (self.autoencoder(real) - F.avg_pool2d(real, 4)).abs().flatten(1).mean(1)

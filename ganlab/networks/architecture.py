@@ -26,6 +26,7 @@ class Perturbed(nn.Module):
         self.feature_shape = getattr(trunk, "feature_shape", None)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the trunk's features of perturbed images."""
         seen = images
         for perturbation in self.perturbations.values():
             seen = perturbation(seen)

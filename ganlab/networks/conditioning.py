@@ -48,6 +48,7 @@ class ClassEmbedding(ConditionEncoder):
         self.table = nn.Embedding(classes, dim)
 
     def forward(self, condition: Condition) -> Tensor:
+        """Return the vectors (N, dim) of classes (N,)."""
         assert isinstance(condition, Tensor)
         return self.table(condition)
 
@@ -67,6 +68,7 @@ class ConditionalBatchNorm2d(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return normalized maps of x's shape, scaled and shifted by the code."""
         scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(shift, self.normalize(x), 1 + scale)
 
@@ -86,6 +88,7 @@ class ConditioningAugmentation(nn.Module):
         self.moments = nn.Linear(inputs, 2 * dim)
 
     def forward(self, embedding: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the draw (N, dim), and the KL divergence (N,) in nats."""
         mean, log_variance = self.moments(embedding).chunk(2, dim=1)
         draw = mean + noise * (log_variance / 2).exp()
         return draw, (mean.square() + log_variance.exp() - 1 - log_variance).mean(dim=1) / 2

@@ -26,6 +26,7 @@ class Packed(nn.Module):
         self.feature_shape = getattr(trunk, "feature_shape", None)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the trunk's features of packs. Raise `UserError` if the images do not divide into packs."""
         if len(images) % self.members:
             raise UserError(
                 f"`pack` must divide the {len(images)} samples of a pass, got {self.members}: change pack or batch_size"

@@ -83,6 +83,7 @@ class Generator(nn.Module):
         initialize(self, norm)
 
     def forward(self, image: Tensor, latent: Tensor) -> Tensor:
+        """Return images (N, *shape) for input images (N, *shape) and latents (N, latent_dim)."""
         skips = [self.first(image)]
         for layer in self.downs:
             skips.append(layer(skips[-1]))

@@ -54,6 +54,7 @@ class PixelAutoencoder(GenerativeModule, ABC):
         """What the player minimizes, per sample, for real images in [-1, 1]."""
 
     def take_turns(self, batch: Batch) -> None:
+        """Play the player's turns, each on all of the batch."""
         side = self.sides["generator"]
         for _ in range(side.turns):
             for part in batch.chunk(side.accumulate):
@@ -61,6 +62,7 @@ class PixelAutoencoder(GenerativeModule, ABC):
             self.step("generator")
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the squared error of the averaged network's reconstructions."""
         return {"reconstruction_error": reconstruction_error(self.average, batch.images.float())}
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
@@ -81,6 +83,7 @@ class Autoencoder(PixelAutoencoder):
         super().__init__(spec, network, StandardizedCode, generator, average, latent_dim)
 
     def terms(self, images: Tensor) -> Terms:
+        """Return the squared error of the reconstructions."""
         return {"reconstruction": squared_error(self.generator(images), images)}
 
 
@@ -110,11 +113,13 @@ class VariationalAutoencoder(PixelAutoencoder):
         self.beta = beta
 
     def terms(self, images: Tensor) -> Terms:
+        """Return -log p(x|z) and the weighted KL divergence, in nats."""
         posterior = self.generator.posterior(images)
         decoded = self.generator.decoder(posterior.draw())
         return {"reconstruction": surprise(decoded, images), "kl": self.beta * posterior.kl()}
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the squared error of reconstructions, and the KL divergence in nats."""
         return {**super().report(batch), "kl": self.average.posterior(batch.images.float()).kl().mean()}
 
 

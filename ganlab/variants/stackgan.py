@@ -86,10 +86,12 @@ class StackGAN(AdversarialModule):
 
     @property
     def chapter(self) -> str:
+        """The stage that plays."""
         return self.playing
 
     @property
     def judge(self) -> ConditionalDiscriminator:
+        """The discriminator of the stage that plays."""
         judge = self.discriminator[self.playing]
         assert isinstance(judge, ConditionalDiscriminator)
         return judge
@@ -99,6 +101,7 @@ class StackGAN(AdversarialModule):
         return shrink(images, self._sides[self.playing])
 
     def take_turns(self, batch: Batch) -> None:
+        """Finish Stage I if it is due, then play one iteration on images of the playing stage's size."""
         if self.iteration >= self.stage_one_iterations and not self.generator.finished:
             self.finish_stage_one()
         super().take_turns(replace(batch, images=self.fitted(batch.images)))
