@@ -30,5 +30,5 @@ class Standing(Measurement):
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         reference = trainer.datamodule.reference  # type: ignore[attr-defined]
         rows = some_rows(len(reference), self.count, self.seed)
-        report = module.standing(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)
+        report = module.held_out_report(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)
         return {f"held_out/{name}": float(value) for name, value in report.items()}

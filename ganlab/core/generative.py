@@ -115,7 +115,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         return torch.randn(count, self.latent_dim, generator=generator).to(self.device)
 
     @torch.no_grad()
-    def standing(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
+    def held_out_report(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
         """Return `report` on held-out images, and leave gradients, buffers and random states as they were."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:

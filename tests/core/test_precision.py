@@ -145,7 +145,7 @@ def test_trains_in_every_precision(play: Callable[..., Any], noise: Make, precis
     with live(module):
         assert module.sample(module.draw_latent(4)).isfinite().all()
     batch = noise().train.batch(np.arange(8), np.random.default_rng(0))
-    assert all(value.isfinite() for value in module.standing(batch).values())
+    assert all(value.isfinite() for value in module.held_out_report(batch).values())
 
 
 def test_averages_move_by_less_than_bfloat16_can_tell(play: Callable[..., Any]) -> None:

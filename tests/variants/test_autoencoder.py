@@ -203,14 +203,14 @@ def test_samples_are_the_averages(make: Make, fit: Make, kind: type) -> None:
 
 
 @kinds
-def test_standing_is_of_the_average_and_leaves_no_trace(
+def test_held_out_report_is_of_the_average_and_leaves_no_trace(
     make: Make, fit: Make, noise: Make, snapshot: Make, same: Make, kind: type
 ) -> None:
     module = make(kind)
     fit(module, 3)
     batch = next(iter(noise().train_dataloader()))
     before, random = snapshot(module), torch.get_rng_state()
-    report = module.standing(batch)
+    report = module.held_out_report(batch)
     assert same(before, snapshot(module)) and torch.equal(random, torch.get_rng_state())
     images = to_float(batch.images)
     with torch.no_grad():
