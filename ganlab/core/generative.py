@@ -10,9 +10,10 @@ the number of turns.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -76,7 +77,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Return scalars about the state of training, on these reals and fresh generated images."""
+        """Return scalars that describe the game on these reals and on new generated images. See `held_out_report`."""
 
     # What a variant may replace ------------------------------------------------------------------------------------
 
@@ -90,7 +91,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         return self.synthesize(self.average, latent, condition)
 
     @property
-    def chapter(self) -> str:
+    def phase(self) -> str:
         """The part of training that is under way, if a run has several: measurements of two are not compared."""
         return ""
 
@@ -114,15 +115,33 @@ class GenerativeModule(pl.LightningModule, ABC):
             return torch.randn(count, self.latent_dim, device=self.device)
         return torch.randn(count, self.latent_dim, generator=generator).to(self.device)
 
-    @torch.no_grad()
     def held_out_report(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
-        """Return `report` on held-out images, and leave gradients, buffers and random states as they were."""
+        """Return `report` on held-out images, without a trace (see `evaluating`)."""
+        with self.evaluating(seed):
+            return self.report(batch.to(self.device).ready())
+
+    @contextmanager
+    def evaluating(self, seed: int) -> Iterator[None]:
+        """Freeze every player and seed the random numbers inside; restore buffers and random states at the end.
+
+        Nothing has gradients inside, and new tensors have the number format of the generator.
+        """
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
+        with torch.no_grad(), torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
             for name in self.sides:
                 stack.enter_context(frozen(self.player(name)))
             torch.manual_seed(seed)
-            return self.report(batch.to(self.device).ready())
+            yield
+
+    @contextmanager
+    def sampling_live(self) -> Iterator[None]:
+        """Let `sample` use a copy of the live generator inside, in evaluation mode and in float32."""
+        average = self.average
+        self.average = copy.deepcopy(self.generator).float().eval()
+        try:
+            yield
+        finally:
+            self.average = average
 
     def player(self, name: str) -> nn.Module:
         """Return the network of a side."""
@@ -132,6 +151,14 @@ class GenerativeModule(pl.LightningModule, ABC):
     def iteration(self) -> int:
         """The number of iterations completed."""
         return self.global_step
+
+    @property
+    def discriminators(self) -> list[nn.Module]:
+        """The networks that judge images: one, or one of each stage. Empty without a discriminator."""
+        if "discriminator" not in self.sides:
+            return []
+        player = self.player("discriminator")
+        return list(player.values()) if isinstance(player, nn.ModuleDict) else [player]
 
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
         """Add the gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; log each term."""

@@ -393,7 +393,11 @@ def test_held_out_report_leaves_no_trace(vanilla: Make, noise: Make, snapshot: M
     module = vanilla()
     batch = next(iter(noise().train_dataloader()))
     before, random = snapshot(module), torch.get_rng_state()
-    first, second, other = module.held_out_report(batch), module.held_out_report(batch), module.held_out_report(batch, seed=1)
+    first, second, other = (
+        module.held_out_report(batch),
+        module.held_out_report(batch),
+        module.held_out_report(batch, seed=1),
+    )
     assert same(before, snapshot(module))
     assert torch.equal(random, torch.get_rng_state())
     assert all(parameter.requires_grad for parameter in module.generator.parameters())
