@@ -154,7 +154,7 @@ def outcomes(module: VanillaGAN, seen: Judged, calibration: Calibration) -> dict
     """Latents by each method; rejection and the chain choose among the same candidates."""
 
     def log_ratio(latent: Tensor) -> Tensor:
-        return calibration(seen.judge(module.picture(latent)))
+        return calibration(seen.judge(module.generate_with_grad(latent)))
 
     latents, uniforms = torch.randn(SAMPLES, CANDIDATES, LATENT), torch.rand(SAMPLES, CANDIDATES)
     real, bound = calibration(seen.evidence.real), float(calibration(seen.evidence.fake).max())

@@ -5,7 +5,6 @@ All checks come before the first change: a refused resume leaves the folder as i
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -89,7 +88,7 @@ def _in_short(value: Any) -> str:
 
 def _reads_vocabulary(recipe: Recipe) -> bool:
     node = recipe.get("condition")
-    return node is not None and "vocabulary" in inspect.signature(locate(node["_target_"])).parameters
+    return node is not None and "vocabulary" in locate(node["_target_"]).needs
 
 
 def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ganlab.callbacks.quality import BestTracker
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
-from ganlab.core.checkpoints import read_checkpoint, rehearse
+from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec, GanData
 from ganlab.files.lock import sole_writer
@@ -76,7 +76,7 @@ def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeMo
 
 def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     module = make_module(recipe, spec)
-    module.prepare()
+    warm_start(module)
     return module
 
 
