@@ -119,9 +119,9 @@ def _check_package(target: str, package: str, extra: str) -> None:
 
 
 def _check_reader(condition: Mapping[str, Any]) -> None:
-    """A sentence encoder that is not the installed one needs sentence-transformers."""
+    """Raise `UserError` if a sentence encoder that is not the installed one needs sentence-transformers."""
     target = str(condition.get("_target_", ""))
-    if target.endswith(".SentenceEncoder") and not is_packaged(condition.get("model")):
+    if target.endswith((".SentenceEncoder", ".CaptionEncoder")) and not is_packaged(condition.get("model")):
         _check_package(target, "sentence_transformers", "ganlab[text]")
 
 

@@ -183,6 +183,7 @@ MOST = {
 
 FROM_ELSEWHERE = {
     "ganlab.networks.text.SentenceEncoder": "hub",
+    "ganlab.networks.text.CaptionEncoder": "hub",
     "ganlab.data.torchvision.TorchvisionData": "download",
     "ganlab.data.stacked_mnist.StackedMnistData": "download",
 }

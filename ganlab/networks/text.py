@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
-from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt
+from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt, ProperFraction
 from ganlab.data.batch import Condition
 from ganlab.data.vocabulary import tokenize
 from ganlab.networks.attention import Words
@@ -145,6 +145,68 @@ class SentenceEncoder(ConditionEncoder):
     def _noised(self, frozen: Tensor) -> Tensor:
         frozen = frozen.to(self.linear.weight.dtype)
         return frozen + self.noise * torch.randn_like(frozen) if self.training and self.noise else frozen
+
+
+class KnownWords(nn.Module):
+    """Captions -> (N, dim): the sum of the trained vectors of the words that the vocabulary has, over sqrt(words).
+
+    Other words count for nothing, so "draw me a red heart" gives what "red heart" gives if training has never said
+    "draw", "me" or "a". Zero if no word is known. Order is ignored. `dropout`: the chance that a word is left out in
+    training.
+    """
+
+    def __init__(self, vocabulary: Sequence[str], dim: Dim, dropout: ProperFraction = 0.0) -> None:
+        super().__init__()
+        self.rows = {word: row for row, word in enumerate(vocabulary)}
+        self.dropout = dropout
+        self.table = nn.EmbeddingBag(max(1, len(vocabulary)), dim, mode="sum")
+
+    def forward(self, captions: Sequence[str]) -> Tensor:
+        """Return vectors (N, dim) for N captions."""
+        device = self.table.weight.device
+        bags = [[self.rows[word] for word in tokenize(caption) if word in self.rows] for caption in captions]
+        rows = torch.tensor([*chain.from_iterable(bags)], dtype=torch.int64, device=device)
+        ends = torch.tensor([0, *map(len, bags[:-1])], device=device).cumsum(0)
+        kept = torch.rand(len(rows), device=device) >= self.dropout if self.training and self.dropout else rows >= 0
+        sums = self.table(rows, ends, kept.to(self.table.weight.dtype))
+        sizes = torch.tensor([max(1, len(bag)) for bag in bags], device=device)
+        return sums / sizes.to(sums.dtype).sqrt()[:, None]
+
+
+class CaptionEncoder(ConditionEncoder):
+    """Captions -> (N, dim): a frozen sentence encoder, and beside it the trained vectors of the words of training.
+
+    The sentence says what unknown words mean. The known words say what a small set of pictures turns on, such as
+    colours, which are a small part of a sentence's vector. `model`, `noise` and `hub` as in `SentenceEncoder`;
+    `dropout` as in `KnownWords`. `vocabulary`: the words of the training captions.
+    """
+
+    kind = "text"
+    needs = ("vocabulary",)
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        dim: Dim,
+        model: str | None = None,
+        noise: NonNegative = 0.0,
+        dropout: ProperFraction = 0.0,
+        hub: bool = True,
+    ) -> None:
+        super().__init__()
+        self.dim, self.vocabulary = dim, tuple(vocabulary)
+        self.sentence = SentenceEncoder(dim, model, noise, hub)
+        self.known = KnownWords(self.vocabulary, dim, dropout)
+        self.normalize = nn.LayerNorm(dim)
+        self.word_dim = self.sentence.word_dim
+
+    def forward(self, condition: Condition) -> Tensor:
+        """Return vectors (N, dim) for N captions."""
+        return self.normalize(self.sentence(condition) + self.known(_captions(condition)))
+
+    def words(self, condition: Condition) -> Words:
+        """Return states and mask of the captions' word pieces: those of the sentence encoder."""
+        return self.sentence.words(condition)
 
 
 def _captions(condition: Condition) -> Sequence[str]:

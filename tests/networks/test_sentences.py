@@ -12,7 +12,7 @@ import torch
 from ganlab.errors import UserError
 from ganlab.files.packaged import NAMES, packaged_folder
 from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
-from ganlab.networks.text import SentenceEncoder
+from ganlab.networks.text import CaptionEncoder, KnownWords, SentenceEncoder
 
 CAPTIONS = ["a red apple", "a green apple", "the stock market", ""]
 CPU = torch.device("cpu")
@@ -67,6 +67,31 @@ def test_both_players_and_every_copy_share_one_model(encoder):
     assert torch.equal(copied(CAPTIONS), encoder(CAPTIONS))
     assert len(pickle.dumps(encoder)) < 100_000
     assert pickle.loads(pickle.dumps(encoder)).sentences is encoder.sentences
+
+
+def test_only_known_words_count():
+    bag = KnownWords(["red", "heart", "apple"], dim=6)
+    assert torch.equal(bag(["draw me a Red heart, please"]), bag(["heart red"]))
+    torch.testing.assert_close(bag(["red heart"]), (bag(["red"]) + bag(["heart"])) / 2**0.5)
+    assert torch.equal(bag(["a puppy", ""]), torch.zeros(2, 6))
+    assert torch.equal(KnownWords([], dim=6)(["red"]), torch.zeros(1, 6))
+
+
+def test_words_are_left_out_in_training_only():
+    bag = KnownWords(["red"], dim=1, dropout=0.25)
+    drawn = bag(["red"] * 4000)
+    assert 0.72 < (drawn != 0).float().mean() < 0.78
+    assert torch.equal(bag.eval()(["red"]), bag.table.weight)
+
+
+def test_a_caption_encoder_adds_known_words_to_the_sentence():
+    """Without vectors of words it is the sentence encoder, normalized once more."""
+    encoder = CaptionEncoder(["red", "heart"], dim=8)
+    sentence = encoder.normalize(encoder.sentence(CAPTIONS))
+    assert not torch.equal(encoder(CAPTIONS), sentence)
+    torch.nn.init.zeros_(encoder.known.table.weight.detach())
+    assert torch.equal(encoder(CAPTIONS), sentence)
+    assert torch.equal(encoder.words(["a"])[0], encoder.sentence.words(["a"])[0])
 
 
 def test_a_caption_is_read_once_and_the_memory_is_bounded():
