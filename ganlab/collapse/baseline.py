@@ -12,21 +12,8 @@ from torch import Tensor
 
 from ganlab.collapse.bins import Bins, LabelRegions
 from ganlab.collapse.feature_sample import FeatureSample
-from ganlab.collapse.indicators import (
-    Covered,
-    DroppedBins,
-    DroppedLabels,
-    Duplicates,
-    Indicator,
-    RealDraw,
-    RealLevel,
-    Recall,
-    Spread,
-    UnevenBins,
-    Vendi,
-    WithinConditions,
-    WorstCondition,
-)
+from ganlab.collapse.indicators import DroppedBins, DroppedLabels, Indicator, RealDraw, RealLevel, UnevenBins
+from ganlab.collapse.variety import Covered, Duplicates, Recall, Spread, Vendi, WithinConditions, WorstCondition
 from ganlab.metrics.conditional import mean_distance
 
 MIN_REALS = 200  # real images: fewer do not say what is healthy

@@ -10,9 +10,10 @@ import torch
 
 from ganlab.collapse.bins import Bins, LabelRegions, missing_bins
 from ganlab.collapse.feature_sample import FeatureSample
-from ganlab.collapse.indicators import DroppedLabels, Indicator, PerCondition, UnevenBins
+from ganlab.collapse.indicators import DroppedLabels, Indicator, UnevenBins
 from ganlab.collapse.messages import describe_missing
 from ganlab.collapse.sampler import SampleSource
+from ganlab.collapse.variety import PerCondition
 from ganlab.loggers.sheet import Exhibit, grid, picture, scatter
 
 LITTLE = 0.5  # a condition with less than this share of its variety is named
