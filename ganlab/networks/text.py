@@ -148,29 +148,44 @@ class SentenceEncoder(ConditionEncoder):
 
 
 class KnownWords(nn.Module):
-    """Captions -> (N, dim): the sum of the trained vectors of the words that the vocabulary has, over sqrt(words).
+    """Captions -> (N, dim): trained vectors of the words that the vocabulary has, and of their neighbours in order.
 
-    Other words count for nothing, so "draw me a red heart" gives what "red heart" gives if training has never said
-    "draw", "me" or "a". Zero if no word is known. Order is ignored. `dropout`: the chance that a word is left out in
-    training.
+    The sum over words, pairs and triples of known words, over sqrt(words) (Joulin et al. 2017, "Bag of tricks"). Words
+    outside of the vocabulary are left out first, so "draw me a red heart" gives what "red heart" gives if training has
+    never said "draw", "me" or "a". Pairs and triples, which tell "red circle above blue square" from its reverse, share
+    `buckets` vectors by their hash. These start at zero: an order of words that training never has says nothing. Zero
+    if no word is known. `dropout`: the chance that a word, pair or triple is left out in training.
     """
 
-    def __init__(self, vocabulary: Sequence[str], dim: Dim, dropout: ProperFraction = 0.0) -> None:
+    def __init__(
+        self, vocabulary: Sequence[str], dim: Dim, buckets: PositiveInt = 16_384, dropout: ProperFraction = 0.0
+    ) -> None:
         super().__init__()
-        self.rows = {word: row for row, word in enumerate(vocabulary)}
-        self.dropout = dropout
-        self.table = nn.EmbeddingBag(max(1, len(vocabulary)), dim, mode="sum")
+        self.rows = {word: row for row, word in enumerate(vocabulary, buckets)}
+        self.buckets, self.dropout = buckets, dropout
+        self.table = nn.EmbeddingBag(buckets + len(self.rows), dim, mode="sum")
+        nn.init.zeros_(self.table.weight.detach()[:buckets])
 
     def forward(self, captions: Sequence[str]) -> Tensor:
         """Return vectors (N, dim) for N captions."""
-        device = self.table.weight.device
-        bags = [[self.rows[word] for word in tokenize(caption) if word in self.rows] for caption in captions]
+        device, known = self.table.weight.device, [self._known(caption) for caption in captions]
+        bags = [[*(self.rows[word] for word in words), *neighbours(words, self.buckets)] for words in known]
         rows = torch.tensor([*chain.from_iterable(bags)], dtype=torch.int64, device=device)
-        ends = torch.tensor([0, *map(len, bags[:-1])], device=device).cumsum(0)
-        kept = torch.rand(len(rows), device=device) >= self.dropout if self.training and self.dropout else rows >= 0
-        sums = self.table(rows, ends, kept.to(self.table.weight.dtype))
-        sizes = torch.tensor([max(1, len(bag)) for bag in bags], device=device)
-        return sums / sizes.to(sums.dtype).sqrt()[:, None]
+        starts = torch.tensor([0, *map(len, bags[:-1])], device=device).cumsum(0)
+        dropped = self.dropout if self.training else 0.0
+        kept = (torch.rand(len(rows), device=device) >= dropped).to(self.table.weight.dtype)
+        words = torch.tensor([max(1, len(one)) for one in known], device=device)
+        return self.table(rows, starts, kept) / words.to(kept.dtype).sqrt()[:, None]
+
+    def _known(self, caption: str) -> tuple[str, ...]:
+        return tuple(word for word in tokenize(caption) if word in self.rows)
+
+
+@lru_cache(maxsize=100_000)
+def neighbours(words: tuple[str, ...], buckets: int) -> tuple[int, ...]:
+    """Return the buckets that pairs and triples of neighbouring words hash to."""
+    runs = (words[start : start + size] for size in (2, 3) for start in range(len(words) - size + 1))
+    return tuple(crc32(" ".join(run).encode()) % buckets for run in runs)
 
 
 class CaptionEncoder(ConditionEncoder):
@@ -178,7 +193,7 @@ class CaptionEncoder(ConditionEncoder):
 
     The sentence says what unknown words mean. The known words say what a small set of pictures turns on, such as
     colours, which are a small part of a sentence's vector. `model`, `noise` and `hub` as in `SentenceEncoder`;
-    `dropout` as in `KnownWords`. `vocabulary`: the words of the training captions.
+    `buckets` and `dropout` as in `KnownWords`. `vocabulary`: the words of the training captions.
     """
 
     kind = "text"
@@ -190,13 +205,14 @@ class CaptionEncoder(ConditionEncoder):
         dim: Dim,
         model: str | None = None,
         noise: NonNegative = 0.0,
+        buckets: PositiveInt = 16_384,
         dropout: ProperFraction = 0.0,
         hub: bool = True,
     ) -> None:
         super().__init__()
         self.dim, self.vocabulary = dim, tuple(vocabulary)
         self.sentence = SentenceEncoder(dim, model, noise, hub)
-        self.known = KnownWords(self.vocabulary, dim, dropout)
+        self.known = KnownWords(self.vocabulary, dim, buckets, dropout)
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
 
