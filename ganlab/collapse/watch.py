@@ -29,7 +29,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.evidence import extractor_named, real_features, split_of
 from ganlab.evaluation.sources import Generated, labels_of
 from ganlab.loggers.sheet import Exhibit, grid, picture, scatter
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 MOST_REALS = 5_000
 MOST_CONDITIONS = 20
@@ -196,7 +196,7 @@ class Watch:
         if not self.groups:
             return torch.empty(0, 0), []
         places = np.concatenate([group[:EACH] for group in self.groups.values()])
-        condition = told(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
+        condition = on_device(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
         latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed + 1))
         return self.features(module.sample(latent, condition)), [name for name in self.groups for _ in range(EACH)]
 

@@ -36,10 +36,12 @@ class DataSpec:
     prompts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
+        """Return the fields as plain values, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> DataSpec:
+        """Return the spec whose `plain` values these are."""
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**fixed)
 
@@ -115,6 +117,7 @@ class GanData(pl.LightningDataModule, ABC):
         return {}
 
     def setup(self, stage: str | None = None) -> None:
+        """Load the data once. Raise `UserError` if there are fewer than two training pictures."""
         if self._ready:
             return
         self.train, self.reference, self.spec = self.load()
@@ -123,6 +126,7 @@ class GanData(pl.LightningDataModule, ABC):
             raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the endless stream of batches, from the trainer's iteration on."""
         trainer = self.trainer
         start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world)

@@ -1,4 +1,4 @@
-"""What travels from the data to the two players: images, what they were told, and the range images live in.
+"""What travels from the data to the two players: images, their conditions, and the range of images.
 
 Plain torch; knows nothing of data sets, variants or Lightning.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 Condition = Union[Tensor, "list[str]", None]
-"""What the generator is told: classes (N,) int64, N captions, images (N, C, H, W) in [-1, 1], or nothing."""
+"""The generator's input beside the latent: classes (N,) int64, N captions, or images (N, C, H, W) in [-1, 1]."""
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -68,9 +68,11 @@ class Batch:
         return len(self.images)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Return the batch on `device`."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory."""
         return self._map(Tensor.pin_memory)
 
     def ready(self) -> Batch:

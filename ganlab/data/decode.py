@@ -46,9 +46,11 @@ class Form:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Return (channels, side, side)."""
         return (self.channels, self.size, self.size)
 
     def facts(self) -> dict[str, Any]:
+        """Return the fields as plain values, for the cache's key."""
         return asdict(self)
 
 

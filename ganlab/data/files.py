@@ -41,13 +41,13 @@ def find_pictures(root: Path) -> list[str]:
         UserError: there is no such folder, or it has no picture.
     """
     found = listing(root)
-    told = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
+    left = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
     if not found.pictures:
         kinds = " ".join(sorted(SUFFIXES))
-        also = f"; {told}" if found.left_out else ""
+        also = f"; {left}" if found.left_out else ""
         raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none{also}")
     if found.left_out:
-        rank_zero_warn(told)
+        rank_zero_warn(left)
     return found.pictures
 
 
@@ -60,6 +60,7 @@ class Split:
         self.fraction = fraction
 
     def held_out(self, file: str) -> bool:
+        """Return whether the file belongs to the reference."""
         return file.split("/")[0].lower() in REFERENCE if self.given else place(file) < self.fraction
 
     def label(self, file: str) -> str:

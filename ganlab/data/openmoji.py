@@ -58,10 +58,12 @@ class Emoji:
 
     @property
     def toned(self) -> bool:
+        """Return whether the name says a skin tone."""
         return bool(TONE.search(self.caption))
 
     @property
     def flag(self) -> bool:
+        """Return whether the emoji is a flag."""
         return bool(FLAG.match(self.text))
 
     @property

@@ -60,6 +60,7 @@ class PairsData(GanData):
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         partners = find_partners(find_pictures(self.root))
         split = Split(list(partners), self.held_out)
         names = split.order(list(partners))

@@ -55,6 +55,7 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one picture, (C, H, W) or (D,)."""
         return tuple(self.images.shape[1:])
 
     def batch(self, rows: np.ndarray, random: np.random.Generator) -> Batch:
@@ -62,8 +63,8 @@ class Pictures:
         mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
         images = _mirror(self.get(rows), mirrored)
         if self._codes is None:
-            told = take(self.condition, torch.from_numpy(rows))
-            return Batch(images, _mirror(told, mirrored) if isinstance(told, Tensor) else told)
+            condition = take(self.condition, torch.from_numpy(rows))
+            return Batch(images, _mirror(condition, mirrored) if isinstance(condition, Tensor) else condition)
         return Batch(images, self._say(rows, random), self._misfits(rows, random))
 
     def part(self, rows: slice, flip: bool = False) -> Pictures:
@@ -129,7 +130,7 @@ class Pictures:
 
 
 def are_images(condition: Condition) -> TypeGuard[Tensor]:
-    """Whether what the generator is told is an image (N, C, H, W)."""
+    """Return whether the condition is an image (N, C, H, W)."""
     return isinstance(condition, Tensor) and condition.dim() == 4
 
 

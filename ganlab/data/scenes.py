@@ -62,7 +62,7 @@ class Scene:
 
     @property
     def turned(self) -> Scene:
-        """The same scene told from the other thing: 'A above B' is 'B below A'."""
+        """Return the same scene, described from the other thing: 'A above B' is 'B below A'."""
         return self if self.relation is None else Scene(self.things[::-1], RELATIONS[self.relation])
 
     @property
@@ -119,7 +119,7 @@ def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> 
     """
     respects = ["size", "colour", "shape", "shape"] + ["relation", "order"] * (scene.relation is not None)
     for respect in random.permutation(respects):
-        if changes := [other for other in _changed(scene, respect, shown) if _is_told(other)]:
+        if changes := [other for other in _changed(scene, respect, shown) if _has_caption(other)]:
             return changes[random.integers(len(changes))]
     raise ValueError(f"no thing that training shows is like one of '{scene}' but for one attribute")
 
@@ -139,7 +139,7 @@ def _differ(thing: Thing, other: Thing) -> list[str]:
     return [name for name in ("size", "colour", "shape") if getattr(thing, name) != getattr(other, name)]
 
 
-def _is_told(scene: Scene) -> bool:
+def _has_caption(scene: Scene) -> bool:
     """Two things of one scene never share a colour."""
     return len({thing.colour for thing in scene.things}) == len(scene.things)
 

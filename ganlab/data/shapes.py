@@ -63,6 +63,7 @@ class ShapesData(GanData):
         return {"reference": self.reference, "unseen": self.unseen}
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         shown, hidden = self._shown, self._hidden
         self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)
         train = self._pictures(self.count, shown, shown, 0)
@@ -70,10 +71,10 @@ class ShapesData(GanData):
         return train, reference, self._spec(train)
 
     def _pictures(self, count: int, firsts: list[Thing], seconds: list[Thing], split: int) -> Pictures:
-        told = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
-        captions, keys = [str(scene) for scene in told], [scene.key for scene in told]
+        drawn = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
+        captions, keys = [str(scene) for scene in drawn], [scene.key for scene in drawn]
         facts = [self.size, self.seed, split, captions, FACTS]
-        images = cached_array("shapes", facts, lambda: self._draw(told, split))
+        images = cached_array("shapes", facts, lambda: self._draw(drawn, split))
         return Pictures(images, captions, keys, misfit=self._misfit)
 
     def _misfit(self, own: str, other: str, random: np.random.Generator) -> str:
@@ -82,8 +83,8 @@ class ShapesData(GanData):
             return other
         return str(near_miss(parse(own), self._shown, random))
 
-    def _draw(self, told: list[Scene], split: int) -> np.ndarray:
-        return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)
+    def _draw(self, drawn: list[Scene], split: int) -> np.ndarray:
+        return draw(lay_out(drawn, np.random.default_rng([self.seed, split, 1])), self.size)
 
     def _spec(self, train: Pictures) -> DataSpec:
         from ganlab.data.vocabulary import vocabulary

@@ -103,6 +103,7 @@ class TorchvisionData(GanData):
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         source = SOURCES[self.dataset]
         train, reference = self._open(source.train), self._open(source.reference)
         pictures = self._pictures(source, train, self.flip)

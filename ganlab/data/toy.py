@@ -94,6 +94,7 @@ class ToyData(GanData):
         self.mixture, self.count, self.held_out_count = mixture, count, held_out_count
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         generator = torch.Generator().manual_seed(self.seed)
         train = Pictures(self.mixture.sample(self.count, generator))
         reference = Pictures(self.mixture.sample(self.held_out_count, generator))

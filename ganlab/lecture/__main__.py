@@ -28,6 +28,7 @@ class LectureSettings:
 
 
 def help_text() -> str:
+    """Return what `--help` prints."""
     return f"""\
 Draw and measure claims of the lecture: python -m ganlab.lecture NAME [NAME ...] [setting=VALUE ...]
 

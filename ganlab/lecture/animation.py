@@ -45,6 +45,7 @@ class Moment:
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=1000, seed=seed)
     moments = played(data)

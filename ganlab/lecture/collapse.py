@@ -32,6 +32,7 @@ def bare(rate: float, objective: str = "nonsaturating") -> tuple[str, ...]:
 
 
 def rates(rate: float) -> tuple[str, ...]:
+    """Return the settings that give both sides this learning rate."""
     return tuple(f"{side}.optimizer.lr={rate}" for side in ("generator", "discriminator"))
 
 
@@ -59,6 +60,7 @@ class Course(NamedTuple):
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {name: [*COMMON, *words, f"seed={seed}"] for name, words in ARMS.items()}
     runs = trained(folder / "runs" / "collapse", jobs)
     courses = {name: course(one) for name, one in runs.items()}

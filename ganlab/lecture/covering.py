@@ -37,6 +37,7 @@ Fit = dict[str, float]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     density = mixture([[-2.0], [2.0]], sigma=0.5)
     fits: dict[str, dict[str, Fit]] = {}
     curves: dict[tuple[str, float], dict[str, list[float]]] = {}
@@ -99,6 +100,7 @@ class GaussianGenerator(nn.Module):
         self.log_deviation = nn.Parameter(torch.zeros(code_dim))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Map noise (N, 1) to points (N, 1)."""
         return self.mean + self.log_deviation.exp() * code
 
 

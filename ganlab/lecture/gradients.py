@@ -2,8 +2,8 @@
 
 Goodfellow et al. 2014, section 3, at a single logit; Arjovsky and Bottou 2017, section 2.2 and figure 2, in a game: the
 generator is stopped, a discriminator learns from scratch to tell its pictures from real ones, and meanwhile the
-generator's gradient is measured under both objectives. The game is chaotic: rounding on another machine changes a seed's
-numbers. So it is repeated with several seeds.
+generator's gradient is measured under both objectives. The game is chaotic: rounding on another machine changes the
+numbers of a seed. So it is repeated with several seeds.
 """
 
 from __future__ import annotations

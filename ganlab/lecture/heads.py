@@ -38,6 +38,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {f"{name} {seed + i}": _words(name, seed + i) for i in range(SEEDS) for name in HEADS}
     runs = trained(folder / "runs" / "heads", jobs)
     _draw(folder / "heads.png", {name: runs[f"{name} {seed}"] for name in HEADS})

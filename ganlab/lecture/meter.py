@@ -30,6 +30,7 @@ HEART = (10, 200)  # dimensions and samples that a network learns by heart
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     gaussians = {distance: between_gaussians(distance) for distance in DISTANCES}
     alike = {sizes: of_nothing(*sizes) for sizes in ALIKE}

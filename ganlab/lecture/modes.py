@@ -44,6 +44,7 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {
         f"{data} {name} {number}": _words(data, name, number)
         for data in DATA

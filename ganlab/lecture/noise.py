@@ -47,6 +47,7 @@ Curve = dict[str, list[float]]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     points = {ratio: between_points(ratio) for ratio in RATIOS}
     games = {str(setting): [played(setting, seed + n) for n in range(REPEATS)] for setting in SETTINGS}

@@ -37,6 +37,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     runs = trained(folder / "runs" / "patches", {name: _words(name, seed) for name in ARMS})
     data = make_data(load_module(next(iter(runs.values())).last()).recipe)
     inputs, truth = _held_out(data, seed)

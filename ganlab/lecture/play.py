@@ -95,6 +95,7 @@ def adam(rate: float, **kwargs: Any) -> Side:
 
 
 def fully_connected(width: int = 64, depth: int = 2) -> Architecture:
+    """Return fully connected networks with `depth` hidden layers of `width` on both sides."""
     return Architecture(partial(mlp.Generator, width=width, depth=depth), partial(mlp.Trunk, width=width, depth=depth))
 
 

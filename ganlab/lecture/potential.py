@@ -49,6 +49,7 @@ BALANCE = {"by heart, as it is": "tab:orange", "by heart, calibrated": "tab:brow
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     data = ToyData(ring(), held_out_count=HELD_OUT, seed=seed)
     module = stopped(data)
@@ -77,6 +78,7 @@ def stopped(data: ToyData) -> VanillaGAN:
 
 
 def fakes(module: VanillaGAN) -> Source:
+    """Return a source of samples of the averaged generator."""
     return lambda count: module.sample(torch.randn(count, LATENT))
 
 
@@ -109,6 +111,7 @@ class Judged:
 
 @torch.no_grad()
 def gathered(module: VanillaGAN, judge: nn.Module, data: ToyData) -> Judged:
+    """Return the judge's scores of held-out and of generated points."""
     real = torch.as_tensor(data.reference.images)
     return Judged(judge, Evidence(judge(real), judge(fakes(module)(len(real))), None))
 
@@ -124,6 +127,7 @@ class Drawn:
     accepted: float
 
     def numbers(self, data: ToyData) -> dict[str, float]:
+        """Return the modes' shares and quality of the chosen points."""
         report = modes(self.points, data.modes.centers, data.modes.sigma)
         found = {"modes": report.captured, "high_quality": report.high_quality, "reverse_kl": report.kl}
         return {**found, "accepted": self.accepted}
@@ -138,6 +142,7 @@ class Answer:
 
     @classmethod
     def of(cls, module: VanillaGAN, seen: Judged, calibration: Calibration) -> Answer:
+        """Return what each method draws by this judge."""
         found = outcomes(module, seen, calibration)
         drawn = {name: Drawn(module.sample(outcome.latents), outcome.rate) for name, outcome in found.items()}
         return cls(Verdict.on(seen.evidence, calibration), drawn)

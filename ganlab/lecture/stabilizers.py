@@ -32,6 +32,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {f"ring {name} {seed + i}": _on_ring(name, seed + i) for name in POINTS for i in range(SEEDS)}
     runs = trained(folder / "runs" / "stabilizers", jobs)
     points = {name: _row([runs[f"ring {name} {seed + i}"] for i in range(SEEDS)]) for name in POINTS}

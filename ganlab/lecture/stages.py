@@ -50,6 +50,7 @@ QUIET = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.picture
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {name: [*words, f"seed={seed}", *QUIET] for name, words in JOBS.items()}
     runs = trained(folder / "runs" / "stages", jobs)
     stacked, single = (load_module(runs[name].last()) for name in JOBS)
@@ -94,6 +95,7 @@ def true(data: GanData, caption: str) -> Tensor:
 
 
 def latents(model: GenerativeModule, seed: int) -> Tensor:
+    """Return one latent for each shown caption, from the seed."""
     return model.draw_latent(len(SHOWN), torch.Generator().manual_seed(seed))
 
 
@@ -162,6 +164,7 @@ class Clock(pl.Callback):
         self.seconds: list[float] = []
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Note the processor time after the iteration."""
         self.seconds.append(time.process_time())
 
 

@@ -30,6 +30,7 @@ Curve = dict[str, list[float]]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     curves = {turns: [played(*turns, seed + n) for n in range(REPEATS)] for turns in TURNS}
     _draw(folder / "turns.png", curves)
     return {

@@ -36,6 +36,7 @@ Reading = dict[str, float]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     lines = {theta: on_lines(theta) for theta in THETAS}
     gaussians = {

@@ -62,6 +62,7 @@ class Lines:
         self._points: dict[str, list[Point]] = {}
 
     def add(self, values: Mapping[str, float], x: float) -> None:
+        """Add one point at `x` to the line of each number."""
         for name in values:
             if any(chart.wanted(name) for chart in CHARTS.values()):
                 line = self._points.setdefault(name, [])
@@ -76,6 +77,7 @@ class Lines:
                 self.add({name: float(cell) for name, cell in row.items()}, float(row[X]))
 
     def of(self, chart: Chart) -> dict[str, list[Point]]:
+        """Return the lines that belong to a chart."""
         return {name: line for name, line in self._points.items() if chart.wanted(name)}
 
 
@@ -164,6 +166,7 @@ class Dashboard(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers at iteration `step`, and redraw the charts if it is time."""
         values = {name: value for name, value in metrics.items() if name != "epoch"}
         self.experiment.log({**values, "iteration": step})
         if X in values:
@@ -212,6 +215,7 @@ class Dashboard(WandbLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        """Draw the charts a last time and end the run."""
         if self._experiment is None:
             return
         self.draw()

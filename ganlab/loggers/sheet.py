@@ -139,6 +139,7 @@ def drawn(figure: Any) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
+    """Return the picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -73,6 +73,7 @@ class Unchanged(Calibration):
     """The discriminator's word as it stands."""
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         return scores.double()
 
 
@@ -84,6 +85,7 @@ class Platt(Calibration):
     intercept: float
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         return self.slope * scores.double() + self.intercept
 
     @classmethod
@@ -101,6 +103,7 @@ class Isotonic(Calibration):
     values: Tensor
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         edges, values = self.edges.to(scores.device), self.values.to(scores.device)
         return values[(torch.bucketize(scores.double(), edges, right=True) - 1).clamp(min=0)]
 

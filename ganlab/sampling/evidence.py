@@ -14,7 +14,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.data.rows import some_rows
 from ganlab.sampling.calibration import Calibration, Isotonic, Platt, Unchanged, brier, fit_line, z_statistic
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 BATCH = 64
 SEED = 0  # of the calibration: pictures depend on their own seeds alone
@@ -28,9 +28,9 @@ CALIBRATIONS: dict[str, Callable[[Tensor, Tensor], Calibration]] = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """Uncalibrated log density ratios: `real` (N,) of held-out pictures, `fake` (N,) of generated ones, told the same.
+    """Uncalibrated log density ratios: `real` (N,) of held-out pictures, `fake` (N,) of generated ones.
 
-    `condition`: of N rows, the real pictures' own.
+    `condition`: N rows, those of the real pictures; both kinds have the same.
     """
 
     real: Tensor
@@ -46,7 +46,7 @@ class Evidence:
         real, fake = [], []
         parts = torch.split(rows, BATCH)
         for part in progress(parts, len(parts), "judging held-out pictures, by batches:"):
-            condition = told(take(pictures.condition, part), game.device)
+            condition = on_device(take(pictures.condition, part), game.device)
             images = to_float(pictures.get(part.numpy())).to(game.device)
             real.append(game.log_density_ratio(images, condition).cpu())
             drawn = game.picture(game.draw_latent(len(part), noise), condition)
@@ -75,6 +75,7 @@ class Verdict:
 
     @classmethod
     def on(cls, evidence: Evidence, calibration: Calibration) -> Verdict:
+        """Return the calibration's quality on the half of the evidence that it was not fitted to."""
         line = fit_line(*evidence.half(0))
         scores, labels = evidence.half(1)
         versions = (scores, calibration(scores))

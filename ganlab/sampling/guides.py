@@ -13,7 +13,7 @@ from ganlab.core.density_ratio import RatioGame
 from ganlab.data.batch import Condition, take
 from ganlab.data.progress import progress
 from ganlab.sampling.calibration import Calibration
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 from ganlab.sampling.evidence import BATCH, Evidence
 from ganlab.sampling.langevin import langevin
 from ganlab.sampling.metropolis import metropolis
@@ -50,8 +50,8 @@ class Target:
     calibration: Calibration
 
     def given(self, condition: Condition) -> LogRatio:
-        """For pictures told the rows of `condition`; differentiable in the latents."""
-        condition = told(condition, self.game.device)
+        """Return log ratios for pictures with the rows of `condition`; differentiable in the latents."""
+        condition = on_device(condition, self.game.device)
 
         def log_ratio(latent: Tensor) -> Tensor:
             return self.calibration(self.game.log_density_ratio(self.game.picture(latent, condition), condition))
@@ -99,6 +99,7 @@ class Rejection(Guide):
         return cls(target, bound, shift, candidates)
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         places = progress(range(len(seeds)), len(seeds), "rejection, pictures:")
         return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
 
@@ -132,6 +133,7 @@ class Metropolis(Guide):
     steps: int
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         groups = [slice(start, start + self._group) for start in range(0, len(seeds), self._group)]
         shown = progress(groups, len(groups), f"Metropolis-Hastings, {self._group} pictures at a time:")
         return Outcome.joined([self._some(take(condition, rows), seeds[rows]) for rows in shown])
@@ -149,7 +151,7 @@ class Metropolis(Guide):
         return metropolis(latents, uniforms, log_ratio, torch.tensor(starts, device=uniforms.device))
 
     def _start(self, condition: Condition, uniform: float) -> float:
-        """The log ratio of a real picture that is told the same, or of any where none is."""
+        """Return the log ratio of a real picture with the same condition, or of any if there is none."""
         own = _alike(self.evidence.condition, condition, len(self.evidence.real))
         score = self.evidence.real[own[int(uniform * len(own))]]
         return float(self.target.calibration(score[None]))
@@ -173,6 +175,7 @@ class Langevin(Guide):
     step_size: float
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         batches = [slice(start, start + BATCH) for start in range(0, len(seeds), BATCH)]
         return Outcome.joined([self._batch(take(condition, rows), seeds[rows]) for rows in batches])
 

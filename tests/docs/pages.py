@@ -38,7 +38,9 @@ def composed_commands() -> list[tuple[str, list[str]]]:
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         listed = [line for block in blocks(page) if block.language == "console" for line in block.text.splitlines()]
-        listed += re.findall(r"^    (python -m ganlab\.fit .*)$", FENCE.sub("", text.replace("\\\n", " ")), re.MULTILINE)
+        listed += re.findall(
+            r"^    (python -m ganlab\.fit .*)$", FENCE.sub("", text.replace("\\\n", " ")), re.MULTILINE
+        )
         name = page.relative_to(DOCS).as_posix()
         found += [(name, shlex.split(line, comments=True)[3:]) for line in listed if line and "$" not in line]
     return found

@@ -137,25 +137,28 @@ def _settings() -> str:
     trainer = parameters(find("ganlab.config.stubs.Trainer")).parameters
     optimizer = parameters(find("ganlab.config.stubs.Optimizer")).parameters
     source = (recipe_folder() / "base.yaml").read_text(encoding="utf-8")
-    return "\n\n".join(
-        [
-            "# Settings",
-            "A setting is a dotted name with a value: `generator.optimizer.lr=1e-4`. Every parameter of a"
-            " [component](components.md) is a setting at the component's place. A wrong name or value ends in one line"
-            " before training starts.",
-            "## The top of a recipe",
-            _table(top, base),
-            "## trainer",
-            "Every parameter of Lightning's `Trainer` is a setting. These have a range of their own:",
-            _table(trainer, base.get("trainer", {})),
-            "## Optimizers",
-            "Every parameter of torch's optimizers is a setting of `generator.optimizer` and `discriminator.optimizer`."
-            " These have a range of their own:",
-            _table(optimizer, {}),
-            "## What every recipe starts from",
-            _fenced(source, "yaml"),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# Settings",
+                "A setting is a dotted name with a value: `generator.optimizer.lr=1e-4`. Every parameter of a"
+                " [component](components.md) is a setting at the component's place. A wrong name or value ends in one"
+                " line before training starts.",
+                "## The top of a recipe",
+                _table(top, base),
+                "## trainer",
+                "Every parameter of Lightning's `Trainer` is a setting. These have a range of their own:",
+                _table(trainer, base.get("trainer", {})),
+                "## Optimizers",
+                "Every parameter of torch's optimizers is a setting of `generator.optimizer` and"
+                " `discriminator.optimizer`. These have a range of their own:",
+                _table(optimizer, {}),
+                "## What every recipe starts from",
+                _fenced(source, "yaml"),
+            ]
+        )
+        + "\n"
+    )
 
 
 def _table(found: Mapping[str, Parameter], values: Mapping[str, Any]) -> str:
