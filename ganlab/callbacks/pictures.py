@@ -37,7 +37,7 @@ class Prompts(NamedTuple):
 
 
 def prompts(spec: DataSpec, pictures: Pictures, count: int, seed: int) -> Prompts:
-    """The spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
+    """Return the spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
     if spec.kind == "none":
         return Prompts(None, None)
     if spec.kind == "class":
@@ -58,7 +58,7 @@ class Scene(ABC):
 
     @abstractmethod
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """What the generator makes of it now."""
+        """Return what the generator makes of it now."""
 
 
 class PictureScene(Scene):

@@ -25,7 +25,7 @@ Metrics = dict[str, Any]
 
 
 def side_loss(metrics: Metrics, side: str) -> float | None:
-    """The sum of a side's terms as last logged; nothing before that."""
+    """Return the sum of a side's terms as last logged; nothing before that."""
     terms = [value for name, value in metrics.items() if name.startswith(f"{side}/") and "gradient" not in name]
     return float(sum(terms)) if terms else None
 

@@ -47,7 +47,7 @@ class DataSpec:
 
 
 def wrong_kind(reads: str, has: str) -> UserError:
-    """What to say when a model reads one kind of condition and the data has another."""
+    """Return what to say when a model reads one kind of condition and the data has another."""
     words = {
         "text": "`condition` reads captions (text)",
         "class": "`condition` reads classes",
@@ -103,12 +103,12 @@ class GanData(pl.LightningDataModule, ABC):
 
     @property
     def modes(self) -> Modes | None:
-        """The density's modes where they are known (toy data), else nothing."""
+        """Return the density's modes where they are known (toy data), else nothing."""
         return None
 
     @property
     def digits(self) -> int:
-        """How many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
+        """Return how many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
         return 0
 
     @property

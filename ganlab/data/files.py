@@ -64,11 +64,11 @@ class Split:
         return file.split("/")[0].lower() in REFERENCE if self.given else place(file) < self.fraction
 
     def label(self, file: str) -> str:
-        """The class a file's folder says; "" where it lies in none."""
+        """Return the class that a file's folder names; "" if it lies in none."""
         return next(iter(_folders(file)[int(self.given) :]), "")
 
     def order(self, files: Sequence[str]) -> list[str]:
-        """Held-out files first: both splits are then slices of one array, and neither needs copying."""
+        """Return held-out files first, so that both splits are slices of one array and neither is copied."""
         return sorted(files, key=lambda file: (not self.held_out(file), place(file)))
 
     def border(self, files: Sequence[str]) -> int:
@@ -101,7 +101,7 @@ def decode_all(
 
 
 def _state(path: Path) -> tuple[int, int, bool]:
-    """What tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
+    """Return what tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
     try:
         stat = path.stat()
     except OSError:

@@ -26,7 +26,7 @@ PROMPTS = 12  # captions shown by default: one grid
 
 
 def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
-    """The subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
+    """Return the subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
     names = {split.label(file) for file in files}
     if "" in names and len(names) > 2:
         loose = [file for file in files if not split.label(file)]

@@ -59,7 +59,7 @@ class ShapesData(GanData):
 
     @property
     def checkable(self) -> dict[str, Pictures]:
-        """Held-out pictures of combinations that training shows, and of those that it does not."""
+        """Return held-out pictures of combinations that training shows, and of those that it does not."""
         return {"reference": self.reference, "unseen": self.unseen}
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
@@ -78,7 +78,7 @@ class ShapesData(GanData):
         return Pictures(images, captions, keys, misfit=self._misfit)
 
     def _misfit(self, own: str, other: str, random: np.random.Generator) -> str:
-        """A mismatched caption: another picture's, or nearly this one's."""
+        """Return a mismatched caption: another picture's, or nearly this one's."""
         if random.random() >= self.near_misses:
             return other
         return str(near_miss(parse(own), self._shown, random))
@@ -96,7 +96,7 @@ class ShapesData(GanData):
 
 
 def check_drawable(size: int) -> None:
-    """`UserError` for a picture too small to tell shapes apart, or needlessly large."""
+    """Raise `UserError` for a picture too small to tell shapes apart, or needlessly large."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(
             f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
@@ -104,7 +104,7 @@ def check_drawable(size: int) -> None:
 
 
 def check_counts(count: int, held_out_count: int) -> None:
-    """`UserError` unless both splits have pictures."""
+    """Raise `UserError` unless both splits have pictures."""
     if count < 1 or held_out_count < 1:
         raise UserError(f"`data.count` and `data.held_out_count` must be at least 1, got {count} and {held_out_count}")
 

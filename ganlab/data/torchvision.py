@@ -119,7 +119,7 @@ class TorchvisionData(GanData):
         return Pictures(resized(images, self.size), labels.long(), flip=flip)
 
     def _open(self, split: Mapping[str, Any]) -> Any:
-        """The set as torchvision reads it; one process downloads, the others wait for it."""
+        """Return the set as torchvision reads it; one process downloads, the others wait for it."""
         from torchvision import datasets  # costs a second: not before it is needed
 
         kind = getattr(datasets, self.dataset)

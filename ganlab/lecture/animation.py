@@ -61,7 +61,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def played(data: ToyData) -> list[Moment]:
-    """The game, looked at before it begins and every `EVERY` iterations."""
+    """Play the game and return what is measured before it begins and every `EVERY` iterations."""
     calming = partial(ConstantThenLinear, end=ITERATIONS)
     sides = adam(5e-4, scheduler=calming), adam(1e-3, scheduler=calming)
     module = game(data, fully_connected(), NonSaturating(), *sides, latent_dim=4)

@@ -70,20 +70,20 @@ def _cost(run: RunFolder) -> dict[str, float]:
 
 
 def _real(model: GenerativeModule) -> Tensor:
-    """Held-out pictures in [-1, 1], (COUNT, 3, side, side)."""
+    """Return held-out pictures in [-1, 1], (COUNT, 3, side, side)."""
     data = make_data(model.recipe)
     return to_float(data.reference.get(some_rows(len(data.reference), COUNT, 0)))
 
 
 @torch.no_grad()
 def _again(models: dict[str, GenerativeModule], real: Tensor) -> dict[str, Tensor]:
-    """The same pictures, encoded and decoded by the models that can."""
+    """Return the same pictures, encoded and decoded by the models that can."""
     coders = {name: model.average for name, model in models.items() if isinstance(model.average, EncoderDecoder)}
     return {f"{name}: again": torch.cat([coder(x) for x in real.split(AT_ONCE)]) for name, coder in coders.items()}
 
 
 def _drawn(model: GenerativeModule) -> Tensor:
-    """What the decoder makes of codes from N(0, 1), the same for all models."""
+    """Return what the decoder makes of codes from N(0, 1), the same for all models."""
     latent = torch.randn(COUNT, model.latent_dim, generator=torch.Generator().manual_seed(0))
     return torch.cat([model.sample(codes) for codes in latent.split(AT_ONCE)])
 

@@ -27,7 +27,7 @@ COMMON = (
 
 
 def bare(rate: float, objective: str = "nonsaturating") -> tuple[str, ...]:
-    """A game without a penalty, both players at this rate."""
+    """Return a game without a penalty, both players at this rate."""
     return ("regularizer=[]", f"objective={objective}", *rates(rate))
 
 
@@ -79,7 +79,7 @@ def course(run: RunFolder) -> Course:
 
 
 def doubled(values: Sequence[float]) -> int | None:
-    """The first place after the lowest value where one is at least twice as high.
+    """Return the first place after the lowest value where one is at least twice as high.
 
     >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([2.0, 5.0, 1.5, 2.5])
     (4, None)
@@ -89,7 +89,7 @@ def doubled(values: Sequence[float]) -> int | None:
 
 
 def lowest(values: Sequence[float]) -> int:
-    """Where it is."""
+    """Return the place of the lowest value."""
     return min(range(len(values)), key=values.__getitem__)
 
 

@@ -106,7 +106,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
-    """Held-out captions and their pictures in [-1, 1]."""
+    """Return held-out captions and their pictures in [-1, 1]."""
     pictures = make_data(model.recipe).reference
     rows = some_rows(len(pictures), CAPTIONS, 0)
     captions = take(pictures.condition, torch.from_numpy(rows))
@@ -115,7 +115,7 @@ def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
 
 
 def _answers(model: GenerativeModule, captions: list[str], start: int) -> Tensor:
-    """The model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
+    """Return the model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
     return model.sample(latents(model, range(start, start + len(captions))), captions)
 
 

@@ -70,7 +70,7 @@ def normal(center: float, scale: float) -> Source:
 
 
 def readings(objective: FGAN, real: Source, fake: Source) -> list[float]:
-    """The readings while a network learns; the last is that of all held-out samples."""
+    """Return the readings while a network learns; the last is that of all held-out samples."""
     network, held_out = discriminator(1), (real(HELD_OUT), fake(HELD_OUT))
     parts = list(zip(*(points.split(LOOKED_AT) for points in held_out), strict=True))
     curve = [
@@ -115,7 +115,7 @@ def exact(divergence: Divergence, center: float, scale: float) -> float:
 
 
 def beyond(edge: float) -> float:
-    """The share of Neyman's E_q q / p that lies more than `edge` away from 0, where P has nearly no samples."""
+    """Return the share of Neyman's E_q q / p that lies more than `edge` away from 0, where P has nearly no samples."""
     x, p, q = _log_densities(CENTER, SCALE)
     integrand = (2 * q - p).exp()
     return float(integrand[x.abs() > edge].sum() / integrand.sum())

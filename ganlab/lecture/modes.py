@@ -65,7 +65,7 @@ def _words(data: str, objective: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
+    """Return modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],

@@ -55,7 +55,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(name: str, seed: int) -> list[str]:
-    """The recipe, for fewer iterations; nothing is measured on the way."""
+    """Return the recipe, for fewer iterations; nothing is measured on the way."""
     quiet = [f"callbacks.{one}=null" for one in ("quality", "collapse", "pictures", "game")]
     return ["recipe=patchgan", f"trainer.max_steps={ITERATIONS}", f"seed={seed}", *quiet, *ARMS[name]]
 
@@ -69,7 +69,7 @@ def _held_out(data: GanData, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
-    """A picture of every held-out outline, uint8 (N, 3, side, side)."""
+    """Return a picture of every held-out outline, uint8 (N, 3, side, side)."""
     return torch.cat(list(generated(load_module(run.last()), data.reference, len(data.reference), seed)))
 
 
@@ -77,7 +77,7 @@ def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
 
 
 def measured(images: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, float]:
-    """Distances from the truth, pixel by pixel and in features; the rest as shares of the truth's own."""
+    """Return distances from the truth, pixel by pixel and in features; the rest as shares of the truth's own."""
     return {
         "l1": l1_distance(images, truth),
         "fid_small": _distance(images, truth),

@@ -69,7 +69,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def stopped(data: ToyData) -> VanillaGAN:
-    """The game of `recipe=ring` in a tenth of the time."""
+    """Return the game of `recipe=ring` in a tenth of the time."""
     fading = partial(ConstantThenLinear, hold=0.5, end=ITERATIONS)
     sides = adam(1e-3, scheduler=fading), adam(1e-3, scheduler=fading, regularizers={"r1": R1(0.1, every=4)})
     module = game(data, fully_connected(128, 3), NonSaturating(), *sides, LATENT, average=20_000)
@@ -83,7 +83,7 @@ def fakes(module: VanillaGAN) -> Source:
 
 
 def judges(module: VanillaGAN, data: ToyData) -> dict[str, nn.Module]:
-    """Discriminators to ask, all of which begin where the game ended."""
+    """Return the discriminators to compare. All begin where the game ended."""
     points, fake = torch.as_tensor(data.train.images), fakes(module)
     few = shuffled(points[:BY_HEART]), shuffled(fake(BY_HEART))
     found: dict[str, nn.Module] = {"game": module.discriminator}
@@ -148,14 +148,14 @@ class Answer:
         return cls(Verdict.on(seen.evidence, calibration), drawn)
 
     def numbers(self, data: ToyData) -> dict[str, Any]:
-        """Brier's score and Z after the calibration, beside the line that says what was wrong before."""
+        """Return Brier's score and Z after the calibration, beside the line that says what was wrong before."""
         v = self.verdict
         line = {"slope": v.slope, "slope_error": v.error, "intercept": v.intercept, "brier": v.brier[1], "z": v.z[1]}
         return {**line, **{name: drawn.numbers(data) for name, drawn in self.drawn.items()}}
 
 
 def outcomes(module: VanillaGAN, seen: Judged, calibration: Calibration) -> dict[str, Outcome]:
-    """Latents by each method; rejection and the chain choose among the same candidates."""
+    """Return latents by each method; rejection and the chain choose among the same candidates."""
 
     def log_ratio(latent: Tensor) -> Tensor:
         return calibration(seen.judge(module.picture(latent)))

@@ -45,7 +45,7 @@ def _on_ring(name: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Each seed's numbers."""
+    """Return each seed's numbers."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],

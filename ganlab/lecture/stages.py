@@ -115,7 +115,7 @@ def measured(model: GenerativeModule, data: GanData, seed: int) -> dict[str, flo
 
 
 def reals(data: GanData) -> Tensor:
-    """All training pictures, in [-1, 1]."""
+    """Return all training pictures, in [-1, 1]."""
     return to_float(data.train.get(np.arange(len(data.train))))
 
 
@@ -134,13 +134,13 @@ def small_fid(model: StackGAN, data: GanData, seed: int) -> float:
 
 
 def sizes(model: GenerativeModule) -> dict[str, int]:
-    """Parameters of each side, encoders of captions and all."""
+    """Return the number of parameters of each side, with its caption encoder."""
     sides = {name: model.player(name) for name in ("generator", "discriminator")}
     return {f"{name}_parameters": sum(p.numel() for p in side.parameters()) for name, side in sides.items()}
 
 
 def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
-    """Iterations of each stage, and the processor's seconds that one of them takes."""
+    """Return the iterations of each stage, and the processor seconds of one."""
     first = stacked.stage_one_iterations
     second = summary(run)["iterations"] - first
     words = JOBS["two stages"]
@@ -148,7 +148,7 @@ def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
 
 
 def cost(run: RunFolder, stages: Sequence[tuple[int, float]]) -> dict[str, Any]:
-    """What the run counted, and what it takes of a processor."""
+    """Return the iterations that the run counted, and its processor seconds."""
     found = summary(run)
     return {
         **{name: found[name] for name in ("iterations", "images_seen", "seconds")},

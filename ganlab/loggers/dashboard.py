@@ -82,7 +82,7 @@ class Lines:
 
 
 def logged_in() -> bool:
-    """Whether there is a key: `WANDB_API_KEY`, or an entry for W&B's host in the netrc file."""
+    """Return whether there is a key: `WANDB_API_KEY`, or an entry for W&B's host in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
@@ -116,7 +116,7 @@ class Dashboard(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run, begun when first asked for."""
+        """Return the run of W&B; begin it at the first call."""
         if self._experiment is None:
             self._experiment = self._begin()
             self._lay_out(self._experiment)
@@ -152,7 +152,7 @@ class Dashboard(WandbLogger):
         )
 
     def _same_id(self) -> str:
-        """The run's name at W&B, kept in its folder so that resuming goes on with the same one."""
+        """Return the run's name at W&B, kept in its folder so that resuming goes on with the same one."""
         file = self.folder.path / "wandb" / "id"
         if not file.exists():
             atomic_write(file, secrets.token_hex(4))

@@ -14,7 +14,7 @@ BATCH = 64
 
 
 def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
-    """(len(seeds), latent_dim): row i depends on seeds[i] alone."""
+    """Return (len(seeds), latent_dim): row i depends on seeds[i] alone."""
     rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.cat(rows)
 
@@ -28,5 +28,5 @@ def draw(module: GenerativeModule, condition: Condition, latent: Tensor) -> Iter
 
 
 def on_device(condition: Condition, device: torch.device) -> Condition:
-    """A condition as a generator takes it: tensors on its device, images in [-1, 1]."""
+    """Return a condition as a generator takes it: tensors on its device, images in [-1, 1]."""
     return to_float(condition.to(device)) if isinstance(condition, Tensor) else condition

@@ -40,7 +40,7 @@ class Evidence:
     @classmethod
     @torch.no_grad()
     def gather(cls, game: RatioGame, pictures: Pictures, count: int) -> Evidence:
-        """At most `count` real pictures, always the same ones, and as many of the averaged generator."""
+        """Return at most `count` real pictures, always the same ones, and as many of the averaged generator."""
         rows = torch.from_numpy(some_rows(len(pictures), count, SEED))
         noise = torch.Generator().manual_seed(SEED)
         real, fake = [], []
@@ -54,7 +54,7 @@ class Evidence:
         return cls(torch.cat(real), torch.cat(fake), take(pictures.condition, rows))
 
     def half(self, first: int) -> tuple[Tensor, Tensor]:
-        """Every second score of either kind, from `first` (0 or 1) on, with labels."""
+        """Return every second score of either kind, from `first` (0 or 1) on, with labels."""
         real, fake = self.real[first::2], self.fake[first::2]
         return torch.cat([real, fake]), torch.cat([torch.ones(len(real)), torch.zeros(len(fake))])
 

@@ -29,15 +29,15 @@ class Stream:
         self.generator = torch.Generator().manual_seed(seed)
 
     def latent(self) -> Tensor:
-        """(1, latent_dim), standard normal."""
+        """Return (1, latent_dim), standard normal."""
         return self.game.draw_latent(1, self.generator)
 
     def uniform(self) -> Tensor:
-        """(1,), in [0, 1)."""
+        """Return (1,), in [0, 1)."""
         return torch.rand(1, generator=self.generator)
 
     def candidates(self, count: int) -> tuple[Tensor, Tensor]:
-        """The next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
+        """Return the next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
         latents, uniforms = zip(*[(self.latent(), self.uniform()) for _ in range(count)], strict=True)
         return torch.cat(latents)[None], torch.cat(uniforms)[None].to(self.game.device)
 
@@ -75,7 +75,7 @@ class Guide(ABC):
 
     @abstractmethod
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        """A latent a seed; `condition` has a row for each."""
+        """Return a latent a seed; `condition` has a row for each."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Rejection(Guide):
 
 
 def _over_blocks(tried: Sequence[Outcome], log_ratio: LogRatio) -> Outcome:
-    """One picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
+    """Return one picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
     *_, last = tried
     proposed = torch.stack([block.proposed for block in tried]).sum(0)
     if last.accepted.any():
@@ -140,7 +140,7 @@ class Metropolis(Guide):
 
     @property
     def _group(self) -> int:
-        """Pictures whose chains walk side by side: as many as make a few batches of candidates."""
+        """Return pictures whose chains walk side by side: as many as make a few batches of candidates."""
         return max(1, 16 * BATCH // self.steps)
 
     def _some(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
@@ -158,7 +158,7 @@ class Metropolis(Guide):
 
 
 def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
-    """The rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
+    """Return the rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
     if conditions is None or one is None:
         return list(range(count))
     said = conditions.tolist() if isinstance(conditions, Tensor) else conditions
