@@ -1,17 +1,16 @@
-"""Measure how often the collapse alarm is false, and how often and how soon it sees what was broken on purpose.
+"""Measure the false alarms of the collapse detector, and how often and how soon it detects simulated collapses.
 
     python benchmarks/collapse.py data=ring                      # or grid, emoji, shape_classes
     python benchmarks/collapse.py data=mnist root=FOLDER         # torchvision's folder
-    python benchmarks/collapse.py data=emoji unseen=yes          # the generator draws from emoji that the alarm lacks
+    python benchmarks/collapse.py data=emoji unseen=yes          # the generator draws emoji that the detector lacks
 
-Modes are the known ones of points, and else what labels or captions say: classes, or words that many captions share.
-Features have no part in them. A generator draws real features that the alarm does not have, except on emoji, of which
-there are too few. Its faults become fewer as a run goes on: noise on top, as wide as the modes are at first, and modes
-drawn unevenly, by weights whose logarithms are normal.
+The modes do not depend on features. They are the known modes of points, classes, or words that many captions share. A
+simulated generator draws real features that the detector does not have, except on emoji, which has too few. Its faults
+become fewer during a run: added noise, at first as wide as the modes, and uneven modes with log-normal weights.
 
-`draws` samples of 800 are measured at each of `LEVELS` qualities and of each damage; a run takes one of them at each
-look. So runs share samples, and differences between runs are those of the draws, not of training. Half way through, in
-runs that are not healthy, something is broken for good. Where modes are lost, each run loses other ones.
+`draws` samples of 800 are measured at each of `LEVELS` qualities and of each damage. A run takes one of them at each
+look. So runs share samples, and runs differ by these draws, not by training. In runs that are not healthy, something
+breaks permanently after half of the looks. If modes are lost, each run loses different ones.
 """
 
 from __future__ import annotations
@@ -28,13 +27,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.collapse.crowd import Crowd
+from ganlab.collapse.baseline import PER_CONDITION, Baseline, fit_indicators, label_groups
+from ganlab.collapse.change_point import MIN_LOOKS, noise, scan
+from ganlab.collapse.detector import null_distribution
+from ganlab.collapse.feature_sample import FeatureSample
 from ganlab.collapse.indicators import Indicator
-from ganlab.collapse.inspection import healthy_runs
-from ganlab.collapse.labels import label_groups
-from ganlab.collapse.null import Healthy
-from ganlab.collapse.rule import SHORTEST, noise, scan
-from ganlab.collapse.yardstick import EACH, Reals, indicators
+from ganlab.collapse.null_distribution import NullDistribution
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data
 from ganlab.data.rows import some_rows
@@ -52,14 +50,13 @@ COPIES = 500
 
 
 class World:
-    """What the alarm has of the data, and imperfect generators of the same modes.
+    """The baseline of the detector, and imperfect generators of the same modes.
 
-    `own`: the reals of the alarm. `pool`: features that generators draw from. `modes`: of each row of the pool, -1 for
-    none.
+    own: the reals of the detector. pool: features that generators draw from. modes: of each row of the pool, or -1.
     """
 
-    def __init__(self, own: Reals, pool: Tensor, modes: Tensor, seed: int) -> None:
-        self.reals, self.pool, self.modes, self.told = own, pool, modes, bool(own.told)
+    def __init__(self, own: Baseline, pool: Tensor, modes: Tensor, seed: int) -> None:
+        self.reals, self.pool, self.modes, self.conditional = own, pool, modes, bool(own.per_condition)
         self.count = int(modes.max()) + 1
         self.random = torch.Generator().manual_seed(seed)
         self.middles = torch.stack([pool[modes == mode].mean(0) for mode in (*range(self.count), -1) if mode in modes])
@@ -67,18 +64,18 @@ class World:
         self.uneven = torch.randn(self.count + 1, generator=self.random)
 
     def lost(self, many: int) -> list[list[int]]:
-        """So many modes together, each in one of as many sets as there are modes."""
+        """Return sets of `many` modes, as many sets as there are modes, with every mode in equally many sets."""
         order = torch.randperm(self.count, generator=torch.Generator().manual_seed(0)).repeat(2).tolist()
         return [order[start : start + many] for start in range(self.count)]
 
-    def crowd(self, size: int, faults: float, damage: str = "none", lost: Sequence[int] = ()) -> Crowd:
-        """`faults`: from 1, hardly learned, to 0, real samples. `lost`: modes that are never drawn."""
+    def sample(self, size: int, faults: float, damage: str = "none", lost: Sequence[int] = ()) -> FeatureSample:
+        """Draw a sample. faults: from 1 (hardly learned) to 0 (real). lost: modes that are never drawn."""
         if damage == f"copies of {COPIES}":
-            return Crowd(self._shaken(self._copies(size), faults))
-        everyone = [mode for mode in range(self.count) for _ in range(EACH)] if self.told else []
-        few = [self._of_mode(mode) for mode in range(self.count)] if self.told else []
+            return FeatureSample(self._shaken(self._copies(size), faults))
+        everyone = [mode for mode in range(self.count) for _ in range(PER_CONDITION)] if self.conditional else []
+        few = [self._of_mode(mode) for mode in range(self.count)] if self.conditional else []
         made = [self._made(rows, faults, damage) for rows in (self._rows(size, faults, lost), *few)]
-        return Crowd(made[0], torch.cat(made[1:]) if few else torch.empty(0, 0), everyone)
+        return FeatureSample(made[0], torch.cat(made[1:]) if few else torch.empty(0, 0), everyone)
 
     def _rows(self, size: int, faults: float, lost: Sequence[int]) -> Tensor:
         allowed = torch.isin(self.modes, torch.tensor(lost, dtype=torch.int64), invert=True)
@@ -87,10 +84,10 @@ class World:
 
     def _of_mode(self, mode: int) -> Tensor:
         rows = (self.modes == mode).nonzero()[:, 0]
-        return rows[torch.randint(len(rows), (EACH,), generator=self.random)]
+        return rows[torch.randint(len(rows), (PER_CONDITION,), generator=self.random)]
 
     def _copies(self, size: int) -> Tensor:
-        """Draw from so many reals of the alarm, the same ones at every look."""
+        """Draw from `COPIES` reals of the detector, the same ones at every look."""
         chosen = torch.randperm(len(self.reals.features), generator=torch.Generator().manual_seed(0))[:COPIES]
         return self.reals.features[chosen[torch.randint(COPIES, (size,), generator=self.random)]]
 
@@ -109,7 +106,7 @@ class World:
 
 
 def world(name: str, root: str | None, unseen: bool, seed: int = 0) -> World:
-    """Return the data of that name as `World`."""
+    """Return the data set as a `World`."""
     if name in ("ring", "grid"):
         density = ring(modes=10) if name == "ring" else grid()
         points = density.sample(2 * MOST, torch.Generator().manual_seed(seed))
@@ -124,42 +121,44 @@ def world(name: str, root: str | None, unseen: bool, seed: int = 0) -> World:
     return split(features, modes, labels, data.spec.kind == "class", unseen or len(rows) == 2 * MOST, seed)
 
 
-def split(features: Tensor, modes: Tensor, labels: Sequence[str], told: bool, unseen: bool, seed: int) -> World:
-    """Give the alarm one half and generators the other; both have everything if not `unseen`."""
+def split(features: Tensor, modes: Tensor, labels: Sequence[str], conditional: bool, unseen: bool, seed: int) -> World:
+    """Give the detector one half and the generators the other half. If not `unseen`, both have all."""
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(seed))
     own, other = order.chunk(2) if unseen else (order, order)
-    groups = {mode: features[own][modes[own] == mode] for mode in range(int(modes.max()) + 1)} if told else {}
-    reals = Reals(features[own], groups, [labels[int(row)] for row in own] if labels else ())
+    groups = {mode: features[own][modes[own] == mode] for mode in range(int(modes.max()) + 1)} if conditional else {}
+    reals = Baseline(features[own], groups, [labels[int(row)] for row in own] if labels else ())
     return World(reals, features[other], modes[other], seed)
 
 
-def bank(measured: list[Indicator], make: Callable[[], Crowd], draws: int) -> np.ndarray:
-    """(draws, indicators): losses of so many samples."""
-    crowds = [make() for _ in range(draws)]
-    return np.array([[one.loss(one.value(crowd)) for one in measured] for crowd in crowds])
+def bank(measured: list[Indicator], make: Callable[[], FeatureSample], draws: int) -> np.ndarray:
+    """Return (draws, indicators): the losses of `draws` samples."""
+    samples = [make() for _ in range(draws)]
+    return np.array([[one.loss(one.value(sample)) for one in measured] for sample in samples])
 
 
 def courses(stages: list[np.ndarray], runs: int, random: np.random.Generator) -> np.ndarray:
-    """(indicators x generators, runs, looks): at each look one draw from that look's bank."""
+    """Return (indicators x generators, runs, looks): at each look one draw from the bank of its stage."""
     looks = [stage[random.integers(len(stage), size=(GENERATORS, runs))] for stage in stages]
     return np.stack(looks, axis=-1).transpose(0, 2, 1, 3).reshape(-1, runs, len(stages))
 
 
-def evidence(losses: np.ndarray, one: Indicator, healthy: Healthy) -> np.ndarray:
-    """(runs, looks): of one series."""
-    found = scan(losses, noise(losses, one.noise), one.least)
-    found[:, SHORTEST - 1 :] /= healthy.scale[SHORTEST - 1 : LOOKS]
+def normalized(losses: np.ndarray, one: Indicator, null: NullDistribution) -> np.ndarray:
+    """Return (runs, looks): the normalized statistic of one series."""
+    found = scan(losses, noise(losses, one.noise), one.min_loss)
+    found[:, MIN_LOOKS - 1 :] /= null.scale[MIN_LOOKS - 1 : LOOKS]
     return found
 
 
-def alarms(losses: np.ndarray, measured: list[Indicator], healthy: Healthy, chance: float) -> dict[str, np.ndarray]:
-    """(runs,): the look of the first alarm, infinite without one; of each indicator alone, and of the rule."""
+def alarms(
+    losses: np.ndarray, measured: list[Indicator], null: NullDistribution, chance: float
+) -> dict[str, np.ndarray]:
+    """Return (runs,) the look of the first alarm, or infinity, for each indicator alone and for all together."""
     names = [one.name for one in measured]
-    both = [i for i in range(len(losses)) if i < len(names) or measured[i % len(names)].live]
-    strength = np.stack([evidence(losses[i], measured[i % len(names)], healthy) for i in both])
+    both = [i for i in range(len(losses)) if i < len(names) or measured[i % len(names)].on_live]
+    strength = np.stack([normalized(losses[i], measured[i % len(names)], null) for i in both])
     of = np.array([i % len(names) for i in both])
-    each = {name: strength[of == i] for i, name in enumerate(names)} | {"rule": strength}
-    return {name: first(series.max(0) >= healthy.threshold(chance / len(series))) for name, series in each.items()}
+    each = {name: strength[of == i] for i, name in enumerate(names)} | {"alarm": strength}
+    return {name: first(series.max(0) >= null.threshold(chance / len(series))) for name, series in each.items()}
 
 
 def first(raised: np.ndarray) -> np.ndarray:
@@ -167,43 +166,42 @@ def first(raised: np.ndarray) -> np.ndarray:
 
 
 def damages(here: World) -> dict[str, tuple[str, list[list[int]]]]:
-    """Return what is broken, by name: the damage, and the sets of modes that are lost."""
+    """Return each damage by name, with the sets of modes that are lost."""
     lost = {f"{many} of {here.count} modes gone": ("none", here.lost(many)) for many in (1, 3, here.count // 2)}
     kinds = ["spread halved", "50 points over and over", f"copies of {COPIES}"]
-    kinds += ["1 condition collapsed"] if here.told else []
+    kinds += ["1 condition collapsed"] if here.conditional else []
     return {**lost, **{kind: (kind, [[]]) for kind in kinds}}
 
 
 def measure(here: World, runs: int, draws: int) -> dict[str, Any]:
     """Return all rates of one data set."""
-    started, size, random = time.monotonic(), here.reals.size(COUNT), np.random.default_rng(0)
-    measured, healthy = indicators(here.reals, size, 0), healthy_runs(LOOKS)
+    started, size, random = time.monotonic(), here.reals.sample_size(COUNT), np.random.default_rng(0)
+    measured, null = fit_indicators(here.reals, size, 0), null_distribution(LOOKS)
     faults = [1 - level / LEVELS for level in range(LEVELS)]
-    levels = [bank(measured, lambda level=level: here.crowd(size, level), draws) for level in faults]
+    levels = [bank(measured, lambda level=level: here.sample(size, level), draws) for level in faults]
     growth = [levels[min(LEVELS - 1, look // 2)] for look in range(LOOKS)]
     report: dict[str, Any] = {"samples": size, "reals": len(here.reals.features), "modes": here.count}
     fine = courses(growth, runs, random)
-    report["false alarms"] = {str(c): crying(alarms(fine, measured, healthy, c)) for c in CHANCES}
+    report["false alarms"] = {str(c): alarm_rates(alarms(fine, measured, null, c)) for c in CHANCES}
     report["broken"] = {}
     for name, (damage, sets) in damages(here).items():
-        made = [partial(here.crowd, size, faults[-1], damage, lost) for lost in sets]
+        made = [partial(here.sample, size, faults[-1], damage, lost) for lost in sets]
         each = -(-runs // len(sets))
         ill = [
             courses([*growth[:BROKEN], *[bank(measured, one, draws)] * (LOOKS - BROKEN)], each, random) for one in made
         ]
         losses = np.concatenate(ill, axis=1)
-        report["broken"][name] = {str(c): rates(alarms(losses, measured, healthy, c)) for c in CHANCES}
+        report["broken"][name] = {str(c): rates(alarms(losses, measured, null, c)) for c in CHANCES}
     return {**report, "runs": runs, "draws": draws, "looks": LOOKS, "seconds": round(time.monotonic() - started, 1)}
 
 
-def crying(found: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return which share of the runs gives alarm at all."""
+def alarm_rates(found: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the share of runs with an alarm."""
     return {name: float(np.isfinite(looks).mean()) for name, looks in found.items()}
 
 
 def rates(found: dict[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
-    """Return which share of the runs gives alarm within `WITHIN` looks of the break, and at which look since then: the
-    median, the first bad one being 1."""
+    """Return the share of runs with an alarm within `WITHIN` looks of the break, and the median number of bad looks."""
     rows: dict[str, dict[str, float | None]] = {}
     for name, looks in found.items():
         seen = looks[(looks >= BROKEN) & (looks < BROKEN + WITHIN)]

@@ -1,7 +1,7 @@
-"""Save `checkpoints/last.ckpt` now and then, at the end and on a signal; `checkpoints/best.ckpt` if a judge says so.
+"""Save `checkpoints/last.ckpt` periodically, at the end and on a signal, and `checkpoints/best.ckpt` at each new best.
 
-A run is saved between two iterations only, so that a resumed run equals one that never stopped. The last checkpoint
-but one remains as `previous.ckpt`. This callback must come after the judges in the trainer's list of callbacks.
+A run is saved only between two iterations. So a resumed run equals one that never stopped. The checkpoint before the
+last remains as `previous.ckpt`. In the trainer's list, this callback must follow those that determine the best.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.processes import PeerLost
 
-AGREE_EVERY = 10  # iterations between two exchanges of "did anybody get a signal" when there are several processes
+AGREE_EVERY = 10  # iterations between two exchanges of received signals among several processes
 
 
 class Checkpoints(pl.Callback):
-    """Keep a run's checkpoints.
+    """Saves the checkpoints of a run.
 
-    every: iterations between two saves of the last.
-    notice: what follows SIGUSR1 or SIGHUP, which schedulers send ahead of time: `stop` saves and ends the run, `save`
-    saves and goes on.
+    every: iterations between two saves of the last checkpoint.
+    notice: the answer to SIGUSR1 or SIGHUP, which schedulers send in advance. `stop` saves and ends the run, `save`
+    saves and continues.
     stopped_by: number of the signal that ended the run, 0 if none did.
     """
 
@@ -43,14 +43,15 @@ class Checkpoints(pl.Callback):
         self._training = False
         self._between_iterations = True
         self._saved_at = -1
-        self._known: set[Best] = set()  # bests that have been saved: of a run that went back, some lie ahead of it
+        self._known: set[Best] = set()  # bests that were saved; after a rollback some lie in the future
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal ended the run."""
+        """Return whether a signal ended the run."""
         return self.stopped_by != 0
 
     def setup(self, trainer: pl.Trainer, module: GenerativeModule, stage: str) -> None:  # type: ignore[override]
+        """Raise `UserError` if a callback that determines the best follows this one."""
         late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, Judge)]
         if late:
             raise UserError(
@@ -62,15 +63,18 @@ class Checkpoints(pl.Callback):
         return callbacks[callbacks.index(self) + 1 :]
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Install the signal handlers."""
         self.stopped_by, self._training = 0, True
-        self._saved_at = trainer.global_step or -1  # what a run is resumed from has been saved
+        self._saved_at = trainer.global_step or -1  # a resumed run was saved where it starts
         self._known = self._bests(trainer)
         self._signals.install()  # after Lightning's, which would end the run with exit code 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        """Note that an iteration has begun."""
         self._between_iterations = False
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Save the last checkpoint and the best one if they are due, and stop the run on a signal."""
         self._between_iterations = True
         number = self._signal(trainer)
         if number and not (self.notice == "save" and is_notice(number)):
@@ -88,7 +92,7 @@ class Checkpoints(pl.Callback):
         return {callback.best for callback in callbacks if isinstance(callback, Judge) and callback.best is not None}
 
     def _signal(self, trainer: pl.Trainer) -> int:
-        """Return the signal to act on, or 0: the same on every process, whichever of them got it."""
+        """Return the signal to act on, or 0. It is the same on every process, no matter which of them received it."""
         if trainer.world_size == 1:
             return self._signals.take()
         if trainer.global_step % AGREE_EVERY:
@@ -97,7 +101,7 @@ class Checkpoints(pl.Callback):
         return int(trainer.strategy.reduce(own, reduce_op="max"))
 
     def _save(self, trainer: pl.Trainer) -> None:
-        """Save the last checkpoint. Raise `UserError` if the run has never been finite, and nothing was ever saved."""
+        """Save the last checkpoint. Raise `UserError` if weights are not finite and nothing was saved before."""
         if save_checkpoint(trainer, "last.ckpt"):
             self._saved_at = trainer.global_step
         elif self._saved_at < 0:
@@ -108,27 +112,29 @@ class Checkpoints(pl.Callback):
             )
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
+        """Say how to resume if a signal ended the run."""
         self._training = False
         if self.interrupted and trainer.is_global_zero:
             say(f"ganlab: stopped at iteration {trainer.global_step}, saved; to go on: {how_to_resume(trainer)}")
 
     def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
-        """Save the run if it is between two iterations and no other process has to help."""
+        """Save the run if it is between two iterations and has one process only."""
         if not self._training:
             return
         self._training = False
         fresh = self._saved_at == trainer.global_step
         if self._between_iterations and not fresh and trainer.world_size == 1 and trainer.global_step > 0:
-            with suppress(UserError, OSError):  # the exception itself is what is reported
+            with suppress(UserError, OSError):  # the exception itself is reported
                 self._save(trainer)
         if trainer.is_global_zero and self._saved_at >= 0 and not isinstance(exception, PeerLost):
             where = f"ended at iteration {trainer.global_step}, saved at {self._saved_at}"
             say(f"ganlab: {where}; to go on: {how_to_resume(trainer)}")
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
+        """Remove the signal handlers."""
         self._signals.remove()
 
 
 def how_to_resume(trainer: pl.Trainer) -> str:
-    """Return the command that goes on with the run, from where the user is."""
+    """Return the command that resumes the run, with a path relative to the current folder."""
     return f"python -m ganlab.fit resume={from_here(Path(trainer.default_root_dir))}"

@@ -1,42 +1,46 @@
-"""Mode collapse and other ways to fail: watched for all along, said once, and, if so asked, undone.
+"""The collapse monitor: it runs the collapse detector on a schedule, announces alarms, and applies a policy to them.
 
-What is watched and how it is decided is in `ganlab.collapse` (docs/collapse.md); here it meets a run.
+`ganlab.collapse` has the statistics and the policies; docs/collapse.md explains them.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, log, positive
-from ganlab.collapse.alarms import Alarm, announce, of_nan
-from ganlab.collapse.course import Course
-from ganlab.collapse.inspection import Inspection, Patience, Verdict
-from ganlab.collapse.reactions import chosen
-from ganlab.collapse.symptoms import Symptoms
+from ganlab.collapse.alarm import Alarm, announce, nan_alarm
+from ganlab.collapse.detector import CollapseDetector, Finding, GracePeriod
+from ganlab.collapse.diagnostic_log import DiagnosticLog
+from ganlab.collapse.history import History
+from ganlab.collapse.policies import make_policy
+from ganlab.collapse.rollback import Rollback, RollbackSettings
 from ganlab.config.ranges import NonNegative, NonNegativeInt, PositiveInt, Probability, Range, SampleCount, Seed
 from ganlab.core.finite import broken
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.evaluation.evidence import checked_extractor, checked_split
-from ganlab.loggers.sheet import Exhibit
 
 
 class CollapseMonitor(Measurement):
-    """Watches both generators for lost modes and variety, the game for what explains it, all numbers for NaN.
+    """Watches both generators for lost modes and lost variety, and all weights and losses for NaN.
 
-    `every`: images seen between two looks. `count`: samples of each generator at a look, at least 800 for the powers
-    that docs/collapse.md states. `split`: of the data, train or reference. `extractor`: small unless said otherwise,
-    because it is cheap; points are their own features. `chance`: how many runs in which nothing is wrong may give
-    alarm. `grace`, `patience`: only past this part of the run, and so many images, is a generator that never
-    covered much an alarm. `on_collapse`: warn, stop, or rollback: back to the last healthy state with another seed,
-    `rates` times the learning rates and instance noise of standard deviation `noise` that fades over `fade` images, at
-    most `max_rollbacks` times; the same for NaN.
+    every: real images between two looks.
+    count: samples of each generator at a look. The powers in docs/collapse.md need at least 800.
+    split: train or reference, of the data. extractor: of features; the default is cheap. Points need none.
+    chance: the share of healthy runs that may give an alarm.
+    grace, patience: a generator that never covered much is an alarm only after this part of the run and this number of
+    images.
+    on_collapse: warn, stop or rollback. Rollback goes back to the last healthy state with another seed, at most
+    `max_rollbacks` times. It multiplies the learning rates by `rates` and adds instance noise of standard deviation
+    `noise`, which fades over `fade` images. NaN has the same consequence.
 
-    Logs the losses of all indicators as shares, `collapse/averaged/recall` say, and `collapse/evidence`: 1 is alarm.
+    Logs the loss of each indicator as a share, such as `collapse/averaged/recall`, and `collapse/evidence`: the ratio
+    of the strongest test statistic to its threshold, where 1 is an alarm.
     """
 
     what = "collapse"
@@ -60,117 +64,118 @@ class CollapseMonitor(Measurement):
         super().__init__(EveryImages(positive("every", every)))
         if not 0 < chance < 1:
             raise UserError(f"`chance` must be between 0 and 1, got {chance}: 0.01 is one healthy run in a hundred")
-        seen = positive("count", count), checked_split(split), checked_extractor(extractor)
-        self.inspection = Inspection(every, *seen, chance, Patience(grace, patience), seed)
-        self.symptoms = Symptoms(seed)
-        self.reaction = chosen(on_collapse, max_rollbacks, rates, noise, positive("fade", fade))
+        samples = positive("count", count), checked_split(split), checked_extractor(extractor)
+        settings = RollbackSettings(max_rollbacks, rates, noise, positive("fade", fade))
+        self.detector = CollapseDetector(every, *samples, chance, GracePeriod(grace, patience), seed)
+        self.diagnostics = DiagnosticLog(seed)
+        self.policy = make_policy(on_collapse, partial(Rollback, settings))
         self.alarms: list[Alarm] = []
-        self.open: list[str] = []  # what alarms were about that were given since all was well
+        self.open: list[str] = []  # topics of the alarms since the last healthy look
         self.looks, self.seconds = 0, 0.0
-        self._verdict: Verdict | None = None
-        self._anchored = False
+        self._finding: Finding | None = None
+        self._had_first_iteration = False
 
-    # A look --------------------------------------------------------------------------------------------------------
+    # Looks ---------------------------------------------------------------------------------------------------------
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
+        """Return the losses and the diagnostics, and keep the finding."""
         started = time.monotonic()
-        values, self._verdict = self.inspection.look(trainer, module)
-        values["collapse/alarm"] = float(self._verdict.alarm is not None or bool(self.open))
-        values |= self.symptoms.look(trainer, module, values["collapse/averaged/bins"])
+        values, self._finding = self.detector.look(trainer, module)
+        values["collapse/alarm"] = float(self._finding.alarm is not None or bool(self.open))
+        values |= self.diagnostics.look(trainer, module, values["collapse/averaged/bins"])
         self.looks, self.seconds = self.looks + 1, self.seconds + time.monotonic() - started
         return values
 
     def share(self, trainer: pl.Trainer) -> None:
-        self._verdict = trainer.strategy.broadcast(self._verdict)
-
-    # When ----------------------------------------------------------------------------------------------------------
+        """Send the finding to all processes."""
+        self._finding = trainer.strategy.broadcast(self._finding)
 
     def on_fit_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
-        self._anchored = False
-        self.reaction.start(trainer, module)
+        """Let the policy restore what it changed before."""
+        self._had_first_iteration = False
+        self.policy.start(trainer, module)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._verdict = self._nan(trainer, module)
-        if self._verdict is None:
-            self._anchor(trainer)
+        """Check for NaN, look if it is due, and act on the finding."""
+        self._finding = self._nan(trainer, module)
+        if self._finding is None:
+            self._note_first_iteration(trainer)
             super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
-        if self._verdict is not None:
-            self._conclude(trainer, module, self._verdict)
+        if self._finding is not None:
+            self._conclude(trainer, module, self._finding)
 
-    def _nan(self, trainer: pl.Trainer, module: GenerativeModule) -> Verdict | None:
-        """A verdict where a number is none any more; looked for whenever losses are logged."""
+    def _nan(self, trainer: pl.Trainer, module: GenerativeModule) -> Finding | None:
+        """Return a finding if a weight or a loss is not finite. Check only when losses are logged."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if module.iteration % every:
             return None
         found = broken(module, trainer.callback_metrics)
         if not trainer.strategy.reduce_boolean_decision(found is not None, all=False):
             return None
-        return Verdict(False, of_nan(module, found or "a loss of another process"))
+        return Finding(False, nan_alarm(module, found or "a loss of another process"))
 
-    def _anchor(self, trainer: pl.Trainer) -> None:
-        """There is a state to go back to from the first iteration on."""
-        if not self._anchored:
-            self.reaction.anchor(trainer)
-        self._anchored = True
+    def _note_first_iteration(self, trainer: pl.Trainer) -> None:
+        if not self._had_first_iteration:
+            self.policy.after_first_iteration(trainer)
+        self._had_first_iteration = True
 
-    # What follows --------------------------------------------------------------------------------------------------
+    # Consequences --------------------------------------------------------------------------------------------------
 
-    def _conclude(self, trainer: pl.Trainer, module: GenerativeModule, verdict: Verdict) -> None:
-        """On every process: note a healthy state, or act on an alarm that is new."""
-        if verdict.calm:
+    def _conclude(self, trainer: pl.Trainer, module: GenerativeModule, finding: Finding) -> None:
+        """Note a healthy state or act on a new alarm, on every process."""
+        if finding.healthy:
             self.open = []
-            self.reaction.calm(trainer)
-        if verdict.alarm is not None and verdict.alarm.about not in self.open:
-            self._act(trainer, module, verdict.alarm)
+            self.policy.after_healthy_look(trainer)
+        if finding.alarm is not None and finding.alarm.topic not in self.open:
+            self._act(trainer, module, finding.alarm)
 
     def _act(self, trainer: pl.Trainer, module: GenerativeModule, alarm: Alarm) -> None:
-        exhibit = self._exhibit(alarm)
-        self.open.append(alarm.about)
-        alarm = alarm.answered(self.reaction.act(trainer, module, alarm.kind))
+        exhibit = None if alarm.kind == "nan" else self.detector.exhibit()
+        self.open.append(alarm.topic)
+        alarm = alarm.answered(self.policy.act(trainer, module, alarm.kind))
         self.alarms.append(alarm)
         if module.iteration < alarm.iteration:
-            self._went_back(module)
+            self._after_rollback(module)
         if trainer.is_global_zero:
             announce(trainer, alarm, exhibit)
             log(trainer, module, {"collapse/alarms": float(len(self.alarms))})
 
-    def _exhibit(self, alarm: Alarm) -> Exhibit | None:
-        return None if alarm.kind == "nan" else self.inspection.exhibit()
-
-    def _went_back(self, module: GenerativeModule) -> None:
-        """The looks at what is undone count no more."""
-        self.inspection.course.cut(module.images_seen)
+    def _after_rollback(self, module: GenerativeModule) -> None:
+        """Forget the looks of the abandoned branch."""
+        self.detector.history.truncate(module.images_seen)
         self.schedule.start(module)
         self.open = []
 
-    # What is kept --------------------------------------------------------------------------------------------------
+    # State ---------------------------------------------------------------------------------------------------------
 
     def summary(self) -> dict[str, Any]:
-        """What `summary.json` says: alarms with what was done, the game's symptoms, and what it all cost."""
+        """Return the entry of `summary.json`: alarms, rollbacks, abnormal diagnostics, and the cost."""
         return {
             "alarms": [asdict(alarm) for alarm in self.alarms],
-            "symptoms": dict(self.symptoms.noted),
+            "diagnostics": dict(self.diagnostics.abnormal),
             "looks": self.looks,
             "seconds": round(self.seconds, 2),
-            **self.reaction.plain(),
+            **self.policy.state(),
         }
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint stores, in plain values."""
         return {
-            "course": self.inspection.course.plain(),
-            "symptoms": self.symptoms.plain(),
+            "history": self.detector.history.state(),
+            "diagnostics": self.diagnostics.state(),
             "alarms": [asdict(alarm) for alarm in self.alarms],
             "open": list(self.open),
             "cost": {"looks": self.looks, "seconds": self.seconds},
-            "reaction": self.reaction.plain(),
+            "policy": self.policy.state(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.inspection.course = Course(**state_dict["course"])
-        self.symptoms.load(state_dict["symptoms"])
+        """Restore what `state_dict` returned."""
+        self.detector.history = History(**state_dict["history"])
+        self.diagnostics.load(state_dict["diagnostics"])
         self.alarms = [Alarm(**alarm) for alarm in state_dict["alarms"]]
         self.open = list(state_dict["open"])
         self.looks, self.seconds = state_dict["cost"]["looks"], state_dict["cost"]["seconds"]
-        self.reaction.load(state_dict["reaction"])
+        self.policy.load(state_dict["policy"])

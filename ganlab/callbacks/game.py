@@ -1,6 +1,6 @@
-"""How the game stands on pictures that the discriminator was never trained on.
+"""Measure the game on held-out images, on which the discriminator was never trained.
 
-On training pictures a discriminator manufactures divergence by remembering them; held out, the
+On training images a discriminator can increase the estimated divergence by memorizing them. On held-out images the
 estimate is a lower bound.
 """
 
@@ -15,20 +15,22 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.data.rows import some_rows
 
 
-class Standing(Measurement):
-    """Logs what the variant reports: `held_out/divergence` (nats), `held_out/realism_accuracy` and the like.
+class HeldOut(Measurement):
+    """Logs the variant's report on held-out images: `held_out/divergence` (nats), `held_out/realism_accuracy`, ...
 
-    `every`: iterations between two looks. `count`: held-out pictures, always the same ones, against as many generated.
+    every: iterations between two measurements.
+    count: held-out images, the same ones every time, against as many generated ones.
     """
 
-    what = "how the game stands"
+    what = "the game on held-out images"
 
     def __init__(self, every: PositiveInt = 100, count: SampleCount = 256, seed: Seed = 0) -> None:
         super().__init__(EveryIterations(positive("every", every)))
         self.count, self.seed = positive("count", count), seed
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
+        """Return the report, each name with the prefix `held_out/`."""
         reference = trainer.datamodule.reference  # type: ignore[attr-defined]
         rows = some_rows(len(reference), self.count, self.seed)
-        report = module.standing(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)
+        report = module.held_out_report(reference.batch(rows, np.random.default_rng(self.seed)), self.seed)
         return {f"held_out/{name}": float(value) for name, value in report.items()}

@@ -1,7 +1,7 @@
-"""What callbacks that look at a run have in common: when they look, on which process, what happens if they cannot.
+"""The base class of callbacks that measure a run: their schedule, their process, and their failures.
 
-A measurement never changes the run: it works on rank 0 alone, draws from generators of its own, and whatever goes
-wrong becomes one line on stderr, said once. It knows a variant only by its public face.
+A measurement never changes the run. It works on rank 0 only and restores all random states. An error in it becomes one
+line on stderr, printed once. It uses a variant only by its public methods.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Values = dict[str, float]
 
 
 def log(trainer: pl.Trainer, module: GenerativeModule, values: Mapping[str, float]) -> None:
-    """To every logger at this iteration, with the images seen; and where Lightning keeps metrics by name."""
+    """Send values to every logger at this iteration, with the images seen, and to `trainer.callback_metrics`."""
     if not values:
         return
     row = {**values, "images_seen": float(module.images_seen)}
@@ -34,13 +34,13 @@ def log(trainer: pl.Trainer, module: GenerativeModule, values: Mapping[str, floa
 
 
 def finished(trainer: pl.Trainer) -> bool:
-    """Whether this was the last iteration that was asked for."""
+    """Return whether this was the last iteration of the run."""
     return 0 <= trainer.max_steps <= trainer.global_step
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Inside, nothing has gradients; outside, the global random states are what they would have been without it."""
+    """Disable gradients inside, and restore the global random states at the end."""
     states = random_states()
     try:
         with torch.no_grad():
@@ -50,15 +50,15 @@ def undisturbed() -> Iterator[None]:
 
 
 class Schedule(ABC):
-    """When to look."""
+    """The times of measurements."""
 
     @abstractmethod
     def start(self, module: GenerativeModule) -> None:
-        """Training starts, or goes on, from here."""
+        """Start to count where training starts or resumes."""
 
     @abstractmethod
     def due(self, module: GenerativeModule) -> bool:
-        """Asked once after every iteration."""
+        """Return whether to measure now. Called once after every iteration."""
 
 
 @dataclass
@@ -69,9 +69,11 @@ class EveryImages(Schedule):
     _before: int = 0
 
     def start(self, module: GenerativeModule) -> None:
+        """Start to count from the images seen."""
         self._before = module.images_seen
 
     def due(self, module: GenerativeModule) -> bool:
+        """Return whether a multiple was passed since the last call."""
         passed = module.images_seen // self.images > self._before // self.images
         self._before = module.images_seen
         return passed
@@ -79,62 +81,68 @@ class EveryImages(Schedule):
 
 @dataclass
 class EveryIterations(Schedule):
-    """Each multiple of `iterations`."""
+    """At each multiple of `iterations`."""
 
     iterations: int
 
     def start(self, module: GenerativeModule) -> None:
-        """Iterations are counted from the run's beginning."""
+        """Do nothing: iterations count from the start of the run."""
 
     def due(self, module: GenerativeModule) -> bool:
+        """Return whether the iteration is a multiple."""
         return module.iteration % self.iterations == 0
 
 
 def positive(name: str, value: int) -> int:
-    """`value`; `UserError` unless it is at least 1."""
+    """Return `value`. Raise `UserError` if it is below 1."""
     if value < 1:
         raise UserError(f"`{name}` must be at least 1, got {value}")
     return value
 
 
 class Measurement(pl.Callback, ABC):
-    """Looks at the run on a schedule and after the last iteration."""
+    """Measures the run on a schedule and after the last iteration."""
 
     what: str
-    """What is measured, for the line that says that it cannot be."""
+    """The object of measurement, for the message of a failure."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self._excused = False
+        self._reported = False
 
     @abstractmethod
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
-        """The numbers to log, by their full names. Called on rank 0 only, so it must wait for no other process."""
+        """Return the values to log, by their full names.
+
+        It is called on rank 0 only, so it must not wait for other processes.
+        """
 
     def share(self, trainer: pl.Trainer) -> None:
-        """Called on every process after a measurement: what rank 0 found and all must know."""
+        """Send what rank 0 found to all processes. Called on every process after a measurement."""
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Start the schedule."""
         self.schedule.start(module)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Measure if it is due, or if this was the last iteration."""
         if self.schedule.due(module) or finished(trainer):
             self.look(trainer, module)
 
     def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        """Measure and log now, or say once why that cannot be."""
+        """Measure and log now. Print the first error and continue."""
         if trainer.is_global_zero:
             try:
                 with undisturbed():
                     log(trainer, module, self.measure(trainer, module))
-            except Exception as error:  # whatever it is, it is no reason to lose a run
-                self._excuse(error)
+            except Exception as error:  # no error of a measurement may end a run
+                self._report(error)
         self.share(trainer)
 
-    def _excuse(self, error: Exception) -> None:
-        if not self._excused:
+    def _report(self, error: Exception) -> None:
+        if not self._reported:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             say(f"ganlab: cannot measure {self.what} ({reason}); training goes on without it")
-        self._excused = True
+        self._reported = True

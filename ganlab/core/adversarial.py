@@ -70,6 +70,16 @@ class AdversarialModule(GenerativeModule, ABC):
             if regularizer.due(self.iteration)
         }
 
+    def held_out_logits(self, train: Batch, held_out: Batch, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the critic's logits (N,) of training images, of held-out images and of generated ones.
+
+        The generated images have the conditions of the held-out ones. It leaves no trace (see `evaluating`).
+        """
+        with self.evaluating(seed):
+            train, held_out = (batch.to(self.device).ready() for batch in (train, held_out))
+            real, other = (self.critic(batch.images, batch.condition) for batch in (train, held_out))
+            return real, other, self.critic(self.generate(held_out), held_out.condition)
+
     # One iteration -------------------------------------------------------------------------------------------------
 
     def take_turns(self, batch: Batch) -> None:

@@ -9,6 +9,7 @@ the number of turns.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -75,7 +76,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars that say how things stand, on these reals and fresh generated pictures. `standing` calls it."""
+        """Return scalars that describe the game on these reals and on new generated images. See `held_out_report`."""
 
     @abstractmethod
     def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
@@ -92,15 +93,33 @@ class GenerativeModule(pl.LightningModule, ABC):
             return torch.randn(count, self.latent_dim, device=self.device)
         return torch.randn(count, self.latent_dim, generator=generator).to(self.device)
 
-    @torch.no_grad()
-    def standing(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
-        """`report` on held-out pictures, leaving no trace: no gradients, buffers and random states as they were."""
+    def held_out_report(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
+        """Return `report` on held-out images, without a trace (see `evaluating`)."""
+        with self.evaluating(seed):
+            return self.report(batch.to(self.device).ready())
+
+    @contextmanager
+    def evaluating(self, seed: int) -> Iterator[None]:
+        """Freeze every player and seed the random numbers inside; restore buffers and random states at the end.
+
+        Nothing has gradients inside, and new tensors have the number format of the generator.
+        """
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
+        with torch.no_grad(), torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
             for name in self.sides:
                 stack.enter_context(frozen(self.player(name)))
             torch.manual_seed(seed)
-            return self.report(batch.to(self.device).ready())
+            yield
+
+    @contextmanager
+    def sampling_live(self) -> Iterator[None]:
+        """Let `sample` use a copy of the live generator inside, in evaluation mode and in float32."""
+        average = self.average
+        self.average = copy.deepcopy(self.generator).float().eval()
+        try:
+            yield
+        finally:
+            self.average = average
 
     def player(self, name: str) -> nn.Module:
         """The network of that side."""
@@ -112,8 +131,16 @@ class GenerativeModule(pl.LightningModule, ABC):
         return self.global_step
 
     @property
-    def chapter(self) -> str:
-        """What is being learned, where a run has several parts: what is measured in one does not go with another."""
+    def discriminators(self) -> list[nn.Module]:
+        """Return the networks that judge images: one, or one of each stage. It is empty without a discriminator."""
+        if "discriminator" not in self.sides:
+            return []
+        player = self.player("discriminator")
+        return list(player.values()) if isinstance(player, nn.ModuleDict) else [player]
+
+    @property
+    def phase(self) -> str:
+        """Return the name of the current part of a run with several parts, whose measurements do not compare."""
         return ""
 
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:

@@ -42,7 +42,7 @@ def counts(points: Tensor) -> Tensor:
 
 
 def generated(module: VanillaGAN) -> Tensor:
-    """Return generated points (20,000, 1), always from the same latents, so that two looks differ by what the generator learned."""
+    """Return 20,000 generated points (20,000, 1), always from the same latents."""
     return module.sample(module.draw_latent(SAMPLES, torch.Generator().manual_seed(0)))
 
 

@@ -60,7 +60,7 @@ def played(discriminator_turns: int, generator_turns: int, seed: int) -> Curve:
     def look(module: VanillaGAN) -> None:
         curve["iterations"].append(module.iteration)
         curve["true"].append(true_divergence(module, data.mixture))
-        curve["read"].append(float(module.standing(Batch(torch.as_tensor(data.reference.images)))["divergence"]))
+        curve["read"].append(float(module.held_out_report(Batch(torch.as_tensor(data.reference.images)))["divergence"]))
 
     play(module, data, ITERATIONS, BATCH, look, EVERY)
     return curve

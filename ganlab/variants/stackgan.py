@@ -89,7 +89,7 @@ class StackGAN(AdversarialModule):
         return "stage_two" if self.generator.finished else "stage_one"
 
     @property
-    def chapter(self) -> str:
+    def phase(self) -> str:
         return self.playing
 
     @property

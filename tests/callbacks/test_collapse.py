@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.collapse.players import live
-from ganlab.collapse.watch import Watch
+from ganlab.collapse.detector import LossEvaluator
+from ganlab.collapse.sampler import SampleSource
 from ganlab.core.finite import broken, is_finite
 from ganlab.data.pictures import Pictures
 from ganlab.data.toy import ToyData, ring
@@ -37,14 +38,14 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], float]]
     """script(loss): every loss at a look is `loss(iteration)`, whatever the generators do."""
 
     def write(loss: Callable[[int], float]) -> None:
-        look = Watch.look
+        evaluate = LossEvaluator.evaluate
 
-        def scripted(self: Watch, module: Any) -> dict[str, float]:
-            if not self.last:
-                look(self, module)
+        def scripted(self: LossEvaluator, module: Any) -> dict[str, float]:
+            if not self.samples:
+                evaluate(self, module)
             return {name: loss(module.iteration) for name in SERIES}
 
-        monkeypatch.setattr(Watch, "look", scripted)
+        monkeypatch.setattr(LossEvaluator, "evaluate", scripted)
 
     return write
 
@@ -137,14 +138,14 @@ def test_rolls_back_to_the_last_healthy_state_and_goes_on(
     watcher, module = monitor(on_collapse="rollback", rates=0.5), vanilla()
     trainer = run(module, noise(count=400), 40, watcher, Checkpoints())
     (alarm,) = watcher.alarms
-    (back,) = watcher.summary()["returns"]
+    (back,) = watcher.summary()["rollbacks"]
     assert (back["from_iteration"], back["to_iteration"]) == (20, 16)
     assert (trainer.global_step, module.images_seen) == (40, 320)
     assert "back at iteration 16" in alarm.done and alarm.done in "".join(lines(capsys))
     assert trainer.strategy.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.005)
     states = load(tmp_path / "run/checkpoints/last.ckpt")["callbacks"]
-    (kept,) = [state for state in states.values() if "reaction" in state]
-    assert kept["reaction"]["returns"] == [back] and len(kept["alarms"]) == 1
+    (kept,) = [state for state in states.values() if "policy" in state]
+    assert kept["policy"]["rollbacks"] == [back] and len(kept["alarms"]) == 1
 
 
 def test_gives_up_after_so_many_returns(vanilla: Make, noise: Make, run: Make, script: Make) -> None:
@@ -153,7 +154,7 @@ def test_gives_up_after_so_many_returns(vanilla: Make, noise: Make, run: Make, s
     watcher = monitor(on_collapse="rollback", max_rollbacks=2)
     trainer = run(vanilla(), noise(count=400), 40, watcher)
     assert trainer.global_step == 20
-    assert [back["rates"] for back in watcher.summary()["returns"]] == [0.5, 0.25]
+    assert [back["rates"] for back in watcher.summary()["rollbacks"]] == [0.5, 0.25]
     assert "2 times already" in watcher.alarms[-1].done
 
 
@@ -194,7 +195,7 @@ def test_a_run_that_went_back_resumes_as_if_it_had_never_stopped(
     run(resumed, noise(count=400), 16, again, Checkpoints(), ckpt_path=file, weights_only=True)
     assert same(snapshot(resumed), states[0])
     assert not same(states[0], states[1])
-    assert len(again.summary()["returns"]) == 1
+    assert len(again.summary()["rollbacks"]) == 1
 
 
 def test_weights_that_are_none_never_replace_those_that_were(
@@ -223,7 +224,7 @@ def test_the_live_generator_is_sampled_without_a_trace(vanilla: Make, same: Make
     with torch.no_grad():
         next(module.generator.parameters()).add_(1)
         moved = snapshot(module)
-        with live(module):
+        with module.sampling_live():
             assert not torch.equal(module.sample(latent), averaged)
     assert torch.equal(module.sample(latent), averaged)
     assert same(snapshot(module), moved) and not same(before, moved)
@@ -242,10 +243,14 @@ def test_state_goes_through_a_checkpoint(vanilla: Make, noise: Make, run: Make, 
 class RingPoints:
     """A module whose samples are the points of `density`, real ones of the ring to begin with."""
 
-    device, images_seen, generator, average = torch.device("cpu"), 0, torch.nn.Identity(), None
+    device, images_seen = torch.device("cpu"), 0
 
     def __init__(self, data: ToyData) -> None:
         self.spec, self.density = data.spec, ring()
+
+    @contextmanager
+    def sampling_live(self) -> Iterator[None]:
+        yield
 
     def draw_latent(self, count: int, generator: torch.Generator) -> torch.Tensor:
         return self.density.sample(count, generator)
@@ -264,15 +269,15 @@ def ring_data() -> ToyData:
 def test_points_of_one_mode_have_lost_the_other_seven(ring_data: ToyData) -> None:
     """What the ring's own points and one mode's look like to the monitor's eyes."""
     module: Any = RingPoints(ring_data)
-    watch = Watch(ring_data, module, 500, "train", "small", 0)
-    assert watch.look(module)["averaged/recall"] < 0.05
-    assert watch.missing().bins == []
+    evaluator = LossEvaluator(SampleSource(ring_data, module, 500, "train", "small", 0))
+    assert evaluator.evaluate(module)["averaged/recall"] < 0.05
+    assert evaluator.missing().bins == []
     module.density = ring(modes=1)
-    losses = watch.look(module)
+    losses = evaluator.evaluate(module)
     assert losses["averaged/bins"] == pytest.approx(7 / 8, abs=0.03)
     assert losses["averaged/dropped"] == pytest.approx(7 / 8, abs=0.02)
     assert losses["averaged/recall"] == pytest.approx(7 / 8, abs=0.05)
-    assert sum(share for _, share, _ in watch.missing().bins) == pytest.approx(7 / 8, abs=0.03)
+    assert sum(bin.expected for bin in evaluator.missing().bins) == pytest.approx(7 / 8, abs=0.03)
 
 
 def test_a_lost_class_is_named_though_the_generator_is_told_no_class(ring_data: ToyData) -> None:
@@ -281,12 +286,12 @@ def test_a_lost_class_is_named_though_the_generator_is_told_no_class(ring_data: 
     ring_data.train = Pictures(ring_data.train.get(slice(None)), modes)
     ring_data.spec = replace(ring_data.spec, classes=tuple("ABCDEFGH"))
     module: Any = RingPoints(ring_data)
-    watch = Watch(ring_data, module, 500, "train", "small", 0)
-    assert watch.look(module)["averaged/dropped_labels"] == 0
+    evaluator = LossEvaluator(SampleSource(ring_data, module, 500, "train", "small", 0))
+    assert evaluator.evaluate(module)["averaged/dropped_labels"] == 0
     module.density = replace(ring(), weights=torch.tensor([1.0] * 2 + [0.0] * 6))
-    assert watch.look(module)["averaged/dropped_labels"] == pytest.approx(6 / 8, abs=0.03)
-    assert sorted(watch.missing().labels.values()) == list("CDEFGH")
-    assert "next to no samples of " in watch.missing().words
+    assert evaluator.evaluate(module)["averaged/dropped_labels"] == pytest.approx(6 / 8, abs=0.03)
+    assert sorted(evaluator.missing().labels.values()) == list("CDEFGH")
+    assert "next to no samples of " in evaluator.missing().words
 
 
 def test_too_few_pictures_are_said_once(vanilla: Make, noise: Make, run: Make, capsys: Any) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.callbacks.game import Standing
+from ganlab.callbacks.game import HeldOut
 from ganlab.callbacks.measurement import EveryImages, undisturbed
 from ganlab.callbacks.pictures import SampleGrid
 from ganlab.callbacks.progress import IterationBar
@@ -25,7 +25,7 @@ Make = Callable[..., Any]
 def everything() -> list[Any]:
     pictures, quality = SampleGrid(every=24, count=3), Quality(every=16, count=20, extractor="small")
     collapse = CollapseMonitor(every=32, count=100)
-    return [pictures, quality, collapse, Standing(every=3), IterationBar(), Checkpoints(every=4)]
+    return [pictures, quality, collapse, HeldOut(every=3), IterationBar(), Checkpoints(every=4)]
 
 
 def test_a_run_that_is_looked_at_is_bit_for_bit_the_run_that_is_not(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganlab.collapse.labels import Labels, label_groups, nearest_other
+from ganlab.collapse.baseline import label_groups
+from ganlab.collapse.bins import LabelRegions, nearest_other
 
 CAPTIONS = [f"{colour} {thing}" for colour in ("red", "blue") for thing in ("heart", "face with tears")] * 2
 
@@ -33,7 +34,7 @@ def test_the_nearest_other_point_is_never_the_point_itself() -> None:
 def test_samples_count_for_their_nearest_real_one() -> None:
     """Two groups of two on a line, and one real in the midst of the other group, which the features do not show."""
     real = torch.tensor([[0.0], [1.0], [0.6], [10.0], [11.0]])
-    labels = Labels.of(real, ["low", "low", "", "high", "high"])
+    labels = LabelRegions.fit(real, ["low", "low", "", "high", "high"])
     assert labels.names == ("", "high", "low")
     assert labels.expected.tolist() == pytest.approx([0.4, 0.4, 0.2])
     assert labels.shares(torch.tensor([[-1.0], [1.2], [9.0], [10.0]])).tolist() == [0, 0.5, 0.5]

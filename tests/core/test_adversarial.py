@@ -392,7 +392,11 @@ def test_standing_leaves_no_trace(vanilla: Make, noise: Make, snapshot: Make, sa
     module = vanilla()
     batch = next(iter(noise().train_dataloader()))
     before, random = snapshot(module), torch.get_rng_state()
-    first, second, other = module.standing(batch), module.standing(batch), module.standing(batch, seed=1)
+    first, second, other = (
+        module.held_out_report(batch),
+        module.held_out_report(batch),
+        module.held_out_report(batch, seed=1),
+    )
     assert same(before, snapshot(module))
     assert torch.equal(random, torch.get_rng_state())
     assert all(parameter.requires_grad for parameter in module.generator.parameters())
@@ -447,7 +451,7 @@ def test_conditional_game(noise: Make, trainer: Make, plain: Architecture, adam:
     for before, side in zip(encoders, (module.generator, module.discriminator), strict=True):
         assert any(not torch.equal(before[name], now) for name, now in side.encoder.state_dict().items())
     assert module.sample(module.draw_latent(2), ["thing 1", "thing 3"]).shape == (2, 1, 16, 16)
-    assert {"divergence", "match_accuracy"} <= module.standing(next(iter(data.train_dataloader()))).keys()
+    assert {"divergence", "match_accuracy"} <= module.held_out_report(next(iter(data.train_dataloader()))).keys()
 
 
 def test_an_encoder_must_read_what_the_data_has(noise: Make, plain: Architecture, adam: Side) -> None:

@@ -17,7 +17,6 @@ from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import nn
 from torch.amp import GradScaler
 
-from ganlab.collapse.players import live
 from ganlab.core.assembly import make_strategy
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side, clip_gradients
@@ -142,10 +141,10 @@ def test_trains_in_every_precision(play: Callable[..., Any], noise: Make, precis
     assert {p.dtype for p in module.average.parameters()} == {torch.float32}
     assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
     assert module.sample(module.draw_latent(4)).dtype == torch.float32
-    with live(module):
+    with module.sampling_live():
         assert module.sample(module.draw_latent(4)).isfinite().all()
     batch = noise().train.batch(np.arange(8), np.random.default_rng(0))
-    assert all(value.isfinite() for value in module.standing(batch).values())
+    assert all(value.isfinite() for value in module.held_out_report(batch).values())
 
 
 def test_averages_move_by_less_than_bfloat16_can_tell(play: Callable[..., Any]) -> None:

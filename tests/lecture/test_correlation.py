@@ -130,7 +130,7 @@ def test_the_pixel_loss_is_the_plain_loop(noise, trainer, plain, record):
     torch.testing.assert_close(dict(module.generator.state_dict()), dict(twin.state_dict()), rtol=1e-4, atol=1e-6)
     latent = module.draw_latent(2)
     assert torch.equal(module.sample(latent, ["thing 1", "thing 2"]), module.average(latent, ["thing 1", "thing 2"]))
-    assert module.standing(next(iter(data.train_dataloader())))["error"] > 0
+    assert module.held_out_report(next(iter(data.train_dataloader())))["error"] > 0
 
 
 def test_its_best_answer_is_the_mean():

@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
-from ganlab.callbacks.game import Standing
+from ganlab.callbacks.game import HeldOut
 from ganlab.callbacks.pictures import SampleGrid
 from ganlab.callbacks.progress import IterationBar
 from ganlab.callbacks.quality import Quality
@@ -203,7 +203,7 @@ def train(folder: Path) -> None:
     head = partial(SeparateHead, match_weight=0.1)
     module = ConditionalGAN(SPEC, networks, words, head, NonSaturating(), side, side, MovingAverage(), 4)
     quality = Quality(every=40, count=20, extractor="small", metrics=("fid",))
-    callbacks = [SampleGrid(every=40, count=3), quality, Standing(every=5, count=20), IterationBar(), Checkpoints()]
+    callbacks = [SampleGrid(every=40, count=3), quality, HeldOut(every=5, count=20), IterationBar(), Checkpoints()]
     recipe = {"recipe": "tiny", "generator": {"turns": 1}, "seed": 7}
     dashboard = Dashboard(folder, recipe, artifact=True, charts_every=4)
     quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -210,7 +210,7 @@ def test_standing_is_of_the_average_and_leaves_no_trace(
     fit(module, 3)
     batch = next(iter(noise().train_dataloader()))
     before, random = snapshot(module), torch.get_rng_state()
-    report = module.standing(batch)
+    report = module.held_out_report(batch)
     assert same(before, snapshot(module)) and torch.equal(random, torch.get_rng_state())
     images = to_float(batch.images)
     with torch.no_grad():

@@ -157,9 +157,9 @@ def test_learns_and_every_part_takes_part(make: Make, data: Negatives, trainer: 
     """Sixty iterations on a negative, which a U-Net's skips make easy: the held-out L1 falls by a third or more."""
     module = make()
     held_out = data.reference.batch(np.arange(40), np.random.default_rng(0))
-    before, start = snapshot(module), module.standing(held_out)
+    before, start = snapshot(module), module.held_out_report(held_out)
     trainer(60).fit(module, data)
-    after, end = snapshot(module), module.standing(held_out)
+    after, end = snapshot(module), module.held_out_report(held_out)
     assert end["l1"] < start["l1"] * 2 / 3
     names = [name for name, _ in module.named_parameters()]
     assert all(not torch.equal(before[name], after[name]) for name in names)
@@ -167,7 +167,7 @@ def test_learns_and_every_part_takes_part(make: Make, data: Negatives, trainer: 
 
 def test_report(make: Make, batch: Batch) -> None:
     """Divergence of a patch, at most log 2; at the start the discriminator can hardly tell, so it is near zero."""
-    report = make(network=architecture(scales=2)).standing(batch)
+    report = make(network=architecture(scales=2)).held_out_report(batch)
     assert set(report) == {"divergence", "realism_accuracy", "l1"}
     assert -1 < report["divergence"] < 0.6932
     assert 0 <= report["realism_accuracy"] <= 1

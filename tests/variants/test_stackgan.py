@@ -322,12 +322,12 @@ def test_the_augmentations_divergence_is_a_term(
 def test_the_public_face_in_both_stages(
     stack: Make, fit: Make, data: Any, snapshot: Make, same: Make, iterations: int
 ) -> None:
-    """`standing` leaves no trace; the critic takes pictures of full size in Stage I too."""
+    """`held_out_report` leaves no trace; the critic takes pictures of full size in Stage I too."""
     module = stack()
     fit(module, iterations)
     batch = next(iter(data.train_dataloader()))
     before = snapshot(module)
-    report = module.standing(batch)
+    report = module.held_out_report(batch)
     assert {"divergence", "match_accuracy", "kl"} <= report.keys()
     assert same(before, snapshot(module))
     assert module.critic(batch.ready().images, batch.condition).shape == (4,)

@@ -269,7 +269,7 @@ def test_samples_and_reconstructions_are_the_averages(make: Make, trainer: Make,
     images = to_float(next(iter(noise().train_dataloader())).images)
     assert torch.equal(module.sample(latent), module.average.decoder(latent))
     assert module.sample(latent).shape == (3, *SHAPE) and not module.sample(latent).requires_grad
-    report = module.standing(Batch(images))
+    report = module.held_out_report(Batch(images))
     with torch.no_grad():
         expected = nn.functional.mse_loss(module.average(images), images)
     torch.testing.assert_close(report["reconstruction_error"], expected)
@@ -279,6 +279,6 @@ def test_samples_and_reconstructions_are_the_averages(make: Make, trainer: Make,
 def test_standing_leaves_no_trace(make: Make, batch: Batch, snapshot: Make, same: Make) -> None:
     module = make(network=Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4)))
     before, random = snapshot(module), torch.get_rng_state()
-    assert same(module.standing(batch), module.standing(batch))
+    assert same(module.held_out_report(batch), module.held_out_report(batch))
     assert same(before, snapshot(module)) and torch.equal(random, torch.get_rng_state())
     assert module.spec.kind == "none"

@@ -1,4 +1,4 @@
-"""What an alarm is: put together from a look, told to a person, to loggers and to a checkpoint."""
+"""An alarm: its content, and its announcement on stderr, in loggers and in `samples/`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from ganlab.collapse.course import LACKING, Evidence
-from ganlab.collapse.words import ADVICE, lost, percent
+from ganlab.collapse.history import LACKING, TestStatistic
+from ganlab.collapse.messages import ADVICE, describe_loss, percent
 from ganlab.console import from_here, say
 from ganlab.core.generative import GenerativeModule
 from ganlab.files.durable import atomic_write
@@ -20,9 +20,10 @@ from ganlab.loggers.sheet import Exhibit, png
 
 @dataclass(frozen=True)
 class Alarm:
-    """`kind`: an indicator, `lacking` or `nan`. `chance`: of healthy runs that get there, where that is known.
+    """An alarm in plain values, as `summary.json` and checkpoints store it.
 
-    `says`: one line. `since`: images seen when it began, as far as one can tell. `done`: what the run did about it.
+    kind: an indicator, `lacking` or `nan`. says: one line. since: images seen when it began, as far as is known.
+    chance: the share of healthy runs with such an alarm, if known. done: what the run did about it.
     """
 
     kind: str
@@ -34,33 +35,41 @@ class Alarm:
     done: str = ""
 
     @property
-    def about(self) -> str:
-        """What is said once, and again only after all has been well."""
+    def topic(self) -> str:
+        """Return `nan` or `collapse`. A topic is announced once, and again only after a healthy look."""
         return "nan" if self.kind == "nan" else "collapse"
 
     def answered(self, done: str) -> Alarm:
+        """Return a copy that says what the run did."""
         return replace(self, done=done)
 
     @property
     def line(self) -> str:
+        """Return the message for a person."""
         parts = (self.says, f"what helps: {ADVICE[self.kind]}", self.done)
         return "ganlab: " + "; ".join(part for part in parts if part)
 
 
-def of_nan(module: GenerativeModule, number: str) -> Alarm:
-    says = f"NaN in {number} at iteration {module.iteration}"
+def nan_alarm(module: GenerativeModule, where: str) -> Alarm:
+    """Return the alarm for a number that is not finite."""
+    says = f"NaN in {where} at iteration {module.iteration}"
     return Alarm("nan", says, module.images_seen, module.images_seen, module.iteration)
 
 
-def of_change(module: GenerativeModule, evidence: Evidence, what: Mapping[str, str], missing: str) -> Alarm:
-    """Something was lost against the run's own best. `what`: in words, by indicator; `missing`: which parts."""
-    kind = evidence.series.partition("/")[2]
-    says = "; ".join(part for part in (f"mode collapse: {lost(what[kind], evidence)}", missing) if part)
-    return Alarm(kind, says, evidence.since, module.images_seen, module.iteration, evidence.chance)
+def change_alarm(
+    module: GenerativeModule, found: TestStatistic, descriptions: Mapping[str, str], missing: str
+) -> Alarm:
+    """Return the alarm for a loss against the run's own best.
+
+    descriptions: what each indicator loses, by its name. missing: the missing parts in words, or empty.
+    """
+    kind = found.series.partition("/")[2]
+    says = "; ".join(part for part in (f"mode collapse: {describe_loss(descriptions[kind], found)}", missing) if part)
+    return Alarm(kind, says, found.since, module.images_seen, module.iteration, found.p_value)
 
 
-def of_lack(module: GenerativeModule, losses: Mapping[str, float], since: int, missing: str) -> Alarm:
-    """Late in the run, and it never had much."""
+def lacking_alarm(module: GenerativeModule, losses: Mapping[str, float], since: int, missing: str) -> Alarm:
+    """Return the alarm for a generator that is late in its run and never covered much of the data."""
     measured = ", ".join(f"{name.partition('/')[2]}: {percent(losses[name])} missing" for name in LACKING)
     says = f"mode collapse: late in the run the generator still makes little of what there is ({measured})"
     says = "; ".join(part for part in (says, missing) if part)
@@ -68,7 +77,7 @@ def of_lack(module: GenerativeModule, losses: Mapping[str, float], since: int, m
 
 
 def announce(trainer: pl.Trainer, alarm: Alarm, exhibit: Exhibit | None) -> None:
-    """One line here, an alert in every logger, and a picture of what is missing in `samples/`."""
+    """Print one line, alert every logger, and save a picture of what is missing in `samples/`."""
     line = alarm.line
     if exhibit is not None:
         name = f"collapse_{alarm.images_seen:010d}.png"

@@ -1,4 +1,4 @@
-"""When a change is more than chance, and how often that is said of runs in which nothing is wrong."""
+"""The test for a change for the worse, and the rate of its false alarms in healthy runs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ganlab.collapse.course import LEARNED, Course, Rule, Terms, calm
-from ganlab.collapse.null import Healthy, courses, table
-from ganlab.collapse.rule import SHORTEST, change, earlier, extremes, later, noise, scan, sums
+from ganlab.collapse.change_point import (
+    MIN_LOOKS,
+    best_earlier_means,
+    detect_change,
+    noise,
+    recent_means,
+    scan,
+    window_extremes,
+    window_sums,
+)
+from ganlab.collapse.history import LEARNED, CollapseTest, History, Tolerance, is_near_best
+from ganlab.collapse.null_distribution import NullDistribution, constant_series, tabulate
 
 LOOKS = 20
 
 
 @cache
-def healthy() -> Healthy:
-    """Of runs of 20 looks, from 8,000 of them."""
-    numbers = table(LOOKS, runs=8_000)
-    return Healthy(numbers[:LOOKS], numbers[LOOKS:])
+def null() -> NullDistribution:
+    """For runs of 20 looks, from 8,000 simulated runs."""
+    numbers = tabulate(LOOKS, runs=8_000)
+    return NullDistribution(numbers[:LOOKS], numbers[LOOKS:])
 
 
 def series(*parts: tuple[int, float], deviation: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -34,37 +43,37 @@ def test_extremes_of_windows() -> None:
     x = np.random.default_rng(0).standard_normal((2, 30))
     for length in (1, 2, 3, 6, 24, 30):
         seen = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)
-        assert np.array_equal(extremes(x, length, np.maximum), seen.max(axis=-1))
-        assert np.allclose(sums(x, length), seen.sum(axis=-1))
+        assert np.array_equal(window_extremes(x, length, np.maximum), seen.max(axis=-1))
+        assert np.allclose(window_sums(x, length), seen.sum(axis=-1))
 
 
 def test_windows_without_their_luckiest_look() -> None:
     """Of 4, 2, 6, 8, by pairs: the larger of each, the lowest so far; the smaller of each, as it comes."""
     x = np.array([4.0, 2.0, 6.0, 8.0])
-    assert earlier(x, 2).tolist() == [4, 4, 4]
-    assert later(x, 2).tolist() == [2, 2, 6]
-    assert later(x, 4).tolist() == [(4 + 2 + 6) / 3]
+    assert best_earlier_means(x, 2).tolist() == [4, 4, 4]
+    assert recent_means(x, 2).tolist() == [2, 2, 6]
+    assert recent_means(x, 4).tolist() == [(4 + 2 + 6) / 3]
 
 
 def test_z_of_a_jump_is_what_the_formula_says() -> None:
     """Level 0.1 for six looks, 0.5 for two, least 0.05, noise 0.01: (0.4 - 0.05) / (0.01 sqrt(1/5 + 1/1))."""
-    found = change(series((6, 0.1), (2, 0.5)).tolist(), 0.01, 0.05)
+    found = detect_change(series((6, 0.1), (2, 0.5)).tolist(), 0.01, 0.05)
     assert found is not None
     assert found.z == pytest.approx(0.35 / (0.01 * (1 / 5 + 1) ** 0.5))
-    assert (found.since, found.before, found.after) == pytest.approx((6, 0.1, 0.5))
+    assert (found.onset, found.before, found.after) == pytest.approx((6, 0.1, 0.5))
 
 
 def test_the_scan_of_a_run_ends_with_its_change() -> None:
     x = series((9, 0.3), (6, 0.4), deviation=0.02)
     z = scan(x, noise(x, 0.01), 0.05)
-    for look in range(SHORTEST, len(x)):
-        found = change(x[: look + 1].tolist(), 0.01, 0.05)
+    for look in range(MIN_LOOKS, len(x)):
+        found = detect_change(x[: look + 1].tolist(), 0.01, 0.05)
         assert found is not None and found.z == pytest.approx(z[look])
-    assert np.isinf(z[: SHORTEST - 1]).all()
+    assert np.isinf(z[: MIN_LOOKS - 1]).all()
 
 
 def test_too_few_looks_say_nothing() -> None:
-    assert change([0.1] * (SHORTEST - 1), 0.01, 0.05) is None
+    assert detect_change([0.1] * (MIN_LOOKS - 1), 0.01, 0.05) is None
 
 
 def test_noise_is_that_of_steps_but_for_jumps() -> None:
@@ -77,11 +86,11 @@ def test_noise_is_that_of_steps_but_for_jumps() -> None:
 
 
 def test_improvement_never_counts() -> None:
-    """Adding any course that falls lowers z: means of later windows fall at least as much as those of earlier ones."""
+    """Adding a series that falls lowers z: later windows fall at least as much as earlier ones."""
     random = np.random.default_rng(0)
-    x, sigma = courses(200, LOOKS, random), np.ones((200, LOOKS))
+    x, sigma = constant_series(200, LOOKS, random), np.ones((200, LOOKS))
     falling = -np.cumsum(random.exponential(size=(200, LOOKS)), axis=1)
-    assert (scan(x + falling, sigma)[:, SHORTEST - 1 :] <= scan(x, sigma)[:, SHORTEST - 1 :] + 1e-9).all()
+    assert (scan(x + falling, sigma)[:, MIN_LOOKS - 1 :] <= scan(x, sigma)[:, MIN_LOOKS - 1 :] + 1e-9).all()
 
 
 # Healthy runs ------------------------------------------------------------------------------------------------------
@@ -90,64 +99,64 @@ def test_improvement_never_counts() -> None:
 @pytest.mark.parametrize("level", [0.02, 0.005])
 def test_false_alarms_are_as_rare_as_asked_for(level: float) -> None:
     """Of 4,000 fresh healthy runs of the kind that is simulated, to three standard deviations and a quarter."""
-    x = courses(4_000, LOOKS, np.random.default_rng(99))
+    x = constant_series(4_000, LOOKS, np.random.default_rng(99))
     z = scan(x, noise(x, 1e-9))
-    strongest = np.max([z[:, look] / healthy().scale[look] for look in range(SHORTEST - 1, LOOKS)], axis=0)
-    alarms = float((strongest >= healthy().threshold(level)).mean())
+    strongest = np.max([z[:, look] / null().scale[look] for look in range(MIN_LOOKS - 1, LOOKS)], axis=0)
+    alarms = float((strongest >= null().threshold(level)).mean())
     assert abs(alarms - level) < 3 * (level / 4_000) ** 0.5 + level / 4
 
 
 def test_the_threshold_is_where_the_chance_is() -> None:
     for chance in (0.02, 0.001, 1e-5):
-        assert healthy().chance(healthy().threshold(chance)) == pytest.approx(chance)
-    assert healthy().threshold(1e-4) > healthy().threshold(1e-3) > healthy().threshold(0.02)
+        assert null().p_value(null().threshold(chance)) == pytest.approx(chance)
+    assert null().threshold(1e-4) > null().threshold(1e-3) > null().threshold(0.02)
 
 
 def test_a_longer_run_needs_more() -> None:
-    several = Healthy(healthy().scale, healthy().strongest, periods=10)
-    assert several.threshold(0.001) == pytest.approx(healthy().threshold(0.0001))
+    several = NullDistribution(null().scale, null().maxima, periods=10)
+    assert several.threshold(0.001) == pytest.approx(null().threshold(0.0001))
 
 
-# Courses -----------------------------------------------------------------------------------------------------------
+# Histories ---------------------------------------------------------------------------------------------------------
 
-TERMS = {"averaged/recall": Terms(0.01, 0.05), "averaged/bins": Terms(0.01, 0.05)}
+TOLERANCES = {"averaged/recall": Tolerance(0.01, 0.05), "averaged/bins": Tolerance(0.01, 0.05)}
 
 
-def course(recall: np.ndarray, bins: np.ndarray) -> Course:
-    made = Course()
+def history(recall: np.ndarray, bins: np.ndarray) -> History:
+    made = History()
     for look, pair in enumerate(zip(recall, bins, strict=True)):
-        made.add(100 * (look + 1), dict(zip(TERMS, map(float, pair), strict=True)))
+        made.add(100 * (look + 1), dict(zip(TOLERANCES, map(float, pair), strict=True)))
     return made
 
 
 def test_the_alarm_names_the_series_and_when_it_began() -> None:
-    made = course(series((10, 0.3), (3, 0.7), deviation=0.01), series((13, 0.2), deviation=0.01))
-    strongest, other = Rule(healthy(), 0.01).evidence(made, TERMS)
+    made = history(series((10, 0.3), (3, 0.7), deviation=0.01), series((13, 0.2), deviation=0.01))
+    strongest, other = CollapseTest(null(), 0.01).statistics(made, TOLERANCES)
     assert strongest.series == "averaged/recall"
     assert strongest.ratio > 1 > other.ratio
     assert strongest.since == 1100
-    assert strongest.chance < 0.01 < other.chance
+    assert strongest.p_value < 0.01 < other.p_value
     assert (strongest.before, strongest.after) == pytest.approx((0.3, 0.7), abs=0.03)
 
 
 def test_one_bad_look_is_no_alarm() -> None:
     recall = series((12, 0.3), deviation=0.01)
     recall[[5, 8, 11]] = 0.9
-    rule = Rule(healthy(), 0.01)
-    made = Course()
+    test = CollapseTest(null(), 0.01)
+    made = History()
     for look, loss in enumerate(recall):
         made.add(look, {"averaged/recall": float(loss), "averaged/bins": 0.2})
-        assert all(one.ratio < 1 for one in rule.evidence(made, TERMS))
+        assert all(one.ratio < 1 for one in test.statistics(made, TOLERANCES))
 
 
-def test_a_course_begins_when_something_has_been_learned() -> None:
-    made = course(np.array([1.0, 0.95, 0.8, 0.95]), np.array([0.4] * 4))
+def test_a_history_begins_when_something_has_been_learned() -> None:
+    made = history(np.array([1.0, 0.95, 0.8, 0.95]), np.array([0.4] * 4))
     assert made.images == [300, 400]
     assert LEARNED == 0.9
 
 
-def test_a_new_chapter_has_a_course_of_its_own() -> None:
-    made = course(np.array([0.5] * 4), np.array([0.1] * 4))
+def test_a_new_phase_has_a_history_of_its_own() -> None:
+    made = history(np.array([0.5] * 4), np.array([0.1] * 4))
     series = list(made.losses)
     made.enter("", series)
     assert len(made.images) == 4
@@ -155,31 +164,31 @@ def test_a_new_chapter_has_a_course_of_its_own() -> None:
     assert (made.images, made.losses) == ([], {})
 
 
-def test_a_course_of_other_series_is_begun_anew() -> None:
-    """As where a run goes on that was begun before there was an indicator."""
-    made = course(np.array([0.5] * 4), np.array([0.1] * 4))
+def test_a_history_of_other_series_starts_over() -> None:
+    """A run of an older version, which had fewer indicators, is resumed."""
+    made = history(np.array([0.5] * 4), np.array([0.1] * 4))
     made.enter("", [*made.losses, "averaged/new"])
     assert (made.images, made.losses) == ([], {})
 
 
 def test_what_was_undone_is_forgotten() -> None:
-    made = course(np.arange(5) / 10, np.zeros(5))
-    made.cut(300)
+    made = history(np.arange(5) / 10, np.zeros(5))
+    made.truncate(300)
     assert made.images == [100, 200, 300]
     assert made.losses["averaged/recall"] == [0, 0.1, 0.2]
-    assert Course(**made.plain()) == made
+    assert History(**made.state()) == made
 
 
 def test_lacking_counts_looks_in_a_row_that_found_hardly_anything() -> None:
-    made = course(np.array([0.99, 0.7, 0.8, 0.9]), np.array([0.9, 0.9, 0.6, 0.7]))
+    made = history(np.array([0.99, 0.7, 0.8, 0.9]), np.array([0.9, 0.9, 0.6, 0.7]))
     assert made.lacking == [300, 400]
     made.add(500, {"averaged/recall": 0.9, "averaged/bins": 0.1})
     assert made.lacking == []
 
 
-def test_calm_is_near_the_best_in_every_series() -> None:
+def test_near_best_holds_in_every_series() -> None:
     """Noise 0.01 and least 0.05: up to 0.025 + 0.02 above the best pair of looks."""
     flat = [0.3] * 4
-    assert calm(course(np.array([*flat, 0.34]), np.array([*flat, 0.34])), TERMS)
-    assert not calm(course(np.array([*flat, 0.34]), np.array([*flat, 0.36])), TERMS)
-    assert calm(Course(), TERMS)
+    assert is_near_best(history(np.array([*flat, 0.34]), np.array([*flat, 0.34])), TOLERANCES)
+    assert not is_near_best(history(np.array([*flat, 0.34]), np.array([*flat, 0.36])), TOLERANCES)
+    assert is_near_best(History(), TOLERANCES)

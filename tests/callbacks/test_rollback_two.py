@@ -18,8 +18,9 @@ import torch.distributed as dist
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.collapse import inspection
-from ganlab.collapse.watch import Missing, Watch
+from ganlab.collapse import detector
+from ganlab.collapse.detector import LossEvaluator
+from ganlab.collapse.missing import MissingParts
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.core.strategies import TwoPlayerStrategy
@@ -42,25 +43,25 @@ class Steps(pl.Callback):
         self.steps.append(trainer.global_step)
 
 
-class Scripted(Watch):
+class Scripted(LossEvaluator):
     """Bad at the ninth and tenth look, after iterations 18 and 20. Only rank 0 looks: the other has to be told."""
 
     looked = 0
 
-    def look(self, module: Any) -> dict[str, float]:
+    def evaluate(self, module: Any) -> dict[str, float]:
         self.looked += 1
         loss = 0.95 if self.looked in (9, 10) else 0.1
-        return dict.fromkeys(self.terms, loss)
+        return dict.fromkeys(self.tolerances, loss)
 
-    def missing(self) -> Missing:
-        return Missing([], 20, {}, [])
+    def missing(self) -> MissingParts:
+        return MissingParts([], 20, {}, [])
 
-    def exhibit(self, missing: Missing) -> None:
+    def exhibit(self) -> None:
         return None
 
 
 def play(folder: Path) -> dict[str, Any]:
-    inspection.Watch = Scripted  # type: ignore[misc]
+    detector.LossEvaluator = Scripted  # type: ignore[misc]
     adam = Side(partial(torch.optim.Adam, lr=1e-2))
     network = Architecture(partial(mlp.Generator, width=8, depth=2), partial(mlp.Trunk, width=8, depth=2))
     data = ToyData(ring(), count=400, held_out_count=100)
@@ -77,7 +78,7 @@ def play(folder: Path) -> dict[str, Any]:
     return {
         "state": module.state_dict(),
         "counts": (trainer.global_step, module.images_seen),
-        "returns": monitor.reaction.plain()["returns"],
+        "rollbacks": monitor.policy.state()["rollbacks"],
         "alarms": [asdict(alarm) for alarm in monitor.alarms],
         "steps": seen.steps,
         "latent": module.draw_latent(2),
@@ -122,9 +123,9 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 def test_both_went_back_and_on_to_the_end(ranks: list[dict[str, Any]]) -> None:
     one, other = ranks
     assert one["counts"] == other["counts"] == (LAST, LAST * 2 * BATCH)
-    assert len(one["returns"]) == 1 and one["returns"] == other["returns"]
+    assert len(one["rollbacks"]) == 1 and one["rollbacks"] == other["rollbacks"]
     assert one["alarms"] == other["alarms"]
-    (back,) = one["returns"]
+    (back,) = one["rollbacks"]
     assert (back["from_iteration"], back["to_iteration"]) == (20, 16)
     assert one["steps"] == other["steps"] == [*range(20), *range(16, LAST)]
 

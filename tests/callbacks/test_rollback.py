@@ -14,9 +14,9 @@ import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.quality import Best, Judge
-from ganlab.collapse.changes import Fog, judges, slow_down
-from ganlab.collapse.reactions import Rollback, chosen
-from ganlab.collapse.rewind import another_seed, rewind
+from ganlab.collapse.policies import Policy, Warn, make_policy
+from ganlab.collapse.rewind import FadingNoise, derived_seed, rewind, scale_rates
+from ganlab.collapse.rollback import RollbackSettings
 from ganlab.core.checkpoint_io import save_checkpoint
 from ganlab.core.sides import Side
 from ganlab.data.stream import Stream
@@ -123,7 +123,7 @@ def test_workers_start_over_at_the_right_place(game: Make, noise: Make, run: Mak
 
 
 def test_a_seed_of_its_own_for_every_return() -> None:
-    seeds = [another_seed(5, number) for number in range(4)]
+    seeds = [derived_seed(5, number) for number in range(4)]
     assert seeds[0] == 5
     assert len(set(seeds)) == 4
 
@@ -170,7 +170,7 @@ def test_slower_rates_now_and_on_the_schedule(game: Make, noise: Make, run: Make
     class Slow(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
             if trainer.global_step == 8:
-                slow_down(trainer, 0.25)
+                scale_rates(trainer, 0.25)
             seen.append(trainer.strategy.optimizers[0].param_groups[0]["lr"])
 
     run(game(), noise(), 10, Slow())
@@ -178,12 +178,12 @@ def test_slower_rates_now_and_on_the_schedule(game: Make, noise: Make, run: Make
     assert seen[7:9] == pytest.approx([0.01 * 7 / 12 / 4, 0.01 * 6 / 12 / 4])
 
 
-def test_fog_is_noise_that_lifts(vanilla: Make) -> None:
-    """Standard deviation 0.5 at its start, half of that half way, none at its end; it takes the place of older fog."""
-    module, fog, seen = vanilla(), Fog(), []
-    (judge,) = judges(module)
-    fog.settle(module, 9.0, 0, 10)
-    fog.settle(module, 0.5, 100, 40)
+def test_noise_fades(vanilla: Make) -> None:
+    """Standard deviation 0.5 at its start, half of that half way, none at its end; it replaces earlier noise."""
+    module, noise, seen = vanilla(), FadingNoise(), []
+    (judge,) = module.discriminators
+    noise.attach(module, 9.0, 0, 10)
+    noise.attach(module, 0.5, 100, 40)
     judge.register_forward_pre_hook(lambda part, given: seen.append(given[0].std().item()))
     for images_seen in (100, 120, 140, 500):
         module.images_seen = images_seen
@@ -192,10 +192,19 @@ def test_fog_is_noise_that_lifts(vanilla: Make) -> None:
     assert seen[2:] == [0, 0]
 
 
+def test_a_policy_without_rollback_makes_none() -> None:
+    def rollback() -> Policy:
+        raise AssertionError
+
+    assert isinstance(make_policy("warn", rollback), Warn)
+    with pytest.raises(AssertionError):
+        make_policy("rollback", rollback)
+
+
 def test_bad_settings() -> None:
     with pytest.raises(UserError, match="`rates` must be"):
-        Rollback(1, 1.5, 0.0, 10)
+        RollbackSettings(1, 1.5, 0.0, 10)
     with pytest.raises(UserError, match="`max_rollbacks` must be"):
-        Rollback(0, 1.0, 0.0, 10)
+        RollbackSettings(0, 1.0, 0.0, 10)
     with pytest.raises(UserError, match="`on_collapse` must be warn, stop or rollback, got 'panic'"):
-        chosen("panic", 1, 1.0, 0.0, 10)
+        make_policy("panic", Warn)
