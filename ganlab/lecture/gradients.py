@@ -2,14 +2,13 @@
 
 Goodfellow et al. 2014, section 3, at a single logit; Arjovsky and Bottou 2017, section 2.2 and figure 2, in a game: the
 generator is stopped, a discriminator learns from scratch to tell its pictures from real ones, and meanwhile the
-generator's gradient is measured under both objectives. The game is chaotic: rounding on another machine changes the
-numbers of a seed. So it is repeated with several seeds.
+generator's gradient is measured under both objectives. The game is chaotic: another seed, or rounding on another
+machine, changes the numbers after many turns, so one seed says little about the generator that had played.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,37 +32,21 @@ OBJECTIVES: dict[str, Objective] = {"minimax": Minimax(), "nonsaturating": NonSa
 COLORS = {"minimax": "tab:orange", "nonsaturating": "tab:blue"}
 PLAYED = (0, 100)  # iterations of the game after which the generator is stopped
 TURNS, EVERY = 1000, 25
-REPEATS = 8  # seeds
 SIZE, LATENT, BATCH, PICTURES = 32, 32, 32, 4000
 
 
-Curve = dict[str, list[float]]
-
-
 def run(folder: Path, seed: int) -> dict[str, Any]:
-    """Measure the slopes at single logits, and the gradients in `REPEATS` games; draw `gradients.png`."""
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     logits = torch.linspace(-12, 12, 241)
     slopes = {name: slope(objective, logits) for name, objective in OBJECTIVES.items()}
-    seeds = range(seed, seed + REPEATS)
-    games = {played: [measured_game(played, one) for one in seeds] for played in PLAYED}
-    _draw(folder / "gradients.png", logits, slopes, games)
+    data = ShapesData(size=SIZE, count=PICTURES, held_out_count=256, seed=seed)
+    curves = {played: fading(stopped(data, played, seed), data, seed) for played in PLAYED}
+    _draw(folder / "gradients.png", logits, slopes, curves)
     return {
         "slope_at_logit_-10": {name: float(slope(o, torch.tensor([-10.0]))) for name, o in OBJECTIVES.items()},
-        "generator_stopped_after": {
-            str(played): {
-                "median": _medians(curves),
-                **{f"seed {one}": _summary(curve) for one, curve in zip(seeds, curves, strict=True)},
-            }
-            for played, curves in games.items()
-        },
-        "curves": {str(played): curves[0] for played, curves in games.items()},  # of the first seed
+        "generator_stopped_after": {str(played): _summary(curve) for played, curve in curves.items()},
+        "curves": {str(played): curve for played, curve in curves.items()},
     }
-
-
-def measured_game(played: int, seed: int) -> Curve:
-    """Stop a generator after `played` iterations and measure its gradient while a discriminator learns."""
-    data = ShapesData(size=SIZE, count=PICTURES, held_out_count=256, seed=seed)
-    return fading(stopped(data, played, seed), data, seed)
 
 
 def slope(objective: Objective, logits: Tensor) -> Tensor:
@@ -95,13 +78,13 @@ def _nothing(module: VanillaGAN) -> None:
     """Measure nothing in this game."""
 
 
-def fading(generator: nn.Module, data: GanData, seed: int) -> Curve:
+def fading(generator: nn.Module, data: GanData, seed: int) -> dict[str, list[float]]:
     """Return the gradient's norm under both objectives, and the median and highest logit of 256 fakes, by turns."""
     torch.manual_seed(seed + 1)
     trunk = _networks().trunk(data.spec.shape)
     judge = nn.Sequential(trunk, RealismLogit(trunk.feature_shape))
     latent = torch.randn(256, LATENT)
-    curve: Curve = {
+    curve: dict[str, list[float]] = {
         "turns": [],
         "median_logit": [],
         "highest_logit": [],
@@ -116,7 +99,7 @@ def fading(generator: nn.Module, data: GanData, seed: int) -> Curve:
     return curve
 
 
-def _note(curve: Curve, turn: int, generator: nn.Module, judge: nn.Module, latent: Tensor) -> None:
+def _note(curve: dict[str, list[float]], turn: int, generator: nn.Module, judge: nn.Module, latent: Tensor) -> None:
     logits = judge(generator(latent))
     curve["turns"].append(turn)
     curve["median_logit"].append(float(logits.detach().median()))
@@ -127,8 +110,8 @@ def _note(curve: Curve, turn: int, generator: nn.Module, judge: nn.Module, laten
         curve[name].append(math.sqrt(sum(float(gradient.double().square().sum()) for gradient in gradients)))
 
 
-def _summary(curve: Curve) -> dict[str, float]:
-    """Return the first and last norms, by how many powers of ten each changed, and the last logits."""
+def _summary(curve: dict[str, list[float]]) -> dict[str, float]:
+    """Return the first and last norms, and by how many powers of ten each changed."""
     found = {key: curve[key][-1] for key in ("median_logit", "highest_logit")}
     for name in OBJECTIVES:
         first, last = curve[name][0], curve[name][-1]
@@ -136,22 +119,15 @@ def _summary(curve: Curve) -> dict[str, float]:
     return found
 
 
-def _medians(curves: list[Curve]) -> dict[str, float]:
-    """Return the median over the seeds of each number of `_summary`."""
-    summaries = [_summary(curve) for curve in curves]
-    return {key: statistics.median(summary[key] for summary in summaries) for key in summaries[0]}
-
-
-def _draw(file: Path, logits: Tensor, slopes: dict[str, Tensor], games: dict[int, list[Curve]]) -> None:
-    figure, axes = drawing.panels(1 + len(games), width=3.6)
+def _draw(file: Path, logits: Tensor, slopes: dict[str, Tensor], curves: dict[int, dict[str, list[float]]]) -> None:
+    figure, axes = drawing.panels(1 + len(curves), width=3.6)
     for name, values in slopes.items():
         axes[0, 0].semilogy(logits, values, color=COLORS[name], label=name)
     axes[0, 0].set(xlabel="logit of a generated sample", title="|d loss / d logit|\nof the generator")
     axes[0, 0].axvline(-10, color="0.6", linewidth=1, linestyle=":")
-    for axis, (played, curves) in zip(axes[0, 1:], games.items(), strict=True):
-        for curve in curves:
-            for name in OBJECTIVES:
-                axis.semilogy(curve["turns"], curve[name], color=COLORS[name], linewidth=0.8, alpha=0.7)
+    for axis, (played, curve) in zip(axes[0, 1:], curves.items(), strict=True):
+        for name in OBJECTIVES:
+            axis.semilogy(curve["turns"], curve[name], color=COLORS[name], label=name)
         axis.set(xlabel="discriminator turns", title=f"gradient of the generator\nthat played {played} iterations")
         axis.sharey(axes[0, 1])
     axes[0, 0].legend()
