@@ -37,7 +37,7 @@ from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data
 from ganlab.data.rows import some_rows
 from ganlab.data.toy import grid, ring
-from ganlab.evaluation.evidence import real_features
+from ganlab.evaluation.extract import real_features
 from ganlab.evaluation.sources import labels_of
 from ganlab.metrics.diversity import nearest
 from ganlab.metrics.features import Small

@@ -35,7 +35,7 @@ from ganlab.core.assembly import make_data
 from ganlab.data.rows import some_rows
 from ganlab.metrics.extractors import choose
 from ganlab.metrics.features import Extractor
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.moments import frechet_distance_of_sets
 
 CUTS = 20
 PATCH = 8  # pixels of 32

@@ -1,4 +1,4 @@
-"""Words to a person: one line at a time, and paths as they would type them."""
+"""Messages to the user: one line at a time, and paths as they are typed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 
 def say(line: str) -> None:
-    """One line to a person, above the progress bar if there is one."""
+    """Print one line to the user, on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 @cache
 def say_once(line: str) -> None:
-    """Say a line to a person, unless this process has said it before."""
+    """Print one line to the user, unless this process has printed it before."""
     say(line)
 
 
 def from_here(path: Path) -> str:
-    """A path to type: relative where it lies below the working folder, and quoted where a shell needs it."""
+    """Return a path to type: relative if it lies below the working folder, quoted if a shell needs it."""
     path = path.resolve()
     inside = path.is_relative_to(Path.cwd())
     return shlex.quote(str(path.relative_to(Path.cwd()) if inside else path))

@@ -49,10 +49,12 @@ class WeightClipping(Constraint):
         self.limit = limit
 
     def start(self, network: nn.Module) -> None:
+        """Clip the weights."""
         self.enforce(network)
 
     @torch.no_grad()
     def enforce(self, network: nn.Module) -> None:
+        """Clip the weights."""
         for parameter in network.parameters():
             parameter.clamp_(-self.limit, self.limit)
 
@@ -67,6 +69,7 @@ class SpectralNormalization(Constraint):
     """
 
     def start(self, network: nn.Module) -> None:
+        """Normalize every convolution and linear layer. Raise `UserError` if one cannot be."""
         kinds = (*CONVOLUTIONS, nn.Linear)
         layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
         for name, layer in layers.items():

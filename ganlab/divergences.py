@@ -127,18 +127,22 @@ class TotalVariation(Divergence):
     largest = 0.5
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return (u - 1).abs() / 2
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return t.clamp(min=-0.5)
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return torch.tanh(v) / 2
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return torch.tanh(v) / 2
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         raise UserError(
             "`divergence=total_variation` identifies no density ratio, only which density is larger: use kl or js"
         )
@@ -151,18 +155,22 @@ class KL(Divergence):
     undecided = 1.0
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return torch.xlogy(u, u)
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return (t - 1).exp()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return 1 + tamed(v - 1)
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return tamed(v - 1).exp()
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return tamed(v - 1)
 
 
@@ -173,18 +181,22 @@ class ReverseKL(Divergence):
     largest = 0.0
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return -u.log()
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return -1 - (-t).log()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return -tamed(-v).exp()
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return -tamed(-v) - 1
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return -tamed(-v)
 
 
@@ -194,6 +206,7 @@ class Pearson(Divergence):
     measures = "Pearson chi-squared divergence (0 to infinity)"
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return (u - 1) ** 2
 
     def _conjugate(self, t: Tensor) -> Tensor:
@@ -201,12 +214,15 @@ class Pearson(Divergence):
         return t * (t / 4 + 1)
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return v
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return self._conjugate(v)
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return _log1p(v / 2)
 
 
@@ -217,18 +233,22 @@ class Neyman(Divergence):
     largest = 1.0
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return (1 - u) ** 2 / u
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return 2 - 2 * (1 - t).sqrt()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return -torch.expm1(tamed(-v))
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return -2 * torch.expm1(tamed(-v) / 2)
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return -tamed(-v) / 2
 
 
@@ -239,18 +259,22 @@ class SquaredHellinger(Divergence):
     largest = 1.0
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return (u.sqrt() - 1) ** 2
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return t / (1 - t)
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return -torch.expm1(-self._bent(v))
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return torch.expm1(self._bent(v))
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return 2 * self._bent(v)
 
     @staticmethod
@@ -268,6 +292,7 @@ class Jeffrey(Divergence):
     measures = "Jeffreys divergence, KL(data || model) + KL(model || data) (nats)"
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return (u - 1) * u.log()
 
     def _conjugate(self, t: Tensor) -> Tensor:
@@ -275,12 +300,15 @@ class Jeffrey(Divergence):
         return torch.expm1(r) + r
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return 1 + tamed(v - 1)
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return self._conjugate(self.activation(v))
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return -log_wright_omega(1 - self.activation(v))
 
 
@@ -291,18 +319,22 @@ class JensenShannon(Divergence):
     largest = math.log(2)
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return torch.xlogy(u, u) - torch.xlogy(u + 1, (u + 1) / 2)
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return -(2 - t.exp()).log()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return math.log(2) - softplus(-v)
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return softplus(v) - math.log(2)
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return v
 
 
@@ -322,6 +354,7 @@ class WeightedJensenShannon(Divergence):
         self.undecided = -inverse_softplus(self.largest)
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         w = 1 - self.pi + self.pi * u
         return self.pi * torch.xlogy(u, u) - torch.xlogy(w, w)
 
@@ -329,12 +362,15 @@ class WeightedJensenShannon(Divergence):
         return (1 - self.pi) * ((1 - self.pi) / (1 - self.pi * (t / self.pi).exp())).log()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return self.largest - softplus(-v)
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return (1 - self.pi) * (math.log(1 - self.pi) - self._log_rest(v))
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return math.log((1 - self.pi) / self.pi) - softplus(-v) / self.pi - self._log_rest(v)
 
     def _log_rest(self, v: Tensor) -> Tensor:
@@ -350,18 +386,22 @@ class GAN(Divergence):
     largest = 0.0
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         return torch.xlogy(u, u) - torch.xlogy(u + 1, u + 1)
 
     def _conjugate(self, t: Tensor) -> Tensor:
         return -(-torch.expm1(t)).log()
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return -softplus(-v)
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return softplus(v)
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         return v
 
 
@@ -376,6 +416,7 @@ class _Alpha(Divergence):
         self.measures = f"alpha divergence of alpha = {alpha:g} (0 to infinity)"
 
     def f(self, u: Tensor) -> Tensor:
+        """Return f(u) at density ratios u >= 0."""
         a = self.alpha
         return (torch.expm1(a * u.log()) - a * (u - 1)) / (a * (a - 1))
 
@@ -385,6 +426,7 @@ class _Alpha(Divergence):
         return ((1 + (a - 1) * t).relu() ** (a / (a - 1)) - 1) / a
 
     def composite(self, v: Tensor) -> Tensor:
+        """Return f*(g(v)) of logits v in one stable expression."""
         return torch.expm1(self.alpha * self.log_ratio(v)) / self.alpha
 
     def _activation(self, v: Tensor) -> Tensor:
@@ -403,9 +445,11 @@ class AlphaBelowOne(_Alpha):
         self.undecided = -inverse_softplus(self.largest)
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return self._activation(v)
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         r = -(math.log(1 - self.alpha) + log_softplus(-v)) / (1 - self.alpha)
         return tamed(self.alpha * r) / self.alpha
 
@@ -419,9 +463,11 @@ class AlphaAboveOne(_Alpha):
         super().__init__(alpha)
 
     def activation(self, v: Tensor) -> Tensor:
+        """Return T = g(v) of logits v."""
         return torch.minimum(v, self._activation(v))  # less than v where tamed, more where f* is constant
 
     def log_ratio(self, v: Tensor) -> Tensor:
+        """Return the log density ratio that logits v stand for."""
         r = _log1p((self.alpha - 1) * v) / (self.alpha - 1)
         return tamed(self.alpha * r) / self.alpha
 

@@ -1,4 +1,4 @@
-"""`python -m ganlab.evaluate`: how good a checkpoint's pictures are, or a folder's against another."""
+"""`python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
-from ganlab.config.catalog import suggestion
 from ganlab.config.ranges import Range, Seed
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.files.run_folder import find_checkpoint
+from ganlab.metrics import registry
 from ganlab.metrics.names import EXTRACTORS, PRECISIONS, RESIZERS, is_file
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Sample = Annotated[int, Range(least=2, most=10_000_000)]
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What can be said on the command line of evaluate."""
+    """The settings of evaluate's command line."""
 
     checkpoint: str | None = cli.setting(
         None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
@@ -35,9 +35,7 @@ class EvaluateSettings:
     )
     metrics: list[str] = cli.setting(
         [],
-        "of fid, kid, is, precision, recall, density, coverage, cmmd, fid_infinity, fid_per_class, ndb, vendi, "
-        "copying, duplicates, condition_diversity, condition_realism, lpips, perceptual_diversity, r_precision, "
-        "clip_score, caption_accuracy, l1, psnr, perceptual, modes [what fits]",
+        "names from the list below, or classes of yours: my.module.Metric, with allow=[my] [the usual ones that fit]",
     )
     split: str = cli.setting("reference", "the checkpoint's data: reference (held out) or train")
     extractor: str = cli.setting(
@@ -58,7 +56,7 @@ class EvaluateSettings:
     out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
     compare: str | None = cli.setting(None, "instead of all that: a.json,b.json, two such files, if measured alike")
     allow: list[str] = cli.setting(
-        [], "packages whose classes the checkpoint may name too; hub: it may fetch what it names"
+        [], "packages whose classes the checkpoint, or `metrics`, may name too; hub: it may fetch what it names"
     )
 
 
@@ -67,6 +65,9 @@ Measure pictures: python -m ganlab.evaluate checkpoint=RUN | generated=FOLDER re
 
 Settings
 {cli.settings_table(EvaluateSettings)}
+
+Metrics
+{cli.table(registry.lines())}
 
 Examples
   python -m ganlab.evaluate checkpoint=runs/cgan_text2img/0 metrics=[fid,kid,precision,recall] out=numbers.json
@@ -77,18 +78,20 @@ Examples
 
 
 def main() -> None:
-    """Help and every mistake in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(HELP) if cli.asks_for_help(words) else evaluate(checked(cli.read_settings(EvaluateSettings, words)))
 
 
 def checked(settings: EvaluateSettings) -> EvaluateSettings:
-    """The settings, if they can be right. Raises `UserError`."""
+    """Return the settings. Raise `UserError` if they cannot be right."""
     if settings.compare is None:
         _check_subject(settings)
     elif len(_pair(settings.compare)) != 2:
         raise UserError(f"`compare` must be two files, a.json,b.json, got {settings.compare}")
+    if settings.metrics:
+        registry.checked_names(settings.metrics, settings.allow)
     _check_choice("split", settings.split, ("reference", "train"))
     if not is_file(settings.extractor):
         _check_choice("extractor", settings.extractor, EXTRACTORS)
@@ -119,16 +122,28 @@ def _pair(text: str) -> list[str]:
     return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
 
 
-def _terms(s: EvaluateSettings) -> evaluation.Terms:
+def _settings(s: EvaluateSettings) -> evaluation.Settings:
     from ganlab.evaluation import evaluate as evaluation
 
     weights, reference, saved = (Path(path) if path else None for path in (s.weights, s.reference, s.save_reference))
-    how = (s.extractor, s.resizer, s.precision, weights, s.side)
-    return evaluation.Terms(s.metrics, s.split, s.count, s.reals, s.seed, *how, reference, saved)
+    return evaluation.Settings(
+        metrics=s.metrics,
+        split=s.split,
+        count=s.count,
+        reals=s.reals,
+        seed=s.seed,
+        extractor=s.extractor,
+        resizer=s.resizer,
+        precision=s.precision,
+        weights=weights,
+        side=s.side,
+        reference=reference,
+        save_reference=saved,
+    )
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measures, or compares two files of numbers, or writes a reference's statistics: what the settings name."""
+    """Measure, compare two files of numbers, or write a reference's statistics, as the settings say."""
     if settings.compare:
         compare(*map(Path, _pair(settings.compare)))
     elif settings.checkpoint or settings.generated:
@@ -138,33 +153,33 @@ def evaluate(settings: EvaluateSettings) -> None:
 
 
 def compare(first: Path, second: Path) -> None:
-    """Prints both files' numbers and their differences."""
+    """Print both files' numbers and their differences."""
     from ganlab.evaluation import report
 
     report.show_comparison(report.compare(first, second), first, second)
 
 
 def save(settings: EvaluateSettings) -> None:
-    """Writes the statistics of a folder's pictures."""
+    """Write the statistics of a folder's pictures."""
     from ganlab.evaluation import evaluate as evaluation
 
-    terms = _terms(settings)
-    real, _ = evaluation.real_side(Path(str(settings.reference)), terms.network(), terms)
+    how = _settings(settings)
+    real, _ = evaluation.reference_side(Path(str(settings.reference)), how.network(), how)
     print(f"statistics of {real.count} pictures in {settings.save_reference}")
 
 
 def measure(s: EvaluateSettings) -> None:
-    """Loads or generates the pictures, measures them, prints and writes the numbers."""
+    """Load or generate the pictures, measure them, print and write the numbers."""
     from ganlab.evaluation import evaluate as evaluation
     from ganlab.evaluation import report
 
-    terms = _terms(s)
+    how = _settings(s)
     if s.checkpoint:
         subject = str(file := find_checkpoint(s.checkpoint))
-        results = evaluation.of_checkpoint(file, terms, s.allow)
+        results = evaluation.of_checkpoint(file, how, s.allow)
     else:
         subject = f"{s.generated} against {s.reference}"
-        results = evaluation.of_folders(Path(str(s.generated)), Path(str(s.reference)), terms)
+        results = evaluation.of_folders(Path(str(s.generated)), Path(str(s.reference)), how, s.allow)
     report.show(results, subject)
     if s.out:
         report.write_report(Path(s.out), report.report(results, subject))

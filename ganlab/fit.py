@@ -1,4 +1,4 @@
-"""`python -m ganlab.fit`: compose a recipe, build what it names, train, say what came of it."""
+"""`python -m ganlab.fit`: compose a recipe, build what it names, train, print the results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganlab.files.run_folder import RunFolder, is_first_process
 
 
 def main() -> None:
-    """Help and every mistake in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         if cli.asks_for_help(words):
@@ -26,8 +26,8 @@ def main() -> None:
 def train(recipe: dict[str, Any]) -> float | None:
     """Train one run, from its composed and checked recipe to its summary.
 
-    Return the best value of the measurement that decides which checkpoint is the best, as it was measured (FID: less is
-    better; `modes_and_quality`: more is), for sweepers that search. None if nothing judged the run.
+    Return the best value of the metric that chooses the best checkpoint, as it was measured (FID: less is better;
+    `modes_and_quality`: more is), for sweepers that search. None if no metric does.
     """
     from ganlab.config.preflight import check_machine, check_parts
 

@@ -106,6 +106,7 @@ class Minimax(_Logistic):
     """
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return log(1 - D(G(z))), (N,)."""
         return -per_sample(softplus(fake.float()))
 
 
@@ -113,6 +114,7 @@ class NonSaturating(_Logistic):
     """Goodfellow et al. 2014, section 3: the generator minimises -log D(G(z)). |d loss / d logit| = sigmoid(-logit)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -log D(G(z)), (N,)."""
         return per_sample(softplus(-fake.float()))
 
 
@@ -129,12 +131,14 @@ class LeastSquares(Objective):
         self.undecided = (1 - smoothing) / 2
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return half the squared distances from the targets, (N,)."""
         return self._squares(real, fake, 1 - self.smoothing)
 
     def _squares(self, real: Tensor, fake: Tensor, target: float) -> Tensor:
         return (per_sample((real.float() - target) ** 2) + per_sample(fake.float() ** 2)) / 2
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return half the squared distance from the target 1, (N,)."""
         return per_sample((fake.float() - 1) ** 2) / 2
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -154,9 +158,11 @@ class Hinge(Objective):
     measures = "total variation (0 to 1)"
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return max(0, 1 - D(x)) + max(0, 1 + D(G(z))), (N,)."""
         return per_sample(relu(1 - real.float())) + per_sample(relu(1 + fake.float()))
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -D(G(z)), (N,)."""
         return -per_sample(fake)
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -164,6 +170,7 @@ class Hinge(Objective):
         return 1 - self.discriminator(real, fake).mean() / 2
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """Raise `UserError`: the best logits are signs."""
         raise _no_ratio("hinge", "only which density is larger")
 
 
@@ -173,15 +180,19 @@ class Wasserstein(Objective):
     measures = "Wasserstein-1 distance (times the critic's Lipschitz constant)"
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return D(G(z)) - D(x), (N,)."""
         return per_sample(fake) - per_sample(real)
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -D(G(z)), (N,)."""
         return -per_sample(fake)
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return E D(x) - E D(G(z))."""
         return -self.discriminator(real, fake).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """Raise `UserError`: a critic knows no densities."""
         raise _no_ratio("wasserstein", "its critic is a potential")
 
 
@@ -195,9 +206,11 @@ class RelativisticPairing(Objective):
     sees_reals = True
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return softplus(D(G(z)) - D(x)) of pairs, (N,)."""
         return per_sample(softplus(fake.float() - real.float()))
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return softplus(D(x) - D(G(z))) of pairs, (N,). Raise `ValueError` without `real`."""
         if real is None:
             raise ValueError("RelativisticPairing.generator needs `real`, the logits of real samples")
         return per_sample(softplus(real.float() - fake.float()))
@@ -207,6 +220,7 @@ class RelativisticPairing(Objective):
         return math.log(2) - self.discriminator(real, fake).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
+        """Raise `UserError`: logits are known up to a constant only."""
         raise _no_ratio("relativistic", "only differences of its logits mean anything")
 
 
@@ -240,6 +254,7 @@ class FGAN(_FDivergence):
     """
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -f*(g(v)) of the generated samples' logits, (N,)."""
         return -per_sample(self.f.composite(fake.float()))
 
 
@@ -247,4 +262,5 @@ class NonSaturatingFGAN(_FDivergence):
     """Nowozin et al. 2016, section 3.2: the generator raises E_q g(V). With `divergence=gan` it is `NonSaturating`."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -g(v) of the generated samples' logits, (N,)."""
         return -per_sample(self.f.activation(fake.float()))

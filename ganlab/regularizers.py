@@ -1,6 +1,6 @@
 """Penalties that a side adds to its loss to keep the game well behaved.
 
-A regularizer is a term: (critic, real, fake, condition, iteration) -> (N,), already weighted. `every` makes it lazy
+A regularizer is a term: (critic, batch, fake, iteration) -> (N,), already weighted. `every` makes it lazy
 (Karras et al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.config.ranges import NonNegative, PositiveInt, ProperFraction
-from ganlab.data.batch import Condition, at_least_float32
+from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
 from ganlab.errors import UserError
 from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
@@ -51,29 +51,32 @@ class Regularizer(ABC):
         """Called once, before training, with the network of the side that is penalized."""
 
     def due(self, iteration: int) -> bool:
+        """Return whether the penalty is added on this iteration."""
         return iteration % self.every == 0
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition, iteration: int = 0) -> Tensor:
+    def __call__(self, critic: Critic, batch: Batch, fake: Fake, iteration: int = 0) -> Tensor:
         """(N,): weight x every x penalty."""
-        return value(self.weight, iteration) * self.every * self.penalty(critic, real, fake, condition)
+        return value(self.weight, iteration) * self.every * self.penalty(critic, batch, fake)
 
     @abstractmethod
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
         """(N,): the penalty of the paper's formula at weight 1."""
 
 
 class R1(Regularizer):
     """gamma / 2 ||grad D(x)||^2 at real images. Mescheder et al. 2018, eq. 9. `weight` is gamma."""
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return squared_gradient_norm(critic, real, condition) / 2
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return half the squared gradient norm at real images, (N,)."""
+        return squared_gradient_norm(critic, batch.images, batch.condition) / 2
 
 
 class R2(Regularizer):
     """gamma / 2 ||grad D(x)||^2 at generated images. Mescheder et al. 2018, eq. 10. `weight` is gamma."""
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return squared_gradient_norm(critic, fake, condition) / 2
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return half the squared gradient norm at generated images, (N,)."""
+        return squared_gradient_norm(critic, fake.images, batch.condition) / 2
 
 
 def gradient_norm(critic: Critic, images: Tensor, condition: Condition) -> Tensor:
@@ -90,15 +93,17 @@ def _between(start: Tensor, end: Tensor) -> Tensor:
 class GradientPenalty(Regularizer):
     """lambda (||grad D(x)|| - 1)^2 between real and generated images. Gulrajani et al. 2017, eq. 3. 10 for images."""
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return (gradient_norm(critic, _between(real, fake), condition) - 1) ** 2
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return (norm - 1)^2 at points between real and generated images, (N,)."""
+        return (gradient_norm(critic, _between(batch.images, fake.images), batch.condition) - 1) ** 2
 
 
 class OneSidedGradientPenalty(Regularizer):
     """lambda max(0, ||grad D(x)|| - 1)^2: only slopes over 1 cost. Petzka et al. 2018 (WGAN-LP), eq. 8."""
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        return (gradient_norm(critic, _between(real, fake), condition) - 1).clamp_min(0) ** 2
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return max(0, norm - 1)^2 at points between real and generated images, (N,)."""
+        return (gradient_norm(critic, _between(batch.images, fake.images), batch.condition) - 1).clamp_min(0) ** 2
 
 
 class DRAGAN(Regularizer):
@@ -113,9 +118,11 @@ class DRAGAN(Regularizer):
         super().__init__(weight, every)
         self.k = k
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return (norm - k)^2 at points around real images, (N,)."""
+        real = batch.images
         noisy = real + 0.5 * real.std(correction=0) * torch.rand_like(real)
-        return (gradient_norm(critic, _between(real, noisy), condition) - self.k) ** 2
+        return (gradient_norm(critic, _between(real, noisy), batch.condition) - self.k) ** 2
 
 
 class LeCam(Regularizer, nn.Module):
@@ -141,8 +148,10 @@ class LeCam(Regularizer, nn.Module):
         self.register_buffer("anchors", torch.zeros(2))  # of real and of generated images
         self.register_buffer("calls", torch.tensor(0))
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        judged = torch.stack([at_least_float32(critic(images.detach(), condition)) for images in (real, fake)])
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the squared distances of the logits from the other kind's anchor, (N,). Update the anchors."""
+        both = (batch.images.detach(), fake.images.detach())
+        judged = torch.stack([at_least_float32(critic(images, batch.condition)) for images in both])
         means = judged.detach().mean(1)
         average_across_processes([means])
         self._remember(means)
@@ -184,8 +193,9 @@ class PathLength(Regularizer, nn.Module):
         for mapping in mappings:
             mapping.register_forward_hook(lambda module, given, styles: last.__setitem__(slice(None), [styles]))
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
-        lengths = path_lengths(fake, self._styles[0])
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the squared distance of the path lengths from their average, (N,). Update the average."""
+        lengths = path_lengths(fake.images, self._styles[0])
         self.average.lerp_(lengths.detach().mean().to(self.average), self.decay)
         return (lengths - self.average).square()
 
@@ -216,5 +226,7 @@ class Reconstruction(Regularizer):
         trunk.decoder = Decoder(trunk)
         self.autoencoder = nn.Sequential(trunk, trunk.decoder)
 
-    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, condition: Condition) -> Tensor:
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the mean distance of the decoded images from shrunk real ones, (N,)."""
+        real = batch.images
         return (self.autoencoder(real) - F.avg_pool2d(real, 4)).abs().flatten(1).mean(1)

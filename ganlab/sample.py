@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
-from ganlab.config.catalog import suggestion
 from ganlab.config.ranges import Positive, PositiveInt, Range, SampleCount, Seed
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.files.run_folder import RunFolder, check_links, find_checkpoint
 
 METHODS = ("none", "rejection", "mh", "langevin")
@@ -20,7 +19,7 @@ CALIBRATIONS = ("platt", "isotonic", "none")
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """What can be said on the command line of sample."""
+    """The settings of the command line of sample."""
 
     checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
@@ -61,14 +60,14 @@ Examples
 
 
 def main() -> None:
-    """Help and every mistake in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(HELP) if cli.asks_for_help(words) else sample(checked(cli.read_settings(SampleSettings, words)))
 
 
 def checked(settings: SampleSettings) -> SampleSettings:
-    """The settings, if they can be right. Raises `UserError`."""
+    """Return the settings. Raise `UserError` if they cannot be right."""
     if not settings.checkpoint:
         raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
     _check_method(settings)
@@ -85,7 +84,7 @@ def _check_method(settings: SampleSettings) -> None:
 
 
 def sample(settings: SampleSettings) -> None:
-    """Loads the checkpoint, draws the pictures, writes them: single PNGs and one grid."""
+    """Load the checkpoint, draw the pictures, write them: single PNGs and one grid."""
     from ganlab.core.assembly import make_data
     from ganlab.core.checkpoints import load_module, stored_content
     from ganlab.sampling.drawing import latents
@@ -113,7 +112,7 @@ def sample(settings: SampleSettings) -> None:
 
 
 def guided(module: Any, request: Any, settings: SampleSettings) -> Any:
-    """Latents (N, latent_dim) that the discriminator chose."""
+    """Return latents (N, latent_dim) that the discriminator chose."""
     from ganlab.sampling.choosing import GuidanceSettings, choose
 
     s = settings

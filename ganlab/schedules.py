@@ -87,6 +87,7 @@ class HalfCosine(Schedule):
         self.start, self.final, self.length = start, final, end * over
 
     def __call__(self, at: float) -> float:
+        """Return the number at this iteration, or after so many images."""
         share = (1 + math.cos(math.pi * min(1.0, at / self.length))) / 2
         return self.final + (self.start - self.final) * share
 

@@ -27,6 +27,7 @@ FLOORS = (
     "callbacks",
     "runs",
     "lecture fit sample evaluate",
+    "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
 

@@ -23,6 +23,7 @@ from ganlab.objectives import (
     RelativisticPairing,
     Wasserstein,
 )
+from tests.components import every
 
 PI = {"weighted_js": 0.3}  # a weight that is not that of js
 LOGISTIC = [Minimax(), NonSaturating()]
@@ -31,7 +32,9 @@ F_DIVERGENCES: list[FGAN | NonSaturatingFGAN] = [
     FGAN("alpha", alpha=1.5),
 ]
 SMOOTHED = [kind(smoothing=0.1) for kind in (Minimax, NonSaturating, LeastSquares)]
-ALL = [*LOGISTIC, LeastSquares(), Hinge(), Wasserstein(), RelativisticPairing(), *F_DIVERGENCES, *SMOOTHED]
+FOUND = [one for one in every(Objective) if not isinstance(one, FGAN | NonSaturatingFGAN)]
+ALL: list[Objective] = [*FOUND, *F_DIVERGENCES, *SMOOTHED]
+"""Every objective that the package defines, and those with other settings than their own."""
 
 
 def label(objective: Objective) -> str:
@@ -245,8 +248,21 @@ def test_relativistic_pairing_needs_reals() -> None:
         RelativisticPairing().generator(torch.zeros(3))
 
 
-def test_only_relativistic_pairing_sees_reals() -> None:
-    assert [type(objective) for objective in ALL if objective.sees_reals] == [RelativisticPairing]
+def test_relativistic_pairing_alone_sees_reals_of_those_that_are_known() -> None:
+    known = [*LOGISTIC, LeastSquares(), Hinge(), Wasserstein(), RelativisticPairing(), *F_DIVERGENCES, *SMOOTHED]
+    assert [type(objective) for objective in known if objective.sees_reals] == [RelativisticPairing]
+
+
+@names
+def test_says_whether_it_sees_reals(objective: Objective) -> None:
+    """With reals its generator's loss depends on them, and without them there is none; or it needs none."""
+    fake, real, other = torch.randn(3, 5).unbind()
+    if objective.sees_reals:
+        assert not torch.equal(objective.generator(fake, real), objective.generator(fake, other))
+        with pytest.raises(ValueError, match="`real`"):
+            objective.generator(fake)
+    else:
+        assert torch.equal(objective.generator(fake, real), objective.generator(fake))
 
 
 @names
@@ -347,7 +363,12 @@ def test_density_ratios_are_finite_and_keep_their_shape_or_are_refused(objective
         with pytest.raises(UserError, match="identifies no density ratio"):
             objective.log_density_ratio(v)
         return
-    ratio = objective.log_density_ratio(v)
+    try:
+        ratio = objective.log_density_ratio(v)
+    except UserError as refusal:
+        assert not isinstance(objective, Minimax | NonSaturating | LeastSquares | FGAN | NonSaturatingFGAN)
+        assert "identifies no density ratio" in str(refusal)
+        return
     (gradient,) = torch.autograd.grad(ratio.sum(), v)
     assert ratio.shape == v.shape and ratio.dtype == torch.float32
     assert ratio.isfinite().all() and gradient.isfinite().all()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.core.sides import Side
-from ganlab.data.batch import Batch
+from ganlab.data.batch import Batch, Fake
 from ganlab.errors import UserError
 from ganlab.networks import stylegan2
 from ganlab.networks.architecture import Architecture
@@ -33,7 +33,7 @@ def test_against_the_jacobian() -> None:
     penalty.start(generator)
     fake = generator(code)
     torch.manual_seed(1)
-    given = penalty(critic, fake, fake, None)
+    given = penalty(critic, Batch(fake), Fake(fake, code))
     torch.manual_seed(1)
     y = torch.randn_like(fake) / 16
     styles = generator.styles(code).detach()

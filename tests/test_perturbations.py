@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise, product
 
 import pytest
@@ -23,14 +24,26 @@ from ganlab.perturbations import (
     pictures,
 )
 from ganlab.schedules import HalfCosine
+from tests.components import components, examples
 
 NOBODY = torch.empty(0)
+
+
+def made(kind: type[Perturbation]) -> Perturbation:
+    (perturbation,) = examples(kind)
+    assert isinstance(perturbation, kind)
+    return perturbation
+
+
+TUNED = (InstanceNoise, DiffAugment, AdaptiveAugmentation, ScheduledAugmentation)
+"""Those that the contract meets at their strongest; any other is met with its own settings."""
 KINDS: dict[str, Callable[[], Perturbation]] = {
     "noise": lambda: InstanceNoise(0.3),
     "diffaugment": DiffAugment,
     "adaptive": lambda: certain(AdaptiveAugmentation()),
     "scheduled": lambda: ScheduledAugmentation(p=1.0),
 }
+KINDS |= {kind.__name__: partial(made, kind) for kind in components(Perturbation) if kind not in TUNED}
 kinds = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
 

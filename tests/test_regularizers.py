@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.data.batch import Condition
+from ganlab.data.batch import Batch, Condition, Fake
 from ganlab.regularizers import (
     DRAGAN,
     R1,
@@ -38,6 +38,11 @@ def pictures(count: int = 6, seed: int = 1) -> tuple[Tensor, Tensor]:
     return torch.randn(2, count, *SHAPE, generator=torch.Generator().manual_seed(seed)).unbind()  # type: ignore[return-value]
 
 
+def game(real: Tensor, fake: Tensor) -> tuple[Batch, Fake]:
+    """What a penalty is given: real images without a condition, and generated ones with latents that none reads."""
+    return Batch(real), Fake(fake, torch.zeros(len(fake), 1))
+
+
 @pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
 def test_linear_discriminator(norm: float) -> None:
     """R1 = R2 = gamma / 2 ||w||^2, GP = lambda (||w|| - 1)^2, one-sided lambda max(0, ||w|| - 1)^2, a sample."""
@@ -48,7 +53,7 @@ def test_linear_discriminator(norm: float) -> None:
         OneSidedGradientPenalty: 10 * max(0.0, norm - 1) ** 2,
     }
     for kind, value in expected.items():
-        penalty = kind(weight=10.0)(Linear(norm), *pictures(), None)
+        penalty = kind(weight=10.0)(Linear(norm), *game(*pictures()))
         torch.testing.assert_close(penalty, torch.full((6,), value), rtol=1e-5, atol=1e-5)
 
 
@@ -66,8 +71,8 @@ def quadratic(images: Tensor, condition: Condition) -> Tensor:
 
 def test_r1_looks_at_reals_and_r2_at_generated() -> None:
     real, fake = pictures()
-    torch.testing.assert_close(R1(2.0)(quadratic, real, fake, None), real.flatten(1).square().sum(1))
-    torch.testing.assert_close(R2(2.0)(quadratic, real, fake, None), fake.flatten(1).square().sum(1))
+    torch.testing.assert_close(R1(2.0)(quadratic, *game(real, fake)), real.flatten(1).square().sum(1))
+    torch.testing.assert_close(R2(2.0)(quadratic, *game(real, fake)), fake.flatten(1).square().sum(1))
 
 
 def test_penalty_points_lie_on_lines_between_real_and_generated() -> None:
@@ -78,7 +83,7 @@ def test_penalty_points_lie_on_lines_between_real_and_generated() -> None:
         seen.append(images.detach())
         return quadratic(images, condition)
 
-    GradientPenalty(1.0)(critic, torch.zeros(64, *SHAPE), torch.ones(64, *SHAPE), None)
+    GradientPenalty(1.0)(critic, *game(torch.zeros(64, *SHAPE), torch.ones(64, *SHAPE)))
     shares = seen[0].flatten(1)
     assert torch.equal(shares, shares[:, :1].expand_as(shares))
     assert shares[:, 0].unique().numel() == 64
@@ -94,7 +99,7 @@ def test_penalties_train_the_discriminator(kind: type[Regularizer]) -> None:
     R1 at weight 1: d/dw ||w||^2 / 2 = w. The gradient penalties: 2 (||w|| - 1) w / ||w||.
     """
     critic = Linear(3.0)
-    kind(1.0)(critic, *pictures(), None).mean().backward()
+    kind(1.0)(critic, *game(*pictures())).mean().backward()
     expected = critic.weight if kind in (R1, R2) else 4 * critic.weight / 3
     torch.testing.assert_close(critic.weight.grad, expected.detach(), rtol=1e-4, atol=1e-5)
 
@@ -103,7 +108,7 @@ def test_penalties_train_the_discriminator(kind: type[Regularizer]) -> None:
 def test_a_flat_discriminator_has_a_finite_penalty(kind: type[Regularizer]) -> None:
     critic = Linear(1.0)
     critic.weight.data.zero_()
-    kind(1.0)(critic, *pictures(), None).mean().backward()
+    kind(1.0)(critic, *game(*pictures())).mean().backward()
     assert critic.weight.grad is not None
     assert torch.isfinite(critic.weight.grad).all()
 
@@ -111,14 +116,14 @@ def test_a_flat_discriminator_has_a_finite_penalty(kind: type[Regularizer]) -> N
 def test_penalties_do_not_reach_the_images() -> None:
     real, fake = (picture.requires_grad_() for picture in pictures())
     for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty, DRAGAN, LeCam):
-        kind(1.0)(Linear(3.0), real, fake, None).sum().backward()
+        kind(1.0)(Linear(3.0), *game(real, fake)).sum().backward()
     assert real.grad is None
     assert fake.grad is None
 
 
 def test_penalties_work_where_gradients_are_off() -> None:
     with torch.no_grad():
-        penalty = R1(2.0)(Linear(2.0), *pictures(), None)
+        penalty = R1(2.0)(Linear(2.0), *game(*pictures()))
     torch.testing.assert_close(penalty, torch.full((6,), 4.0))
 
 
@@ -126,15 +131,15 @@ def test_penalties_work_where_gradients_are_off() -> None:
 def test_a_lazy_penalty_is_rare_and_heavy(every: int) -> None:
     """Over `every` iterations its sum is that of the eager one."""
     lazy = R1(2.0, every=every)
-    eager = R1(2.0)(Linear(3.0), *pictures(), None)
+    eager = R1(2.0)(Linear(3.0), *game(*pictures()))
     assert [i for i in range(32) if lazy.due(i)] == list(range(0, 32, every))
-    torch.testing.assert_close(lazy(Linear(3.0), *pictures(), None), every * eager)
+    torch.testing.assert_close(lazy(Linear(3.0), *game(*pictures())), every * eager)
 
 
 def test_half_precision_generated_pictures() -> None:
     real, fake = pictures()
     for kind in (R1, R2, GradientPenalty, OneSidedGradientPenalty, DRAGAN, LeCam):
-        penalty = kind(1.0)(lambda images, _: (images.float() * 2).flatten(1).sum(1), real, fake.bfloat16(), None)
+        penalty = kind(1.0)(lambda images, _: (images.float() * 2).flatten(1).sum(1), *game(real, fake.bfloat16()))
         assert penalty.dtype == torch.float32
         assert penalty.shape == (6,)
 
@@ -152,7 +157,7 @@ def test_impossible_settings(weight: float, every: int) -> None:
 @pytest.mark.parametrize("norm", [0.25, 1.0, 3.0])
 def test_dragan_of_a_linear_discriminator(norm: float, k: float) -> None:
     """Its slope is ||w|| everywhere: lambda (||w|| - k)^2."""
-    penalty = DRAGAN(10.0, k=k)(Linear(norm), *pictures(), None)
+    penalty = DRAGAN(10.0, k=k)(Linear(norm), *game(*pictures()))
     torch.testing.assert_close(penalty, torch.full((6,), 10 * (norm - k) ** 2), rtol=1e-4, atol=1e-5)
 
 
@@ -170,7 +175,7 @@ def test_dragan_looks_around_reals_by_half_their_deviation() -> None:
 
     torch.manual_seed(0)
     real, fake = pictures(4096)
-    DRAGAN(1.0)(critic, 3 * real, fake, None)
+    DRAGAN(1.0)(critic, *game(3 * real, fake))
     delta = (seen[0] - 3 * real) / (3 * real).std()
     assert delta.min() >= -1e-6
     assert 0.45 < delta.max() < 0.5
@@ -199,7 +204,7 @@ def test_lecam_by_hand() -> None:
         weights = torch.tensor([(1 - d) * d ** (t - 1 - i) for i in range(t)]) / (1 - d**t)
         of_reals, of_fakes = (weights @ torch.stack(means) for means in (reals, fakes))
         expected = (judge(real, None) - of_fakes) ** 2 + (judge(fake, None) - of_reals) ** 2
-        torch.testing.assert_close(lecam(judge, real, fake, None), 0.5 * 2 * expected)
+        torch.testing.assert_close(lecam(judge, *game(real, fake)), 0.5 * 2 * expected)
         torch.testing.assert_close(lecam.anchors, torch.stack([of_reals, of_fakes]))
 
 
@@ -207,7 +212,7 @@ def test_lecam_of_a_linear_discriminator_trains_it_but_not_the_images() -> None:
     """First call: anchors are the batch's means m_R, m_F, held fixed. d/dw (w x - m_F)^2 = 2 (w x - m_F) x."""
     critic = Linear(2.0)
     real, fake = (picture.requires_grad_() for picture in pictures())
-    LeCam(1.0)(critic, real, fake, None).mean().backward()
+    LeCam(1.0)(critic, *game(real, fake)).mean().backward()
     judged = [critic(images, None).detach() for images in (real, fake)]
     parts = [
         2 * (logit - other.mean())[:, None, None, None] * images.detach()
@@ -220,9 +225,9 @@ def test_lecam_of_a_linear_discriminator_trains_it_but_not_the_images() -> None:
 def test_lecam_remembers_through_a_checkpoint() -> None:
     first, second = LeCam(1.0), LeCam(1.0)
     for seed in range(3):
-        first(judge, *pictures(seed=seed), None)
+        first(judge, *game(*pictures(seed=seed)))
     second.load_state_dict(first.state_dict())
-    torch.testing.assert_close(first(judge, *pictures(), None), second(judge, *pictures(), None), rtol=0, atol=0)
+    torch.testing.assert_close(first(judge, *game(*pictures())), second(judge, *game(*pictures())), rtol=0, atol=0)
     assert first.calls.item() == 4
     assert not [*first.parameters()]
 
@@ -236,5 +241,5 @@ def test_impossible_memories(decay: float) -> None:
 def test_a_weight_may_be_a_schedule_of_iterations() -> None:
     """Half of 4 iterations from 8 to 2 is 5; every second iteration, so twice as heavy: 5 x 2 x ||w||^2 / 2."""
     penalty = R1(weight=HalfCosine(8.0, 2.0, end=4), every=2)
-    given = penalty(Linear(3.0), *pictures(), None, 2)
+    given = penalty(Linear(3.0), *game(*pictures()), 2)
     torch.testing.assert_close(given, torch.full((6,), 5 * 2 * 9 / 2))

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.callbacks.measurement import finished, positive
-from ganlab.callbacks.quality import Best, Judge
+from ganlab.callbacks.quality import Best, BestTracker
 from ganlab.callbacks.signals import Signals, is_notice
 from ganlab.config.ranges import PositiveInt
 from ganlab.console import from_here, say
@@ -52,7 +52,7 @@ class Checkpoints(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, module: GenerativeModule, stage: str) -> None:  # type: ignore[override]
         """Raise `UserError` if a callback that determines the best follows this one."""
-        late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, Judge)]
+        late = [type(other).__name__ for other in self._after_this(trainer) if isinstance(other, BestTracker)]
         if late:
             raise UserError(
                 f"`callbacks` has {late[0]} after Checkpoints: put it before, so that the best can be saved"
@@ -89,7 +89,9 @@ class Checkpoints(pl.Callback):
     @staticmethod
     def _bests(trainer: pl.Trainer) -> set[Best]:
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        return {callback.best for callback in callbacks if isinstance(callback, Judge) and callback.best is not None}
+        return {
+            callback.best for callback in callbacks if isinstance(callback, BestTracker) and callback.best is not None
+        }
 
     def _signal(self, trainer: pl.Trainer) -> int:
         """Return the signal to act on, or 0. It is the same on every process, no matter which of them received it."""

@@ -23,7 +23,8 @@ from ganlab.config.ranges import NonNegative, NonNegativeInt, PositiveInt, Proba
 from ganlab.core.finite import broken
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.evaluation.evidence import checked_extractor, checked_split
+from ganlab.evaluation.extract import checked_split
+from ganlab.metrics.extractors import checked_extractor
 
 
 class CollapseMonitor(Measurement):

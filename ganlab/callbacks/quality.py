@@ -1,12 +1,11 @@
-"""How good the averaged generator is, during training: FID and its kin for pictures, modes hit for points.
-
-Remembers the best value and its iteration, which is what `checkpoints/best.ckpt` goes by.
-"""
+"""Metrics of the averaged generator during training. The best value decides which checkpoint is `best.ckpt`."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -16,20 +15,17 @@ from ganlab.config.ranges import PositiveInt, SampleCount, Seed
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
-from ganlab.evaluation.base import Ruler
-from ganlab.evaluation.captions import OracleRuler
-from ganlab.evaluation.digits import StackRuler
-from ganlab.evaluation.evidence import checked_extractor, checked_resizer, checked_split, extractor_named, split_of
-from ganlab.evaluation.measures import checked_measures
-from ganlab.evaluation.pictures import PictureRuler
-from ganlab.evaluation.points import ModeRuler
+from ganlab.evaluation.evaluator import Evaluator, real_side, target_of
+from ganlab.evaluation.extract import checked_split
+from ganlab.metrics.extractors import checked_extractor, checked_resizer, extractor_named
+from ganlab.metrics.registry import checked_names, chosen
 from ganlab.metrics.result import Result
 
-ORACLE_COUNT = 500  # pictures of each split that an oracle reads: it looks at them one by one
+CHECKED = 500  # pictures of each split that the oracle of captions reads: it reads them one by one
 
 
 class Best(NamedTuple):
-    """The best there was: of what, how much, and when."""
+    """The best value so far: its name, the value, and when it was measured."""
 
     name: str
     value: float
@@ -37,34 +33,41 @@ class Best(NamedTuple):
     images_seen: int
 
 
-class Judge(Measurement, ABC):
-    """A measurement that can say which iteration was the best so far; every process knows it."""
+class BestTracker(Measurement, ABC):
+    """A measurement that tracks the best iteration so far; every process knows it."""
 
     best: Best | None = None
 
     def share(self, trainer: pl.Trainer) -> None:
+        """Give every process the best of process 0."""
         self.best = trainer.strategy.broadcast(self.best)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the best in plain values."""
         return {"best": None if self.best is None else dict(self.best._asdict())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best."""
         self.best = None if state_dict["best"] is None else Best(**state_dict["best"])
 
 
-class Quality(Judge):
-    """Logs `quality/fid_imagenet`, `quality/fid_inception_tf1` and the like, or `quality/modes_captured` for points.
+class Quality(BestTracker):
+    """Log metrics as `quality/fid_imagenet`, `quality/fid_inception_tf1` and so on; of points `quality/modes_captured`.
 
-    The name carries the extractor, and the resizer where there is a choice.
+    The name carries the extractor, and the resizer if there is a choice. The first metric decides which checkpoint is
+    the best. On stacks of digits `modes` is measured first. If an oracle can check captions (data=shapes),
+    `caption_accuracy` is measured too, with `..._unseen` for combinations that training never shows.
 
-    `every`: images seen between two measurements. `count`: generated pictures for each; numbers of different counts
-    do not compare. `metrics`: of fid, kid, is, precision, recall, density, coverage, cmmd, fid_infinity, fid_per_class,
-    ndb, vendi, copying, duplicates, condition_diversity, condition_realism; the first decides which checkpoint is the
-    best. `split`: reference or train, for the real pictures and the conditions of the generated ones.
-    Where an oracle can check captions (data=shapes), `quality/caption_accuracy` too, and `..._unseen` for what training
-    never showed. On stacks of digits, which have known modes, `quality/mode_kl` decides which checkpoint is the best.
-    `extractor`: auto (inception if its weights can be had, else imagenet), inception, imagenet, small, or one of
-    torch-fidelity's (clip-vit-b-32, dinov2-vit-s-14, ...); `resizer` before it: tf1, antialias, pil-bicubic, or auto.
+    Args:
+        every: Images seen between two measurements.
+        count: Generated pictures of each measurement. Numbers of different counts do not compare.
+        metrics: Names that `python -m ganlab.evaluate --help` lists, or dotted paths of `Metric` classes. Of
+            ganlab's own, points have `modes` only.
+        split: "reference" or "train": the real pictures, and the conditions of the generated ones.
+        extractor: "auto" (inception if its weights can be had, else imagenet), "inception", "imagenet", "small", or one
+            of torch-fidelity's ("clip-vit-b-32", "dinov2-vit-s-14", ...).
+        seed: Of latents, and of everything that is chosen at random.
+        resizer: Before the extractor: "tf1", "antialias", "pil-bicubic", or "auto".
     """
 
     what = "quality"
@@ -81,43 +84,40 @@ class Quality(Judge):
     ) -> None:
         super().__init__(EveryImages(positive("every", every)))
         self.count, self.seed = positive("count", count), seed
-        self.metrics, self.split = checked_measures(metrics), checked_split(split)
+        self.metrics, self.split = checked_names(metrics), checked_split(split)
         self.extractor, self.resizer = checked_extractor(extractor), checked_resizer(resizer)
         self.results: dict[str, Result] = {}
-        self._rulers: list[Ruler] = []
+        self._evaluators: list[Evaluator] = []
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
-        self._rulers = self._rulers or self._fitting_rulers(trainer.datamodule, module)  # type: ignore[attr-defined]
-        self.results = {name: one for ruler in self._rulers for name, one in ruler.measure(module).items()}
-        leader = self._rulers[0]
+        """Measure the averaged generator, and keep the best value of the leading number."""
+        self._evaluators = self._evaluators or self._made(trainer.datamodule, module)  # type: ignore[attr-defined]
+        self.results = {name: one for each in self._evaluators for name, one in each.measure(module).items()}
+        leader = self._evaluators[0]
         value = self.results[leader.leading].value
         if self._improves(leader, value):
             self.best = Best(f"quality/{leader.leading}", value, module.iteration, module.images_seen)
         return {f"quality/{name}": result.value for name, result in self.results.items()}
 
-    def _fitting_rulers(self, data: GanData, module: GenerativeModule) -> list[Ruler]:
-        """What decides which checkpoint is the best, then what an oracle says of captions where the data has one."""
-        told = module.spec.kind == "text" and data.checkable
-        oracle = [OracleRuler(data.checkable, min(self.count, ORACLE_COUNT), self.seed)] if told else []
-        return [*self._modes(data), self._general(data), *oracle]
-
-    def _modes(self, data: GanData) -> list[Ruler]:
-        """Where pictures have known modes, missing them is the fault that counts most."""
-        asked = (split_of(data, self.split), self.split, self.count, self.seed)
-        return [StackRuler(*asked)] if data.digits else []
-
-    def _general(self, data: GanData) -> Ruler:
-        pictures = split_of(data, self.split)
-        if len(data.spec.shape) == 3:
-            network = extractor_named(self.extractor, self.resizer)
-            asked = (self.metrics, network, pictures, self.split, self.count, self.seed)
-            return PictureRuler(*asked, train=data.train)
-        if data.modes is None:
+    def _made(self, data: GanData, module: GenerativeModule) -> list[Evaluator]:
+        """Return the evaluator of the metrics, the leading one first, and that of captions if they can be checked."""
+        target = target_of(data, self.split, self.count, self.seed)
+        if target.points and data.modes is None:
             raise UserError("points of a density without known modes have no measure of quality")
-        return ModeRuler(data.modes, pictures, self.count, self.seed)
+        modes = ["modes"] if target.points or data.digits else []
+        names = [*modes, *(name for name in self.metrics if not target.points or "." in name)]
+        make_real = cache(lambda: real_side(extractor_named(self.extractor, self.resizer), target))
+        found = [Evaluator(chosen(list(dict.fromkeys(names)), target), replace(target, make_real=make_real))]
+        if module.spec.kind == "text" and data.checkable:
+            few = replace(target, count=min(self.count, CHECKED))
+            found.append(Evaluator(chosen(["caption_accuracy"], few), few))
+        return found
 
-    def _improves(self, ruler: Ruler, value: float) -> bool:
-        """Also when the best was measured in other units: with another extractor, say, before the run was resumed."""
-        if self.best is None or self.best.name != f"quality/{ruler.leading}":
+    def _improves(self, leader: Evaluator, value: float) -> bool:
+        """Return whether the value is the best so far, or the first of its name.
+
+        After a resume with another extractor the name is new.
+        """
+        if self.best is None or self.best.name != f"quality/{leader.leading}":
             return value == value
-        return (value - self.best.value) * ruler.better > 0
+        return (value - self.best.value) * leader.better.value > 0

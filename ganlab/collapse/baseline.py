@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.collapse.bins import Bins, LabelRegions
-from ganlab.collapse.feature_sample import FeatureSample, mean_distance
+from ganlab.collapse.feature_sample import FeatureSample
 from ganlab.collapse.indicators import (
     Covered,
     DroppedBins,
@@ -27,6 +27,7 @@ from ganlab.collapse.indicators import (
     WithinConditions,
     WorstCondition,
 )
+from ganlab.metrics.conditional import mean_distance
 
 MIN_REALS = 200  # real images: fewer do not say what is healthy
 REFERENCE = 2_000  # real images whose recall is measured

@@ -9,6 +9,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ganlab.metrics.copying import have_twins
+from ganlab.metrics.fidelity import within_balls
+from ganlab.metrics.gathering import rows_of
+
 K = 5  # neighbours, as in Naeem et al. 2020
 
 
@@ -40,10 +44,7 @@ class FeatureSample:
     @cached_property
     def groups(self) -> dict[Hashable, Tensor]:
         """Return the features (R, D) of the images of each condition."""
-        rows: dict[Hashable, list[int]] = {}
-        for row, condition in enumerate(self.conditions):
-            rows.setdefault(condition, []).append(row)
-        return {condition: self.per_condition[chosen].double() for condition, chosen in rows.items()}
+        return {one: self.per_condition[rows].double() for one, rows in rows_of(self.conditions).items()}
 
 
 def recalled(reference: Tensor, sample: FeatureSample, max_radius: float) -> Tensor:
@@ -54,7 +55,7 @@ def recalled(reference: Tensor, sample: FeatureSample, max_radius: float) -> Ten
     untrained generator makes them, would have balls that cover all data (Naeem et al. 2020, section 3.2).
     """
     radii = sample.neighbours[:, -1].clamp(max=max_radius)
-    return (torch.cdist(reference.double(), sample.points) <= radii).any(1)
+    return within_balls(reference, sample.points, radii)
 
 
 def nearest_real(points: Tensor, reals: Tensor) -> Tensor:
@@ -69,9 +70,4 @@ def spread(sample: FeatureSample) -> float:
 
 def duplicates(sample: FeatureSample, distance: float) -> float:
     """Return the share of rows with another row within `distance` (after Arora and Zhang 2018)."""
-    return float((sample.neighbours[:, 0] <= distance).double().mean())
-
-
-def mean_distance(features: Tensor) -> float:
-    """Return the mean distance of all pairs of rows (N, D). N must be at least 2."""
-    return float(torch.pdist(features.double()).mean())
+    return float(have_twins(sample.neighbours[:, 0], distance).mean())

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from ganlab.collapse.bins import Bins, LabelRegions, Partition, bin_js, dropped_share, missing_share
-from ganlab.collapse.feature_sample import FeatureSample, duplicates, mean_distance, nearest_real, recalled, spread
+from ganlab.collapse.feature_sample import FeatureSample, duplicates, nearest_real, recalled, spread
+from ganlab.metrics.conditional import mean_distance
 from ganlab.metrics.diversity import vendi
 
 P = TypeVar("P", bound=Partition)

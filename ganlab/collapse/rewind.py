@@ -37,7 +37,7 @@ def rewind(trainer: pl.Trainer, module: GenerativeModule, data: GanData, file: P
     for optimizer in trainer.strategy.optimizers:
         optimizer.zero_grad(set_to_none=True)
     module.train()
-    module.begin_anew(seed)
+    module.reseed(seed)
     set_data_seed(data, seed)
     _refetch(trainer)
 

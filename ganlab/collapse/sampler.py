@@ -19,8 +19,9 @@ from ganlab.data.batch import take, to_uint8
 from ganlab.data.cache import digest, remembered_array
 from ganlab.data.rows import some_rows
 from ganlab.errors import UserError
-from ganlab.evaluation.evidence import extractor_named, real_features, split_of
+from ganlab.evaluation.extract import real_features, split_of
 from ganlab.evaluation.sources import Generated, labels_of
+from ganlab.metrics.extractors import extractor_named
 from ganlab.sampling.drawing import on_device
 
 MAX_REALS = 5_000

@@ -1,4 +1,4 @@
-"""What a type annotation takes of a plain value (number, word, list, mapping), read from its source.
+"""What a type annotation takes of a plain value, read from its source: numbers, words, lists, components, ranges.
 
 Doubt counts as yes: only what is plainly wrong (a word for a number) is refused. Knows nothing of recipes.
 """
@@ -14,12 +14,10 @@ from ganlab.config.ranges import Range, Square
 from ganlab.config.signatures import Parameter
 from ganlab.config.sources import Alias, Definition, Module, evaluate
 
-LISTS = {"list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset", "tuple", "Tuple"}
-MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
-COMPONENTS = {"Callable", "Tensor", "Module", "timedelta"}
-ANYTHING = {"Any", "object", "Self", "type", "Type"}
-LIMITS: dict[str, Callable[..., Any]] = {"Range": Range, "Square": Square}
-ENUMS = {"Enum", "IntEnum", "StrEnum", "str", "int", "float"}
+LISTS = ("list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset", "tuple", "Tuple")
+MAPPINGS = ("dict", "Dict", "Mapping", "MutableMapping")
+WORDS = {"Enum", "IntEnum", "StrEnum", "str", "int", "float"}
+"""Bases of classes whose values are plain: the source does not say which."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,14 @@ class Kind:
     choices: tuple[Any, ...] = ()
 
 
+def _is_component(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
 PLAIN = {
     "int": Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "float": Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
@@ -38,6 +44,10 @@ PLAIN = {
     "str": Kind("text", lambda value: isinstance(value, str)),
     "Path": Kind("a path", lambda value: isinstance(value, str)),
     "None": Kind("null", lambda value: value is None),
+    **{name: Kind("a list", _is_list) for name in LISTS},
+    **{name: Kind(name, lambda value: isinstance(value, Mapping)) for name in MAPPINGS},
+    **{name: Kind(name, _is_component) for name in ("Callable", "Tensor", "Module", "timedelta")},
+    **{name: Kind(name) for name in ("Any", "object", "Self", "type", "Type")},
 }
 
 
@@ -46,7 +56,7 @@ def accepts(parameter: Parameter, value: Any) -> bool:
     default = parameter.default
     if value is None and isinstance(default, ast.Constant) and default.value is None:
         return True
-    return any(kind.test(value) for kind in _of(parameter))
+    return _fits(_of(parameter), value)
 
 
 def choices(parameter: Parameter) -> list[Any]:
@@ -65,6 +75,14 @@ def _of(parameter: Parameter) -> list[Kind]:
     return kinds(parameter.module, parameter.annotation) if parameter.annotation else [Kind("anything")]
 
 
+def _fits(alternatives: list[Kind], value: Any) -> bool:
+    return any(kind.test(value) for kind in alternatives)
+
+
+def _are_parts(parts: list[Kind], value: Any) -> bool:
+    return isinstance(value, Mapping) and all(_fits(parts, item) for item in value.values())
+
+
 def kinds(module: Module, annotation: ast.expr) -> list[Kind]:
     """Return the alternatives of an annotation; aliases are followed to where they are defined."""
     if isinstance(annotation, ast.Constant):
@@ -72,109 +90,69 @@ def kinds(module: Module, annotation: ast.expr) -> list[Kind]:
         return kinds(module, ast.parse(text, mode="eval").body) if isinstance(text, str) else [PLAIN["None"]]
     if isinstance(annotation, ast.BinOp):
         return [*kinds(module, annotation.left), *kinds(module, annotation.right)]
-    if isinstance(annotation, ast.Subscript):
-        inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
-        return _of_subscript(module, _last_word(annotation.value), inner)
-    return _of_name(module, annotation)
+    if not isinstance(annotation, ast.Subscript):
+        return _named(module, annotation)
+    inner = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+    match _last_word(annotation.value):
+        case "Literal":
+            values = tuple(map(ast.literal_eval, inner))
+            return [
+                Kind(", ".join(map(repr, values)), lambda x: (type(x), x) in [(type(v), v) for v in values], values)
+            ]
+        case "Optional" | "Union" as name:
+            return [kind for part in inner for kind in kinds(module, part)] + [PLAIN["None"]] * (name == "Optional")
+        case "Annotated":
+            return [_within(kind, inner[1:]) for kind in kinds(module, inner[0])]
+        case "tuple" | "Tuple" if ast.unparse(inner[-1]) != "...":
+            places = [kinds(module, part) for part in inner]
+            return [
+                Kind(
+                    f"a list [{', '.join(map(_words, places))}]",
+                    lambda value: _is_list(value) and len(value) == len(places) and all(map(_fits, places, value)),
+                )
+            ]
+        case name if name in LISTS:
+            items = kinds(module, inner[0])
+            words = f"a list of {_words(items)} each"
+            return [Kind(words, lambda value: _is_list(value) and all(_fits(items, item) for item in value))]
+        case name if name in MAPPINGS:  # components by name, or one component that is a mapping; null takes one away
+            parts = [*kinds(module, inner[-1]), PLAIN["None"]]
+            words = f"several settings, NAME: {_words(parts[:-1])}"
+            return [Kind(words, lambda value: _is_component(value) or _are_parts(parts, value))]
+        case _:
+            return _named(module, annotation.value)
 
 
-def _of_subscript(module: Module, name: str, inner: list[ast.expr]) -> list[Kind]:
-    if name == "Literal":
-        values = tuple(map(ast.literal_eval, inner))
-        return [
-            Kind(
-                ", ".join(map(repr, values)),
-                lambda value: any(value == v and type(value) is type(v) for v in values),
-                values,
-            )
-        ]
-    if name in ("Optional", "Union"):
-        null = [PLAIN["None"]] if name == "Optional" else []
-        return [kind for part in inner for kind in kinds(module, part)] + null
-    if name == "Annotated":
-        return [_within(kind, _limits(inner[1:])) for kind in kinds(module, inner[0])]
-    if name in ("tuple", "Tuple") and not (isinstance(inner[-1], ast.Constant) and inner[-1].value is ...):
-        return [_tuple([kinds(module, part) for part in inner])]
-    if name in MAPPINGS:
-        return [_mapping(kinds(module, inner[-1]))]
-    return [_list(kinds(module, inner[0]))] if name in LISTS else _named(name)
-
-
-def _of_name(module: Module, annotation: ast.expr) -> list[Kind]:
+def _named(module: Module, annotation: ast.expr) -> list[Kind]:
+    """Return the alternatives of a name: a plain type, an alias, or a class, which takes a component."""
     name = _last_word(annotation)
-    if name in PLAIN or name in LISTS or name in MAPPINGS or name in COMPONENTS:
-        return _named(name)
+    if name in PLAIN:
+        return [PLAIN[name]]
     try:
-        found = None if name in ANYTHING else evaluate(module, annotation)
+        found = evaluate(module, annotation)
     except LookupError:
-        found = None
+        return [Kind(name)]
     if isinstance(found, Alias) and found.expression is not annotation:
         return kinds(found.module, found.expression)
     if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
-        plain = any(_last_word(base) in ENUMS for base in found.node.bases)
         words = "a component, with a `_target_`" if name == "Component" else name
-        return [Kind(name) if plain else Kind(words, _is_component)]
+        return [Kind(name) if WORDS & set(map(_last_word, found.node.bases)) else Kind(words, _is_component)]
     return [Kind(name)]
 
 
-def _named(name: str) -> list[Kind]:
-    if name in LISTS:
-        return [_list([Kind("anything")])]
-    if name in MAPPINGS:
-        return [Kind(name, lambda value: isinstance(value, Mapping))]
-    return [PLAIN.get(name) or (Kind(name, _is_component) if name in COMPONENTS else Kind(name))]
+def _words(alternatives: list[Kind]) -> str:
+    return " or ".join(kind.words for kind in alternatives)
 
 
-def _is_component(value: Any) -> bool:
-    return isinstance(value, Mapping) and "_target_" in value
-
-
-def _list(items: list[Kind]) -> Kind:
-    words = " or ".join(kind.words for kind in items)
-    return Kind(
-        "a list" if words == "anything" else f"a list of {words} each",
-        lambda value: isinstance(value, list | tuple) and all(any(k.test(item) for k in items) for item in value),
-    )
-
-
-def _tuple(places: list[list[Kind]]) -> Kind:
-    words = ", ".join(" or ".join(kind.words for kind in place) for place in places)
-    return Kind(
-        f"a list [{words}]",
-        lambda value: (
-            isinstance(value, list | tuple)
-            and len(value) == len(places)
-            and all(any(k.test(item) for k in place) for item, place in zip(value, places, strict=True))
-        ),
-    )
-
-
-def _mapping(items: list[Kind]) -> Kind:
-    """Components by name, or one component that is a mapping; null takes one away."""
-    values = [*items, PLAIN["None"]]
-    words = " or ".join(kind.words for kind in items)
-    return Kind(
-        f"several settings, NAME: {words}",
-        lambda value: (
-            isinstance(value, Mapping)
-            and ("_target_" in value or all(any(k.test(item) for k in values) for item in value.values()))
-        ),
-    )
-
-
-def _limits(metadata: list[ast.expr]) -> Any:
-    """Return the first `Range(...)` or `Square(...)` beside a type; None if there is none."""
-    for part in metadata:
-        if isinstance(part, ast.Call) and (kind := LIMITS.get(_last_word(part.func))):
-            named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in part.keywords}
-            return kind(*map(ast.literal_eval, part.args), **named)
-    return None
-
-
-def _within(kind: Kind, limits: Any) -> Kind:
-    if limits is None or kind == PLAIN["None"]:
+def _within(kind: Kind, metadata: list[ast.expr]) -> Kind:
+    """Return the kind inside the `Range(...)` or `Square(...)` that stands beside it, if one does."""
+    limits = [part for part in metadata if isinstance(part, ast.Call) and _last_word(part.func) in ("Range", "Square")]
+    if not limits or kind == PLAIN["None"]:
         return kind
-    return Kind(f"{kind.words} {limits}".strip(), lambda value: kind.test(value) and value in limits)
+    make = {"Range": Range, "Square": Square}[_last_word(limits[0].func)]
+    named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in limits[0].keywords}
+    within: Any = make(*map(ast.literal_eval, limits[0].args), **named)
+    return Kind(f"{kind.words} {within}".strip(), lambda value: kind.test(value) and value in within)
 
 
 def _last_word(annotation: ast.expr) -> str:

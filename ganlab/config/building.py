@@ -13,7 +13,7 @@ from ganlab.errors import UserError
 
 
 def locate(target: str) -> Any:
-    """The object that a dotted path names. Raises `UserError`."""
+    """Return the object that a dotted path names. Raise `UserError` if there is none."""
     parts = target.split(".")
     for length in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:length])
@@ -35,7 +35,7 @@ def _attribute(owner: Any, name: str) -> Any:
 
 
 def build(node: Any, **extra: Any) -> Any:
-    """The object that a node names, its parts built first; `extra` adds to the node's settings or replaces them.
+    """Return the object that a node names, its parts built first. `extra` adds to the node's settings or replaces them.
 
     With `_partial_: true` the object is a function that takes the rest. What is no component stays as it is.
     """

@@ -1,12 +1,11 @@
 """What can be chosen: the recipes and the groups of choices beside them, read from folders of YAML files.
 
-Only reads; knows nothing of Hydra, nor what a recipe's settings mean.
+Only reads. Knows nothing of Hydra, nor what a recipe's settings mean.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,12 +13,9 @@ from typing import Any
 
 from ganlab.files.settings_file import read_yaml
 
-HIDDEN = ("base",)
-"""What recipes start from, not one of them."""
-
 
 def recipe_folder() -> Path:
-    """The recipes that come with ganlab: inside the package once installed, beside it in a checkout."""
+    """Return the folder of ganlab's recipes: inside the package once installed, beside it in a checkout."""
     package = Path(__file__).parent.parent
     inside = package / "recipes"
     return inside if inside.is_dir() else package.parent / "recipes"
@@ -32,56 +28,104 @@ class Catalog:
     folders: tuple[Path, ...]
 
     def recipes(self) -> dict[str, str]:
-        """Every recipe's name with the comment on its first line."""
+        """Return every recipe's name with the comment on its first line."""
         files = {path.stem: path for folder in self.folders for path in folder.glob("*.yaml")}
-        return {name: headline(files[name]) for name in sorted(files) if name not in HIDDEN and name[0] not in "._"}
+        return {name: headline(files[name]) for name in sorted(files) if name != "base" and name[0] not in "._"}
 
     def groups(self) -> dict[str, list[str]]:
-        """Every group's name, nested ones with a slash, with its choices."""
+        """Return every group's name with its choices. Nested groups have a slash."""
         found: dict[str, set[str]] = {}
         for folder in self.folders:
             for path in group_files(folder):
                 found.setdefault(path.parent.relative_to(folder).as_posix(), set()).add(path.stem)
         return {name: sorted(choices) for name, choices in sorted(found.items())}
 
+    def file(self, name: str) -> Path | None:
+        """Return the file of a recipe, `vanilla`, or of a group's choice, `data/toy`; None if there is none."""
+        files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in self.folders)
+        return next((file for file in files if file.is_file()), None)
+
     def place(self, group: str) -> str | None:
-        """Where the settings of a group's choices go in a recipe, "" for several places; None: under its own name."""
-        files = [file for folder in self.folders for file in (folder / group).glob("*.yaml")]
-        (place, *others) = {package(file) for file in files}
+        """Return where a recipe has the settings of a group: "" for several places, None for its own name."""
+        places = {package(file) for folder in self.folders for file in (folder / group).glob("*.yaml")}
+        (place, *others) = places
         return None if others or not place else {"_global_": ""}.get(place, place)
 
     def clashes(self) -> list[Path]:
-        """Files of the other folders under a name that ganlab's own folder has: which one is meant is not clear."""
+        """Return the files of the other folders under a name that ganlab's own folder has, too."""
         ours, *others = self.folders
-        files = (
-            (folder, path)
-            for folder in others
-            if folder.resolve() != ours.resolve()
-            for path in [*folder.glob("*.yaml"), *group_files(folder)]
-        )
-        return [path for folder, path in files if (ours / path.relative_to(folder)).is_file()]
+        files = ((path, path.relative_to(one)) for one in others for path in [*one.glob("*.yaml"), *group_files(one)])
+        return [path for path, name in files if (ours / name).is_file() and not (ours / name).samefile(path)]
 
-    def chosen_groups(self, recipe: str) -> set[str]:
-        """The groups that a recipe's defaults list chooses from, those of the recipes that it starts from included."""
-        files = [folder / f"{recipe.removesuffix('.yaml')}.yaml" for folder in self.folders]
-        file = next((file for file in files if file.is_file()), None)
-        found: set[str] = set()
-        for entry in read_yaml(file).get("defaults", []) if file else []:
+    def chosen(self, recipe: str, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the groups that a recipe chooses from, each with its choice: a name, a list of names, or None.
+
+        Typed choices go before the recipe's overrides, these before what a choice brings, this before plain defaults.
+        """
+        entries = [*self._entries(recipe)]
+        said = {group_of(key): choice for key, choice in entries if key.startswith("override")} | dict(typed or {})
+        chosen = {group_of(key): choice for key, choice in entries} | said
+        brought = [self._entries(f"{group}/{choice}") for group, choice in chosen.items()]
+        return chosen | {group_of(key): choice for pairs in brought for key, choice in pairs} | said
+
+    def open_groups(self, recipe: str) -> set[str]:
+        """Return the groups that may be chosen beside a recipe: its own, and those that a choice of them brings."""
+        own = {group_of(key) for key, _ in self._entries(recipe)}
+        brought = (self._entries(f"{group}/{choice}") for group in own for choice in self.groups().get(group, ()))
+        return own | {group_of(key) for pairs in brought for key, _ in pairs}
+
+    def _entries(self, name: str) -> Iterator[tuple[str, Any]]:
+        """Yield the choices in the defaults lists of a recipe's or a choice's file and those that it starts from."""
+        for entry in defaults(self.file(name)):
             if isinstance(entry, Mapping):
-                found |= {group_of(key) for key in entry}
+                yield from entry.items()
             elif entry != "_self_":
-                found |= self.chosen_groups(str(entry))
-        return found | {brought for group in found for brought in self.brought_groups(group)}
+                yield from self._entries(beside(name, entry))
 
-    def brought_groups(self, group: str) -> set[str]:
-        """The groups that some choice of a group chooses from in its turn (data=toy brings mixture)."""
-        files = (file for folder in self.folders for file in (folder / group).glob("*.yaml"))
-        entries = (entry for file in files for entry in read_yaml(file).get("defaults", []))
-        return {group_of(key) for entry in entries if isinstance(entry, Mapping) for key in entry}
+    def layers(self, name: str, chosen: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+        """Yield the files of a recipe with these choices in Hydra's order, later ones count, with their names."""
+        if (file := self.file(name)) is None:
+            return
+        entries = defaults(file)
+        for entry in entries if "_self_" in entries else [*entries, "_self_"]:
+            if entry == "_self_":
+                yield name, file
+            elif not isinstance(entry, Mapping):
+                yield from self.layers(beside(name, entry), chosen)
+            else:
+                groups = [group_of(key) for key in entry if not key.startswith("override")]
+                pairs = [(group, one) for group in groups for one in listed(chosen.get(group))]
+                yield from (layer for group, one in pairs for layer in self.layers(f"{group}/{one}", chosen))
+
+
+def listed(choice: Any) -> list[Any]:
+    """Return what a group is told as a list of choices.
+
+    >>> listed("adam"), listed(["r1", "r2"]), listed(None)
+    (['adam'], ['r1', 'r2'], [])
+    """
+    return choice if isinstance(choice, list) else [] if choice is None else [choice]
+
+
+def beside(name: str, entry: str) -> str:
+    """Return the name of what a defaults list names by itself, which lies beside its file.
+
+    >>> beside("ring", "vanilla"), beside("data/grid", "toy")
+    ('vanilla', 'data/toy')
+    """
+    folder, slash, _ = name.rpartition("/")
+    return f"{folder}{slash}{entry}"
+
+
+@cache
+def defaults(file: Path | None) -> list[Any]:
+    """Return the defaults list of a recipe's or a choice's file, if it has one."""
+    found = read_yaml(file).get("defaults") if file and "defaults:" in file.read_text(encoding="utf-8") else []
+    return found if isinstance(found, list) else []
 
 
 def group_of(key: str) -> str:
-    """The group that an entry of a defaults list is about.
+    """Return the group that an entry of a defaults list is about.
 
     >>> group_of("override /network"), group_of("data@other.place")
     ('network', 'data')
@@ -90,51 +134,31 @@ def group_of(key: str) -> str:
 
 
 def group_files(folder: Path) -> Iterator[Path]:
-    """The choices of a folder's groups, nested ones too, but not all that lies under somebody's home."""
+    """Yield the choices of a folder's groups, nested ones too, but not all that lies under somebody's home."""
     for pattern in ("[!.]*/*.yaml", "[!.]*/[!.]*/*.yaml"):
         yield from folder.glob(pattern)
 
 
 def catalog(*extra: str | Path) -> Catalog:
-    """ganlab's own recipes, and those of the user's folders, which come after."""
+    """Return ganlab's own recipes, and after them those of the user's folders."""
     return Catalog((recipe_folder(), *(Path(folder) for folder in extra)))
 
 
 @cache
 def base_recipe() -> dict[str, Any]:
-    """What every recipe starts from, interpolations unresolved."""
+    """Return what every recipe starts from, interpolations unresolved."""
     return {key: value for key, value in read_yaml(recipe_folder() / "base.yaml").items() if key != "defaults"}
 
 
 def package(path: Path) -> str:
-    """The place in a recipe that a choice's first line names for Hydra, "" where it names none."""
+    """Return the place in a recipe that a choice's first line names for Hydra, "" if it names none."""
     with path.open(encoding="utf-8") as file:
         sign, _, name = next(file, "").strip().partition("@package ")
     return name if sign == "# " else ""
 
 
 def headline(path: Path) -> str:
-    """The comment that a file starts with, without its sign; empty where there is none. `# @...` is Hydra's."""
+    """Return the comment that a file starts with, without its sign; empty if there is none. `# @...` is Hydra's."""
     with path.open(encoding="utf-8") as file:
         first = next((line.strip() for line in file if not line.startswith("# @")), "")
     return first.lstrip("# ") if first.startswith("#") else ""
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The word most like `word`, or an empty string when none is like it.
-
-    >>> nearest("devcies", ["devices", "strategy"])
-    'devices'
-    """
-    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)), "")
-
-
-def suggestion(word: str, words: Sequence[str], prefix: str = "") -> str:
-    """The end of a message about a wrong word: the nearest right one, and what there is.
-
-    >>> suggestion("hinj", ["hinge", "minimax"], "objective=")
-    'did you mean `objective=hinge`? (there are hinge, minimax)'
-    """
-    right = nearest(word, words)
-    everything = ", ".join(words) if words else "none"
-    return f"did you mean `{prefix}{right}`? (there are {everything})" if right else f"there are {everything}"

@@ -1,4 +1,4 @@
-"""What the three command lines share: errors of one line, settings of a flat command, the layout of --help.
+"""What the command lines share: errors of one line, settings of a flat command, the layout of --help.
 
 Answers before anything heavy is loaded: imports neither Hydra nor torch.
 """
@@ -10,11 +10,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, field, fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from ganlab.config.catalog import nearest
-from ganlab.errors import UserError
+from ganlab.errors import UserError, nearest
 
 Settings = TypeVar("Settings")
 
@@ -23,14 +22,11 @@ WIDTH = 110
 DEBUG = re.compile(r"\+{0,2}ganlab\.debug=(true|yes|on|1)", re.IGNORECASE)
 
 
-# Errors -----------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Bad input ends the program with one line and exit code 2, what the system refuses with one line and 1.
+    """End the program with one line: exit code 2 for bad input, 1 for what the system refuses.
 
-    An error that nobody foresaw keeps its traceback; `ganlab.debug=true` keeps every traceback.
+    An unforeseen error keeps its traceback; `ganlab.debug=true` keeps every traceback.
     """
     try:
         yield
@@ -38,43 +34,35 @@ def errors_in_one_line() -> Iterator[None]:
         print(f"{program()}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except Exception as error:
-        line, code = _last_words(error)
-        if not line or any(DEBUG.fullmatch(word) for word in sys.argv[1:]):
+        bad_input = isinstance(error, UserError) or type(error).__name__ == "MisconfigurationException"  # Lightning's
+        line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(error).split()))
+        foreseen = bad_input or isinstance(error, OSError)
+        if not (foreseen and line) or any(DEBUG.fullmatch(word) for word in sys.argv[1:]):
             raise
         print(f"{program()}: {line}", file=sys.stderr)
-        raise SystemExit(code) from None
+        raise SystemExit(2 if bad_input else 1) from None
 
 
 def program() -> str:
-    """The module that was started, `ganlab.fit`."""
+    """Return the module that was started, `ganlab.fit`."""
     spec = sys.modules["__main__"].__spec__
     return spec.name.removesuffix(".__main__") if spec else "ganlab"
-
-
-def _last_words(error: Exception) -> tuple[str, int]:
-    """What to say of an error and the exit code; nothing to say of a bug."""
-    text = "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(error).split()))
-    if isinstance(error, UserError):
-        return text, 2
-    if type(error).__name__ == "MisconfigurationException":  # Lightning's, which is not loaded here
-        return text, 2
-    return (text, 1) if isinstance(error, OSError) and text else ("", 1)
 
 
 # Settings of a flat command ---------------------------------------------------------------------------------------
 
 
 def setting(default: Any, text: str) -> Any:
-    """A dataclass field with a line for --help; a list's default is copied."""
+    """Return a dataclass field with a line for --help. A list's default is copied."""
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata={"help": text})
     return field(default=default, metadata={"help": text})
 
 
 def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
-    """`key=value` words as a dataclass of settings; a value is plain text as the shell gives it, or a [list, of, them].
+    """Return `key=value` words as a dataclass of settings. A value is text as the shell gives it, or a [list, of them].
 
-    Raises `UserError` for an unknown key or a value that its type does not take.
+    Raise `UserError` for an unknown key or a value that its type does not take.
     """
     types = get_type_hints(kind, include_extras=True)
     values: dict[str, Any] = {}
@@ -83,15 +71,12 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
         if key == "ganlab.debug":
             continue
         if not equals or key not in types:
-            raise UserError(_unknown(key, list(types), bool(equals)))
+            right = nearest(key, types)
+            hint = f"did you mean `{right}=...`?" if right else f"there are {', '.join(types)}"
+            form = "" if equals else " (settings are written key=value)"
+            raise UserError(f"`{key}` is not a setting{form}: {hint}")
         values[key] = _convert(key, text, types[key])
     return kind(**values)
-
-
-def _unknown(key: str, known: Sequence[str], is_setting: bool) -> str:
-    right = nearest(key, known)
-    hint = f"did you mean `{right}=...`?" if right else f"there are {', '.join(known)}"
-    return f"`{key}` is not a setting{'' if is_setting else ' (settings are written key=value)'}: {hint}"
 
 
 READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {
@@ -103,7 +88,7 @@ READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {
 
 
 def _convert(key: str, text: str, kind: Any) -> Any:
-    """The value of one setting; its type may be `list[...]`, `... | None`, or `Annotated` with a range."""
+    """Return the value of one setting. Its type may be `list[...]`, `... | None`, or `Annotated` with a range."""
     if type(None) in get_args(kind):
         return None if text in ("null", "") else _convert(key, text, get_args(kind)[0])
     if get_origin(kind) is list:
@@ -121,7 +106,7 @@ def _convert(key: str, text: str, kind: Any) -> Any:
 
 
 def unquoted(text: str) -> str:
-    """Text without the quotes around the whole of it, if there are any.
+    """Return text without the quotes around the whole of it, if there are any.
 
     >>> unquoted("'a dog, sitting (happy)'"), unquoted("a dog's ball")
     ('a dog, sitting (happy)', "a dog's ball")
@@ -130,15 +115,14 @@ def unquoted(text: str) -> str:
 
 
 def split_list(text: str) -> list[str]:
-    """The items of `[a, b]`, those with commas quoted; any other text is the one item.
+    """Return the items of `[a, b]`, those with commas quoted. Any other text is one item.
 
     >>> split_list("[a red apple, 'a dog, sitting']"), split_list("a dog, sitting")
     (['a red apple', 'a dog, sitting'], ['a dog, sitting'])
     """
     if not (text.startswith("[") and text.endswith("]")):
         return [unquoted(text)]
-    inner = text[1:-1].strip()
-    items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]+?)\s*(?:,|$)""", inner)
+    items = re.findall(r"""\s*("[^"]*"|'[^']*'|[^,]+?)\s*(?:,|$)""", text[1:-1].strip())
     return [unquoted(item) for item in items]
 
 
@@ -146,21 +130,18 @@ def split_list(text: str) -> list[str]:
 
 
 def asks_for_help(words: Sequence[str]) -> bool:
+    """Return whether one of the words is -h or --help."""
     return any(word in ("-h", "--help") for word in words)
 
 
 def table(rows: Mapping[str, str], indent: int = 2) -> str:
-    """Names and what they are, in two columns, wrapped."""
+    """Return names and what they mean, in two columns, wrapped."""
     column = max(map(len, rows), default=0) + indent + 2
-    wrap = {"width": WIDTH, "subsequent_indent": " " * column}
-    lines = (textwrap.fill(f"{' ' * indent + name:<{column}}{text}", **wrap) for name, text in rows.items())  # type: ignore[arg-type]
-    return "\n".join(line.rstrip() for line in lines)
+    wrap = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * column)
+    return "\n".join(wrap.fill(f"{' ' * indent + name:<{column}}{text}").rstrip() for name, text in rows.items())
 
 
 def settings_table(kind: type[Any]) -> str:
-    """The settings of a flat command with their defaults."""
-    return table({entry.name: entry.metadata["help"] + _default(entry) for entry in fields(kind)})
-
-
-def _default(entry: Field[Any]) -> str:
-    return "" if entry.default in (MISSING, None, "") else f" [{entry.default}]"
+    """Return the settings of a flat command with their defaults."""
+    defaults = {one.name: "" if one.default in (MISSING, None, "") else f" [{one.default}]" for one in fields(kind)}
+    return table({one.name: one.metadata["help"] + defaults[one.name] for one in fields(kind)})

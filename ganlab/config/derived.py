@@ -1,7 +1,7 @@
-"""Settings that follow others: `end: ${trainer.max_steps}` in a recipe's file. A resumed run's follow still.
+"""Settings that follow others: `end: ${trainer.max_steps}` in a recipe's file. In a resumed run they still do.
 
-A checkpoint's recipe has plain values, and beside them, under `derived`, where each of these came from: its place and
-its source, as dotted paths to single values. Knows nothing of Hydra.
+A checkpoint's recipe has plain values. Beside them, under `derived`, it has the place and the source of each value that
+follows another, as dotted paths. Knows nothing of Hydra.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def sources(written: Any, values: Any) -> dict[str, str]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """A component as one value, else the single values below."""
+    """Yield a component as one value, else the single values below."""
     return iter([("", value)]) if _is_component(value) else leaves(value, "")
 
 
@@ -78,18 +78,18 @@ def _is_table(derived: Any) -> bool:
         isinstance(name, str) and PLACE.fullmatch(name) for pair in derived.items() for name in pair
     ):
         return False
-    return not any(_comes_back(derived, place) for place in derived)
-
-
-def _comes_back(derived: Mapping[str, str], place: str) -> bool:
-    seen = {place}
-    while (place := derived.get(place, "")) and place not in seen:
-        seen.add(place)
-    return bool(place)
+    for place in derived:
+        seen, source = {place}, derived[place]
+        while source in derived and source not in seen:
+            seen.add(source)
+            source = derived[source]
+        if source in seen:
+            return False
+    return True
 
 
 def leaves(tree: Any, place: str | None = None) -> Iterator[tuple[str, Any]]:
-    """The single values of a tree, with their dotted paths; below `place`, each path starts with a dot or is it."""
+    """Yield the single values of a tree with their dotted paths. Below `place`, each path is it or starts with it."""
     if not isinstance(tree, Mapping | list):
         yield place or "", tree
         return
@@ -98,16 +98,13 @@ def leaves(tree: Any, place: str | None = None) -> Iterator[tuple[str, Any]]:
 
 
 def value_at(tree: Any, path: str) -> Any:
-    """What is at a dotted path. Raises `LookupError` if nothing is."""
+    """Return what is at a dotted path. Raise `LookupError` if nothing is."""
     for name in path.split("."):
-        tree = tree[int(name)] if isinstance(tree, list) and name.isdecimal() else _inside(tree, name)
+        if not isinstance(tree, Mapping | list):
+            raise LookupError(name)
+        key: Any = int(name) if isinstance(tree, list) and name.isdecimal() else name
+        tree = tree[key]
     return tree
-
-
-def _inside(tree: Any, name: str) -> Any:
-    if not isinstance(tree, Mapping):
-        raise LookupError(name)
-    return tree[name]
 
 
 def _replace(node: Any, name: str, reference: str) -> None:

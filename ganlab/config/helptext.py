@@ -1,12 +1,13 @@
-"""What `python -m ganlab.fit --help` says: the recipes, the groups, the settings people change, examples."""
+"""What `ganlab fit --help` says: the recipes, the groups, the settings people change, examples."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from ganlab.config.catalog import Catalog, catalog
 from ganlab.config.cli import table
+from ganlab.config.command import ASKING, RESUMED, Command
+from ganlab.config.recipe_help import recipe_help
 
 SETTINGS = {
     "seed=0": "of everything that is drawn: the same seed gives the same run",
@@ -25,23 +26,25 @@ EXAMPLES = """\
   python -m ganlab.fit recipe=cgan_text2img data=folder data.root=my_photos logger=wandb
   python -m ganlab.fit -m recipe=vanilla objective=hinge,nonsaturating seed=1,2,3   (one run after another)
   python -m ganlab.fit resume=runs/cgan_text2img/0 trainer.max_steps=40000
+  python -m ganlab.fit recipe=vanilla --help                                        (its groups and settings)
   python -m ganlab.fit recipe=vanilla --cfg job                                     (print the recipe in full)
   python -m ganlab.fit --config-dir my_recipes recipe=mine                          (recipes of your own)"""
 
 
 def fit_help(words: Sequence[str]) -> str:
-    """The help, with the recipes and groups of a `--config-dir` among the words."""
-    choices = catalog(*re.findall(r"(?:--config-dir|-cd)[= ](\S+)", " ".join(words)))
+    """Return the help on the recipe among the words, else on all recipes. Raise `UserError` for a wrong word."""
+    rest = [word for word in words if word not in ("-h", "--help")]
+    named = any(re.match(r"recipe=|resume=|--config-name|-cn", word) for word in rest)
+    command = Command.read(rest if named else [*rest, "--version"])
+    if command.recipe not in (None, RESUMED) and not command.options.keys() & ASKING:
+        return recipe_help(command)
+    groups = {name: ", ".join(names) for name, names in command.groups.items()}
     return "\n".join(
         [
             "Train a GAN by a recipe: python -m ganlab.fit recipe=NAME [group=CHOICE ...] [setting=VALUE ...]\n",
-            f"Recipes\n{table(choices.recipes())}\n",
-            f"Groups: a recipe's parts, changed as a whole (data=shapes)\n{table(_groups(choices))}\n",
+            f"Recipes\n{table(command.catalog.recipes())}\n",
+            f"Groups: a recipe's parts, changed as a whole (data=shapes)\n{table(groups)}\n",
             f"Settings: all that --cfg job prints, and every parameter of a component; often\n{table(SETTINGS)}\n",
             f"Examples\n{EXAMPLES}",
         ]
     )
-
-
-def _groups(choices: Catalog) -> dict[str, str]:
-    return {name: ", ".join(names) for name, names in choices.groups().items()}

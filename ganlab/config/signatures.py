@@ -16,7 +16,7 @@ PLAIN_BASES = {"object", "ABC", "Protocol", "Generic"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """One thing a constructor takes; the annotation is to be read in `module`."""
+    """One thing that a constructor takes. The annotation is to be read in `module`."""
 
     module: Module
     annotation: ast.expr | None = None
@@ -25,20 +25,31 @@ class Parameter:
 
 @dataclass
 class Signature:
-    """The parameters by name; `open` when any other keyword is taken too."""
+    """The parameters by name; `open` if any other keyword is taken too."""
 
     parameters: dict[str, Parameter] = field(default_factory=dict)
     open: bool = False
 
 
 def parameters(definition: Definition) -> Signature:
-    """What the class's constructor or the function takes, `self` left out."""
-    if isinstance(definition.node, ast.ClassDef):
-        return _of_class(definition, definition.node)
-    return _of_function(definition.module, definition.node.args)
+    """Return what the class's constructor or the function takes, without `self`."""
+    node = definition.node
+    if not isinstance(node, ast.ClassDef):
+        return _of_arguments(definition.module, node.args)
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            own = _of_arguments(definition.module, statement.args, skip=1)
+            if not _passes_on(statement):
+                return own
+            inherited = _of_bases(definition.module, node)
+            return Signature({**inherited.parameters, **own.parameters}, inherited.open)
+    inherited = _of_bases(definition.module, node)
+    if any("dataclass" in ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list):
+        return Signature({**inherited.parameters, **_fields(definition.module, node)}, inherited.open)
+    return inherited
 
 
-def _of_function(module: Module, arguments: ast.arguments, skip: int = 0) -> Signature:
+def _of_arguments(module: Module, arguments: ast.arguments, skip: int = 0) -> Signature:
     positional = [*arguments.posonlyargs, *arguments.args]
     defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
     pairs = [*zip(positional, defaults, strict=True)][skip:]
@@ -47,63 +58,41 @@ def _of_function(module: Module, arguments: ast.arguments, skip: int = 0) -> Sig
     return Signature(taken, open=arguments.kwarg is not None)
 
 
-def _of_class(definition: Definition, node: ast.ClassDef) -> Signature:
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return _of_constructor(definition, node, statement)
-    inherited = _of_bases(definition, node)
-    return _of_dataclass(definition, node, inherited) if _is_dataclass(node) else inherited
-
-
-def _of_constructor(definition: Definition, node: ast.ClassDef, init: ast.FunctionDef) -> Signature:
-    own = _of_function(definition.module, init.args, skip=1)
-    if init.args.kwarg is None or not _passes_on(init, init.args.kwarg.arg):
-        return own
-    inherited = _of_bases(definition, node)
-    return Signature({**inherited.parameters, **own.parameters}, inherited.open)
-
-
-def _passes_on(init: ast.FunctionDef, kwargs: str) -> bool:
-    """Whether the constructor gives its other keywords to its base's."""
-    calls = [call for call in ast.walk(init) if isinstance(call, ast.Call)]
-    supers = [call for call in calls if ast.unparse(call.func) == "super().__init__"]
+def _passes_on(init: ast.FunctionDef) -> bool:
+    """Return whether the constructor gives its other keywords to its base's."""
     return any(
-        keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == kwargs
-        for call in supers
-        for keyword in call.keywords
+        isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "super().__init__"
+        and any(keyword.arg is None and ast.unparse(keyword.value) == init.args.kwarg.arg for keyword in call.keywords)
+        for call in (ast.walk(init) if init.args.kwarg else ())
+        if init.args.kwarg
     )
 
 
-def _of_bases(definition: Definition, node: ast.ClassDef) -> Signature:
-    """The first constructor among the bases; open where a base cannot be read."""
+def _of_bases(module: Module, node: ast.ClassDef) -> Signature:
+    """Return the first constructor among the bases; open if a base cannot be read."""
     for base in node.bases:
         expression = base.value if isinstance(base, ast.Subscript) else base
         if ast.unparse(expression).rpartition(".")[2] in PLAIN_BASES:
             continue
         try:
-            found = evaluate(definition.module, expression)
+            found = evaluate(module, expression)
         except LookupError:
             return Signature(open=True)
         if not (isinstance(found, Definition) and isinstance(found.node, ast.ClassDef)):
             return Signature(open=True)
-        signature = _of_class(found, found.node)
+        signature = parameters(found)
         if signature.parameters or signature.open:
             return signature
     return Signature()
 
 
-def _is_dataclass(node: ast.ClassDef) -> bool:
-    return any("dataclass" in ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list)
-
-
-def _of_dataclass(definition: Definition, node: ast.ClassDef, inherited: Signature) -> Signature:
-    fields = dict(inherited.parameters)
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and _is_field(statement):
-            fields[statement.target.id] = Parameter(definition.module, statement.annotation, statement.value)
-    return Signature(fields, inherited.open)
-
-
-def _is_field(statement: ast.AnnAssign) -> bool:
-    value = ast.unparse(statement.value) if statement.value else ""
-    return "ClassVar" not in ast.unparse(statement.annotation) and "init=False" not in value
+def _fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter]:
+    """Return the fields of a dataclass that its constructor takes."""
+    return {
+        statement.target.id: Parameter(module, statement.annotation, statement.value)
+        for statement in node.body
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if "ClassVar" not in ast.unparse(statement.annotation)
+        if not (statement.value and "init=False" in ast.unparse(statement.value))
+    }

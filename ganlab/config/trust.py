@@ -66,23 +66,6 @@ def _short(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def without(recipe: Mapping[str, Any], said: Sequence[str]) -> dict[str, Any]:
-    """Return a copy in which every dotted place of `said` is null: the user says these anew.
-
-    >>> without({"a": {"b": 1, "c": 2}, "d": 3}, ["a.b", "e.f"])
-    {'a': {'b': None, 'c': 2}, 'd': 3}
-    """
-    copied = {key: without(one, []) if isinstance(one, Mapping) else one for key, one in recipe.items()}
-    for place in said:
-        *parents, name = place.split(".")
-        node: Any = copied
-        for parent in parents:
-            node = node.get(parent) if isinstance(node, dict) else None
-        if isinstance(node, dict) and name in node:
-            node[name] = None
-    return copied
-
-
 # Kinds of components ----------------------------------------------------------------------------------------------
 
 
@@ -96,6 +79,7 @@ class Kind:
     names: tuple[str, ...] = ()
 
     def holds(self, found: Definition) -> bool:
+        """Return whether a definition is of this kind. Base classes and private classes are not."""
         if found.name in self.names:
             return True
         inside = bool(self.base) and f"{found.module.name}.".startswith(f"{self.under}.")
@@ -124,60 +108,59 @@ def ancestors(found: Definition) -> set[str]:
     return names
 
 
-MODULE = "torch.nn.modules.module.Module"
+def _named(word: str, *names: str) -> tuple[Kind]:
+    return (Kind(word, names=names),)
+
+
+def _of(word: str, base: str, under: str = "") -> tuple[Kind]:
+    """Return the kind of the classes derived from `base` under a module, which is the base's own if none is named."""
+    return (Kind(word, base, under or base.rpartition(".")[0]),)
+
+
+MODULE, SCHEDULER = "torch.nn.modules.module.Module", "torch.optim.lr_scheduler.LRScheduler"
+NORMALIZATION = _of("a normalization", "ganlab.networks.blocks.Normalization")
 LAYERS = (
-    Kind("one of ganlab's networks", MODULE, "ganlab.networks"),
-    Kind("one of torch's layers", MODULE, "torch.nn.modules"),
-    Kind("a normalization", "ganlab.networks.blocks.Normalization", "ganlab.networks.blocks"),
-    Kind("a start", "ganlab.networks.resnet.Start", "ganlab.networks.resnet"),
+    *_of("one of ganlab's networks", MODULE, "ganlab.networks"),
+    *_of("one of torch's layers", MODULE, "torch.nn.modules"),
+    *NORMALIZATION,
+    *_of("a start", "ganlab.networks.resnet.Start"),
 )
+METRIC = Kind("one of ganlab's metrics", "ganlab.metrics.metric.Metric", "ganlab.metrics")
+LOGGERS = ("ganlab.loggers.CsvLogger", "ganlab.loggers.TensorBoard", "ganlab.loggers.dashboard.Dashboard")
+MIXTURES = tuple(f"ganlab.data.toy.{name}" for name in ("mixture", "ring", "grid", "two_gaussians"))
 PLANNED = r"gamma|(generator|discriminator)\.(scheduler\.\w+|regularizers\.[^.]+\.weight)|perturbations\.[^.]+\.p"
 """Numbers that may be a schedule."""
 
 SLOTS: dict[str, tuple[Kind, ...]] = {
-    PLANNED: (Kind("a schedule", "ganlab.schedules.Schedule", "ganlab.schedules"),),
-    "trainer": (Kind("pytorch_lightning.Trainer", names=("pytorch_lightning.trainer.trainer.Trainer",)),),
-    r"callbacks\.[^.]+": (
-        Kind("one of ganlab's callbacks", "pytorch_lightning.callbacks.callback.Callback", "ganlab.callbacks"),
+    PLANNED: _of("a schedule", "ganlab.schedules.Schedule"),
+    "trainer": _named("pytorch_lightning.Trainer", "pytorch_lightning.trainer.trainer.Trainer"),
+    r"callbacks\.[^.]+": _of(
+        "one of ganlab's callbacks", "pytorch_lightning.callbacks.callback.Callback", "ganlab.callbacks"
     ),
-    r"logger\.[^.]+": (
-        Kind(
-            "one of ganlab's loggers",
-            names=("ganlab.loggers.CsvLogger", "ganlab.loggers.TensorBoard", "ganlab.loggers.dashboard.Dashboard"),
-        ),
-    ),
-    "variant": (Kind("one of ganlab's variants", "ganlab.core.generative.GenerativeModule", "ganlab.variants"),),
-    "data": (Kind("one of ganlab's data modules", "ganlab.data.base.GanData", "ganlab.data"),),
-    r"data\.mixture": (
-        Kind(
-            "one of ganlab's mixtures",
-            names=tuple(f"ganlab.data.toy.{name}" for name in ("mixture", "ring", "grid", "two_gaussians")),
-        ),
-    ),
-    "average": (Kind("a moving average", names=("ganlab.core.averaging.MovingAverage",)),),
-    "generator|discriminator": (Kind("a side", names=("ganlab.core.sides.Side",)),),
-    r"(generator|discriminator)\.optimizer": (
-        Kind("one of torch's optimizers", "torch.optim.optimizer.Optimizer", "torch.optim"),
+    r"logger\.[^.]+": _named("one of ganlab's loggers", *LOGGERS),
+    "variant": _of("one of ganlab's variants", "ganlab.core.generative.GenerativeModule", "ganlab.variants"),
+    "data": _of("one of ganlab's data modules", "ganlab.data.base.GanData", "ganlab.data"),
+    r"data\.mixture": _named("one of ganlab's mixtures", *MIXTURES),
+    "average": _named("a moving average", "ganlab.core.averaging.MovingAverage"),
+    "generator|discriminator": _named("a side", "ganlab.core.sides.Side"),
+    r"(generator|discriminator)\.optimizer": _of(
+        "one of torch's optimizers", "torch.optim.optimizer.Optimizer", "torch.optim"
     ),
     r"(generator|discriminator)\.scheduler": (
-        Kind("one of ganlab's schedules", "torch.optim.lr_scheduler.LRScheduler", "ganlab.schedules"),
-        Kind("one of torch's schedulers", "torch.optim.lr_scheduler.LRScheduler", "torch.optim"),
+        *_of("one of ganlab's schedules", SCHEDULER, "ganlab.schedules"),
+        *_of("one of torch's schedulers", SCHEDULER, "torch.optim"),
     ),
-    r"(generator|discriminator)\.regularizers\.[^.]+": (
-        Kind("a regularizer", "ganlab.regularizers.Regularizer", "ganlab.regularizers"),
+    r"(generator|discriminator)\.regularizers\.[^.]+": _of("a regularizer", "ganlab.regularizers.Regularizer"),
+    r"(generator|discriminator)\.constraint": _of("a constraint", "ganlab.constraints.Constraint"),
+    r"((network|variant\.stage_two)\.)?perturbations\.[^.]+": _of(
+        "a perturbation", "ganlab.perturbations.base.Perturbation", "ganlab.perturbations"
     ),
-    r"(generator|discriminator)\.constraint": (
-        Kind("a constraint", "ganlab.constraints.Constraint", "ganlab.constraints"),
-    ),
-    r"((network|variant\.stage_two)\.)?perturbations\.[^.]+": (
-        Kind("a perturbation", "ganlab.perturbations.base.Perturbation", "ganlab.perturbations"),
-    ),
-    "objective": (Kind("an objective", "ganlab.objectives.Objective", "ganlab.objectives"),),
-    r"objective\.divergence": (Kind("a divergence", "ganlab.divergences.Divergence", "ganlab.divergences"),),
-    "condition": (Kind("a condition encoder", "ganlab.networks.conditioning.ConditionEncoder", "ganlab.networks"),),
-    "head": (Kind("a head", "ganlab.networks.heads.Head", "ganlab.networks.heads"),),
-    r"network|variant\.stage_two": (Kind("an architecture", names=("ganlab.networks.architecture.Architecture",)),),
-    "normalization": (LAYERS[2],),
+    "objective": _of("an objective", "ganlab.objectives.Objective"),
+    r"objective\.divergence": _of("a divergence", "ganlab.divergences.Divergence"),
+    "condition": _of("a condition encoder", "ganlab.networks.conditioning.ConditionEncoder", "ganlab.networks"),
+    "head": _of("a head", "ganlab.networks.heads.Head"),
+    r"network|variant\.stage_two": _named("an architecture", "ganlab.networks.architecture.Architecture"),
+    "normalization": NORMALIZATION,
     r"(network|variant\.stage_two)\..+": LAYERS,
 }
 """Which kinds may stand at which place of a stored recipe. The first pattern that matches the whole place counts."""
@@ -212,11 +195,10 @@ OURS = re.compile(r"(ganlab|torch|pytorch_lightning)(\.[A-Za-z_][A-Za-z0-9_]*)+"
 def admitted(recipe: Mapping[str, Any], allow: Sequence[str] = (), said: Sequence[str] = ()) -> dict[str, Any]:
     """Return a copy of a plain recipe with each target replaced by the dotted path of the definition that was judged.
 
-    Places in `said` are the user's own. Raise `UserError` for the first component that is not of its slot's kinds and
-    in none of the packages in `allow`.
+    Dotted places in `said` are the user's own and become null. Raise `UserError` for the first component that is not of
+    its slot's kinds and in none of the packages in `allow`.
     """
-    rest = without(recipe, said)
-    return {key: _Judge(tuple(allow), frozenset(said)).value(one, key) for key, one in rest.items()}
+    return {key: _Judge(tuple(allow), frozenset(said)).value(one, key) for key, one in recipe.items()}
 
 
 @dataclass(frozen=True)
@@ -227,15 +209,21 @@ class _Judge:
     said: frozenset[str]
 
     def value(self, value: Any, place: str) -> Any:
+        """Return a checked copy of what stands at a place."""
+        if place in self.said:
+            return None
         if isinstance(value, list):
             return [self.value(one, f"{place}.{index}") for index, one in enumerate(value)]
-        if not isinstance(value, Mapping):
+        if isinstance(value, Mapping):
+            return self.node(value, place)
+        if place.rpartition(".")[2] not in WORDS:
             _check_setting(value, place)
-            return value
-        return self.node(value, place)
+            return judged(value, place, (METRIC,), self.allow) if _is_class(value, place) else value
+        return value
 
     def node(self, value: Mapping[str, Any], place: str) -> dict[str, Any]:
-        node = {key: one if key in WORDS else self.value(one, f"{place}.{key}") for key, one in value.items()}
+        """Return a checked copy of a mapping, its target replaced by the definition that was judged."""
+        node = {key: self.value(one, f"{place}.{key}") for key, one in value.items()}
         if not isinstance(node.get("_partial_", False), bool):
             raise UserError(f"`{place}._partial_` in the checkpoint's recipe must be true or false")
         kinds = next((kinds for pattern, kinds in SLOTS.items() if re.fullmatch(pattern, place)), ())
@@ -245,6 +233,11 @@ class _Judge:
         if switch := FROM_ELSEWHERE.get(str(node.get("_target_"))):
             node[switch] = "hub" in self.allow
         return node
+
+
+def _is_class(value: Any, place: str) -> bool:
+    """Return whether a value is the dotted path of a metric's class, which is imported to measure with it."""
+    return isinstance(value, str) and "." in value and bool(re.fullmatch(r"callbacks\.[^.]+\.metrics(\.\d+)?", place))
 
 
 def _check_setting(value: Any, place: str) -> None:

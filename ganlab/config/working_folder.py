@@ -23,6 +23,18 @@ def move_last(path: list[str]) -> None:
         path.append(path.pop(0))
 
 
+def add_last(path: list[str]) -> None:
+    """Add the working folder to the end of a search path that does not have it: the console script's.
+
+    >>> path = ["/usr/lib/python3"]
+    >>> add_last(path)
+    >>> len(path)
+    2
+    """
+    if not {"", str(Path.cwd())} & set(path):
+        path.append(str(Path.cwd()))
+
+
 def started_as_command() -> bool:
     """Return whether the program was started by `python -m ganlab...`."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)

@@ -1,7 +1,8 @@
 """The game: a generator and a discriminator that take turns.
 
-A variant subclasses `AdversarialModule`, says what each side minimises as named terms per sample, and how to generate
-and sample; whose turn it is, who is frozen meanwhile and in how many parts a batch is passed are here.
+A variant subclasses `AdversarialModule` and states what is its own: each side's terms per sample and, where they differ
+from the simplest game's, how a latent becomes an image and how the discriminator's logits are read. Whose turn it is,
+who is frozen meanwhile, the penalties, and in how many parts a batch is passed are here.
 
 An iteration is one batch from the loader: the discriminator's turns, each on reals of its own, then the generator's.
 """
@@ -17,14 +18,17 @@ from ganlab.core.averaging import MovingAverage
 from ganlab.core.generative import GenerativeModule, Terms
 from ganlab.core.sides import Side, frozen
 from ganlab.data.base import DataSpec
-from ganlab.data.batch import Batch, Condition
+from ganlab.data.batch import Batch, Condition, Fake
+from ganlab.errors import UserError
+from ganlab.networks.heads import accuracy
+from ganlab.objectives import Objective
 from ganlab.perturbations import Perturbation
 
-__all__ = ["AdversarialModule", "Terms"]
+__all__ = ["AdversarialModule", "Fake", "Terms"]
 
 
 class AdversarialModule(GenerativeModule, ABC):
-    """A generator and a discriminator that alternate. Abstract: variants say what the game is."""
+    """A generator and a discriminator that alternate. Abstract: a variant defines both sides' terms."""
 
     discriminator: nn.Module
 
@@ -33,6 +37,7 @@ class AdversarialModule(GenerativeModule, ABC):
         spec: DataSpec,
         generator_network: nn.Module,
         discriminator_network: nn.Module,
+        objective: Objective,
         generator: Side,
         discriminator: Side,
         average: MovingAverage,
@@ -40,32 +45,54 @@ class AdversarialModule(GenerativeModule, ABC):
     ) -> None:
         players = {"discriminator": (discriminator_network, discriminator), "generator": (generator_network, generator)}
         super().__init__(spec, players, average, latent_dim)
+        self.objective = objective
         self._perturbations = [part for part in discriminator_network.modules() if isinstance(part, Perturbation)]
 
-    # What a variant says -------------------------------------------------------------------------------------------
+    # What a variant defines ----------------------------------------------------------------------------------------
 
     @abstractmethod
-    def generate(self, batch: Batch) -> Tensor:
-        """The playing generator's pictures, (N, *shape) in [-1, 1], for fresh latents and the batch's conditions."""
+    def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return what the discriminator minimizes, each term (N,). `fake` carries no graph."""
 
     @abstractmethod
-    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        """What the discriminator minimises, per sample. `fake` carries no graph."""
+    def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return what the generator minimizes, each term (N,). The discriminator is frozen."""
 
-    @abstractmethod
-    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        """What the generator minimises, per sample. The discriminator is frozen."""
+    # What a variant may replace ------------------------------------------------------------------------------------
 
-    @abstractmethod
+    def generate(self, batch: Batch) -> Fake:
+        """Return the playing generator's images for fresh latents and the batch's conditions, with their latents."""
+        latent = self.draw_latent(len(batch))
+        images = self.synthesize(self.generator, latent, batch.condition)
+        if images.shape != (len(batch), *self.spec.shape):
+            raise UserError(
+                f"`network.generator` {type(self.generator).__name__} makes {tuple(images.shape)}, and images of this "
+                f"data are (N, {', '.join(map(str, self.spec.shape))}): its forward must return that shape"
+            )
+        return Fake(images, latent)
+
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        """(N,): the logits that tell real from generated, summed; what gradient penalties differentiate."""
+        """Return the logits that tell real from generated, summed: (N,). Gradient penalties differentiate them."""
+        return self.discriminator(images)
+
+    def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the divergence as the critic measures it, and the share of images that it tells apart."""
+        real, fake = (self.critic(x, batch.condition) for x in (batch.images, self.generate(batch).images))
+        return {
+            "divergence": self.objective.divergence(real, fake),
+            "realism_accuracy": accuracy(real, fake, self.objective.undecided),
+        }
 
     # What a variant may use ----------------------------------------------------------------------------------------
 
-    def penalties(self, side: str, batch: Batch, fake: Tensor) -> Terms:
-        """The side's regularizers that are due on this iteration."""
+    def reals_to_compare(self, batch: Batch) -> Tensor | None:
+        """Return the critic's logits of the reals if the generator's objective compares with them, else None."""
+        return self.critic(batch.images, batch.condition) if self.objective.sees_reals else None
+
+    def penalties(self, side: str, batch: Batch, fake: Fake) -> Terms:
+        """Return the side's regularizers that are due on this iteration, each (N,). Every turn adds them."""
         return {
-            name: regularizer(self.critic, batch.images, fake, batch.condition, self.iteration)
+            name: regularizer(self.critic, batch, fake, self.iteration)
             for name, regularizer in self.sides[side].regularizers.items()
             if regularizer.due(self.iteration)
         }
@@ -78,11 +105,12 @@ class AdversarialModule(GenerativeModule, ABC):
         with self.evaluating(seed):
             train, held_out = (batch.to(self.device).ready() for batch in (train, held_out))
             real, other = (self.critic(batch.images, batch.condition) for batch in (train, held_out))
-            return real, other, self.critic(self.generate(held_out), held_out.condition)
+            return real, other, self.critic(self.generate(held_out).images, held_out.condition)
 
     # One iteration -------------------------------------------------------------------------------------------------
 
     def take_turns(self, batch: Batch) -> None:
+        """Play one iteration: the discriminator's turns on equal parts of the batch, then the generator's."""
         reals = batch.chunk(self.sides["discriminator"].turns)
         if self._shares_forward:
             self._turns_sharing_a_forward(reals[0])
@@ -92,16 +120,16 @@ class AdversarialModule(GenerativeModule, ABC):
 
     @property
     def _shares_forward(self) -> bool:
-        """One turn each, in one piece: both may use the same generated pictures, so the generator runs once."""
+        """Whether both may use the same generated images: one turn each, in one piece."""
         return all(side.turns == 1 and side.accumulate == 1 for side in self.sides.values())
 
     def _turns_sharing_a_forward(self, batch: Batch) -> None:
         fake = self.generate(batch)
         with frozen(self.generator):
-            self.backward_terms("discriminator", self.discriminator_terms(batch, fake.detach()))
+            self._backward_discriminator(batch, fake.detach())
             self.step("discriminator")
         with frozen(self.discriminator):
-            self.backward_terms("generator", self.generator_terms(batch, fake))
+            self._backward_generator(batch, fake)
             self.step("generator")
 
     def _turns_apart(self, reals: list[Batch]) -> None:
@@ -112,8 +140,28 @@ class AdversarialModule(GenerativeModule, ABC):
             with frozen(self.discriminator):
                 self._generator_turn(reals[-1].chunk(self.sides["generator"].accumulate))
 
+    def _discriminator_turn(self, parts: list[Batch]) -> None:
+        for part in parts:
+            with torch.no_grad():
+                fake = self.generate(part)
+            self._backward_discriminator(part, fake, len(parts))
+        self.step("discriminator")
+
+    def _generator_turn(self, parts: list[Batch]) -> None:
+        for part in parts:
+            self._backward_generator(part, self.generate(part), len(parts))
+        self.step("generator")
+
+    def _backward_discriminator(self, batch: Batch, fake: Fake, parts: int = 1) -> None:
+        terms = self.discriminator_terms(batch, fake)
+        self.backward_terms("discriminator", {**terms, **self.penalties("discriminator", batch, fake)}, parts)
+
+    def _backward_generator(self, batch: Batch, fake: Fake, parts: int = 1) -> None:
+        terms = self.generator_terms(batch, fake)
+        self.backward_terms("generator", {**terms, **self.penalties("generator", batch, fake)}, parts)
+
     def _advance_perturbations(self, batch: Batch, images_seen: int) -> None:
-        """Tell them how far the run is, and those that listen what the discriminator thinks of this batch."""
+        """Pass on the images seen in all and, to perturbations that listen now, the critic's logits of this batch."""
         for perturbation in self._perturbations:
             every = perturbation.listens_every
             rows = slice(0, None if every and self.iteration % every == 0 else 0)
@@ -121,20 +169,9 @@ class AdversarialModule(GenerativeModule, ABC):
 
     @torch.no_grad()
     def _opinion(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The critic's logits of a batch and of as many generated pictures, each (N,)."""
+        """Return the critic's logits of a batch and of as many generated images, each (N,)."""
         if not len(batch):
             return batch.images.new_empty(0), batch.images.new_empty(0)
         with frozen(self.generator), frozen(self.discriminator):
-            return self.critic(batch.images, batch.condition), self.critic(self.generate(batch), batch.condition)
-
-    def _discriminator_turn(self, parts: list[Batch]) -> None:
-        for part in parts:
-            with torch.no_grad():
-                fake = self.generate(part)
-            self.backward_terms("discriminator", self.discriminator_terms(part, fake), len(parts))
-        self.step("discriminator")
-
-    def _generator_turn(self, parts: list[Batch]) -> None:
-        for part in parts:
-            self.backward_terms("generator", self.generator_terms(part, self.generate(part)), len(parts))
-        self.step("generator")
+            real = self.critic(batch.images, batch.condition)
+            return real, self.critic(self.generate(batch).images, batch.condition)

@@ -1,7 +1,8 @@
-"""A checked recipe -> the objects of a run. Each component is asked for by the name of the variant's parameter.
+"""A checked recipe -> the objects of a run: data module, variant, trainer.
 
-A variant's constructor says what it needs (`network`, `objective`, `head`, ...); the recipe has a node of that name.
-What only the data can say (the captions' words, the number of classes) goes to whatever component asks for it.
+A variant's constructor names the components that it needs (`network`, `objective`, `head`, ...), and the recipe has a
+node of that name. Two kinds of facts are no settings of a component and are added here: a condition encoder gets those
+of the data that its `needs` names, and an architecture gets what the recipe puts around any discriminator.
 """
 
 from __future__ import annotations
@@ -22,25 +23,34 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
-from ganlab.networks.architecture import with_feature_shape
+from ganlab.networks.architecture import Architecture, with_feature_shape
+from ganlab.networks.conditioning import ConditionEncoder
 
 Recipe = Mapping[str, Any]
 
 
 def make_data(recipe: Recipe) -> GanData:
-    """The data module, loaded: its pictures are in memory (or memory mapped) and its `spec` is known."""
+    """Return the data module, loaded: its images are in memory (or memory mapped) and its `spec` is known.
+
+    Raise `UserError` if networks, condition and data do not fit. That is checked before any image is decoded if the
+    recipe states `data.size`, else as soon as the data are loaded.
+    """
     check_parts(recipe)
     _check_condition(recipe)
     _check_generator(recipe)
-    _check_discriminator(recipe)
+    size = recipe["data"].get("size")
+    if size:
+        _check_discriminator(recipe, (3, size, size))
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
+    if not size:
+        _check_discriminator(recipe, data.spec.shape)
     return data
 
 
 def _check_condition(recipe: Recipe) -> None:
-    """`UserError` if the data can never have what the model, or the encoder of its condition, reads."""
+    """Raise `UserError` if the data can never have what the variant, or the encoder of its condition, reads."""
     encoder = recipe.get("condition")
     reads = locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
     has = locate(recipe["data"]["_target_"]).kinds
@@ -49,21 +59,30 @@ def _check_condition(recipe: Recipe) -> None:
 
 
 def _check_generator(recipe: Recipe) -> None:
-    """`UserError` for a generator that draws from a code where the variant has a picture, or the other way round."""
-    asked = inspect.signature(locate(recipe["network"]["generator"]["_target_"])).parameters
-    from_picture = locate(recipe["variant"]["_target_"]).reads == "image"
-    if from_picture == ("code_dim" in asked):
-        source, use = ("a code", "network=pix2pix") if from_picture else ("a picture", "recipe=patchgan")
-        raise UserError(f"`network`'s generator draws from {source}, which this recipe does not give it: use {use}")
+    """Raise `UserError` for a generator that draws from a code if the variant gives a picture, or the reverse.
+
+    A network's `draws_from` says "code" or "image"; a network that does not say draws from a code.
+    """
+    target = recipe["network"]["generator"]["_target_"]
+    network, variant = locate(target), locate(recipe["variant"]["_target_"])
+    source, given = getattr(network, "draws_from", "code"), "image" if variant.reads == "image" else "code"
+    if source != given:
+        what, use = {"code": ("a code", "network=pix2pix"), "image": ("a picture", "recipe=patchgan")}[source]
+        raise UserError(f"`network`'s generator draws from {what}, which this recipe does not give it: use {use}")
+    taken = inspect.signature(network).parameters.values()
+    if given == "code" and not any(p.name == "code_dim" or p.kind is p.VAR_KEYWORD for p in taken):
+        raise UserError(
+            f"`network.generator` {target} must take `code_dim`, the size of the latent that it maps to images; one "
+            'that maps images to images says `draws_from = "image"`'
+        )
 
 
-def _check_discriminator(recipe: Recipe) -> None:
-    """`UserError` for a network that cannot play here, before any picture is decoded; the trial costs no memory."""
-    size = recipe["data"].get("size")
-    if not size:
-        return
+def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` for a discriminator that cannot play with images of this shape. The trial takes no memory."""
     with torch.device("meta"):
-        trunk = with_feature_shape(build(recipe["network"]["discriminator"])(shape=(3, size, size)))
+        trunk = build(recipe["network"]["discriminator"])(shape=shape)
+    if locate(recipe["variant"]["_target_"]).needs_features:
+        with_feature_shape(trunk)
     nodes = recipe["discriminator"].get("regularizers", {})
     penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
@@ -75,12 +94,12 @@ def _check_discriminator(recipe: Recipe) -> None:
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
-    """The variant with every component it asks for. `UserError` if the recipe lacks one."""
+    """Return the variant with every component that its constructor names. Raise `UserError` if the recipe lacks one."""
     variant = locate(recipe["variant"]["_target_"])
     wanted = [
         name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
     ]
-    parts = {name: _component(recipe[name], spec, recipe) for name in wanted if recipe.get(name) is not None}
+    parts = {name: _component(name, recipe, spec) for name in wanted if recipe.get(name) is not None}
     for name in wanted:
         if name not in parts and inspect.signature(variant).parameters[name].default is inspect.Parameter.empty:
             raise UserError(
@@ -93,7 +112,7 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
 
 
 def _check_optimizers(module: GenerativeModule) -> None:
-    """Raise `UserError` for settings that torch's own optimizers and schedulers refuse: none is kept."""
+    """Raise `UserError` for settings that torch's own optimizers and schedulers refuse. Nothing is kept."""
     try:
         module.configure_optimizers()
     except UserError:
@@ -102,8 +121,22 @@ def _check_optimizers(module: GenerativeModule) -> None:
         raise UserError(f"`generator.optimizer`, `discriminator.optimizer` or a `scheduler`: {error}") from error
 
 
+def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
+    """Return the component that the recipe's node of this name describes, with the facts that are not its settings."""
+    node = recipe[name]
+    if not (isinstance(node, Mapping) and "_target_" in node):
+        return node
+    kind = locate(node["_target_"])
+    if kind is Architecture:
+        return build(node, **_around(recipe))
+    if isinstance(kind, type) and issubclass(kind, ConditionEncoder):
+        facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes)}
+        return build(node, **{fact: facts[fact] for fact in kind.needs})
+    return build(node)
+
+
 def _around(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe puts around any discriminator's trunk."""
+    """Return what the recipe puts around any discriminator's trunk."""
     return {
         "perturbations": build(recipe.get("perturbations", {})),
         "pack": recipe.get("pack", 1),
@@ -111,16 +144,8 @@ def _around(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _component(node: Any, spec: DataSpec, recipe: Recipe) -> Any:
-    if not (isinstance(node, Mapping) and "_target_" in node):
-        return node
-    facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes), **_around(recipe)}
-    asked = inspect.signature(locate(node["_target_"])).parameters
-    return build(node, **{name: fact for name, fact in facts.items() if name in asked})
-
-
 def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
-    """Lightning's Trainer with the recipe's callbacks and loggers, and the two-player strategy for several devices."""
+    """Return the Trainer with callbacks and loggers; several devices get the two-player strategy."""
     callbacks = [build(node) for node in recipe["callbacks"].values() if node]
     loggers = [
         build(node, folder=folder, recipe=dict(recipe)) for node in (recipe.get("logger") or {}).values() if node
@@ -143,7 +168,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
-    """`trainer.strategy` as the user says it, or ganlab's own where several processes would train."""
+    """Return the user's `trainer.strategy`, or ganlab's own if several processes train."""
     _check_precision(trainer.get("precision"))
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
@@ -164,7 +189,7 @@ def _check_precision(precision: Any) -> None:
 
 
 def _devices(trainer: Mapping[str, Any]) -> int:
-    """How many devices `trainer.devices` asks for: a number, a list, a string of either, or all there are."""
+    """Return how many devices `trainer.devices` asks for: a number, a list, a string of either, or all there are."""
     devices = trainer.get("devices", 1)
     if isinstance(devices, str) and devices.strip().lstrip("-").isdigit():
         devices = int(devices)

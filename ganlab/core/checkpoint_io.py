@@ -9,24 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganlab.core.finite import broken_side
-from ganlab.files.durable import replacing
+from ganlab.files.durable import torch_save
 from ganlab.files.run_folder import RunFolder
-
-
-def save(content: Any, path: str | Path, keep: Path | None = None) -> None:
-    """Replace the file at `path` by torch's form of the content, on disk. keep: where the file before it remains.
-
-    Raise `OSError` that names the file if the disk is full; torch itself raises a RuntimeError.
-    """
-    with replacing(path, keep) as file:
-        try:
-            torch.save(content, file)
-        except RuntimeError as error:
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from error
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -34,7 +21,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Replace the checkpoint at `path`. storage_options: where the one before it remains, or None."""
-        save(checkpoint, path, storage_options and Path(storage_options))
+        torch_save(checkpoint, path, storage_options and Path(storage_options))
 
 
 def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:

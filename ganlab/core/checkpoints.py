@@ -21,10 +21,11 @@ from ganlab.core.assembly import make_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.likeness import check_like
 from ganlab.core.randomness import random_states, restore_random_states
-from ganlab.core.running_means import Logbook
+from ganlab.core.running_means import RunningMeans
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.archive import check_archive
+from ganlab.files.run_folder import find_checkpoint
 
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
 KINDS = ("none", "class", "text", "image")
@@ -65,6 +66,21 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     return module.eval()
 
 
+def warm_start(module: GenerativeModule) -> None:
+    """Let a new module take the weights of the run or checkpoint that it `starts_from`, if it names one.
+
+    Raise `UserError` if there is no such checkpoint, or if its weights do not fit. A resumed module has them already.
+    """
+    if module.starts_from is None:
+        return
+    file = find_checkpoint(module.starts_from)
+    content = read_checkpoint(file)
+    try:
+        module.take_over(content["state_dict"], DataSpec.from_plain(content["ganlab"]["spec"]))
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+
+
 @contextmanager
 def stored_content(where: object) -> Iterator[None]:
     """Turn whatever goes wrong with what was read from a file into a `UserError` that names the file."""
@@ -98,6 +114,7 @@ def check_content(content: Mapping[str, Any], where: object) -> None:
 
 
 def is_whole(value: Any, most: int, least: int = 1) -> bool:
+    """Return whether a value is a whole number from `least` to `most`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
@@ -198,7 +215,7 @@ def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any],
         other = type(trainer)(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
         check_like(other.fit_loop.state_dict(), content["loops"]["fit_loop"], f"{where}: loops")
         other.fit_loop.load_state_dict(copy.deepcopy(content["loops"]["fit_loop"]))
-        logged = Logbook(**copy.deepcopy(content["ganlab"]["logged"]))
+        logged = RunningMeans(**copy.deepcopy(content["ganlab"]["logged"]))
         check_like(dict.fromkeys(logged.sums, 0.0), {k: v.item() for k, v in logged.read().items()}, f"{where}: logged")
         _rehearse_random(content["ganlab"])
 

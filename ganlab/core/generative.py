@@ -1,7 +1,8 @@
-"""What every model here has in common: players that take steps, counting, averaging, resuming.
+"""The base of every model: players that take steps, counting, averaging, resuming.
 
-The only file that steps an optimizer. A subclass says who plays (`players`), what an iteration's turns are
-(`take_turns`), and how to sample; clipping, averaging over processes, schedules, logs and checkpoints are here.
+The only file that steps an optimizer. A subclass names its players, an iteration's turns (`take_turns`) and, if it
+differs from the simplest case, how a latent becomes an image (`synthesize`). Clipping, averaging over processes,
+schedules, logs and checkpoints are here.
 
 An iteration is one batch from the loader. `trainer.global_step` and `trainer.max_steps` count iterations, whatever
 the number of turns.
@@ -21,30 +22,30 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.randomness import part_ways, random_states, restore_random_states
-from ganlab.core.running_means import Logbook
-from ganlab.core.sides import Side, clip_gradients, frozen
+from ganlab.core.precision import default_dtype, kept_in_float32
+from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
+from ganlab.core.running_means import RunningMeans
+from ganlab.core.sides import Side, clip_gradients, frozen, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
-from ganlab.perturbations import Perturbation
 from ganlab.processes import average_across_processes, gather_values
-from ganlab.regularizers import Regularizer
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
 
 
 class GenerativeModule(pl.LightningModule, ABC):
-    """Draws pictures from latents, and learns to, one or more players taking turns. Abstract.
+    """Generates images from latents, and learns to, one or more players taking turns. Abstract.
 
-    `players`: networks with how each learns, in the order of their optimizers; one of them is the `generator`, whose
-    moving average is what is shown, measured and sampled.
+    `players`: networks and the settings by which each learns, in the order of their optimizers. One of them is the
+    `generator`; its moving average is what is shown, measured and sampled.
     """
 
     generator: nn.Module
     reads: ClassVar[str | None] = None
-    """The kind of condition that the model cannot do without; None where that is for its parts, or nobody, to say."""
-    automatic_optimization = False
+    """The kind of condition that the model needs; None if its parts decide, or if it needs none."""
+    needs_features: ClassVar[bool] = True
+    """Whether `network.discriminator` must be a trunk that says its `feature_shape`; else it may give logits."""
 
     def __init__(
         self, spec: DataSpec, players: Mapping[str, tuple[nn.Module, Side]], average: MovingAverage, latent_dim: int
@@ -56,7 +57,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         for name, (network, side) in players.items():
             side.constraint.start(network)
             setattr(self, name, network)
-        self.remembering = remembering(self.sides)
+        self.remembering = stateful_regularizers(self.sides)  # the name that checkpoints hold
         self.averaging = average
         self.average = average.start(self.generator)
         for name, side in self.sides.items():
@@ -65,27 +66,48 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.latent_dim = latent_dim
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
-        self._logged = Logbook()
+        self._logged = RunningMeans()
         self._random: list[dict[str, Any]] | None = None
 
-    # What a variant says -------------------------------------------------------------------------------------------
+    # What a variant defines ----------------------------------------------------------------------------------------
 
     @abstractmethod
     def take_turns(self, batch: Batch) -> None:
-        """One iteration on real images in [-1, 1]: terms, `backward` and `step` for each player in its turn."""
+        """Play one iteration on real images in [-1, 1]: `backward_terms` and `step` for each player in its turn."""
 
     @abstractmethod
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Return scalars that describe the game on these reals and on new generated images. See `held_out_report`."""
 
-    @abstractmethod
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        """Pictures of the averaged generator, (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
+    # What a variant may replace ------------------------------------------------------------------------------------
 
-    # What a variant may use ----------------------------------------------------------------------------------------
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return the images (N, *shape) in [-1, 1] that a generator, or its average, makes of latents."""
+        return network(latent)
+
+    @torch.no_grad()
+    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
+        """Return the averaged generator's images, (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
+        return self.synthesize(self.average, latent, condition)
+
+    @property
+    def phase(self) -> str:
+        """The part of training that is under way, if a run has several: measurements of two are not compared."""
+        return ""
+
+    @property
+    def starts_from(self) -> str | None:
+        """The run or checkpoint whose weights a new run takes, or None. `checkpoints.warm_start` reads it."""
+        return None
+
+    def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
+        """Take weights from the state of the checkpoint `starts_from`, which learned from data of this description."""
+        raise NotImplementedError(f"{type(self).__name__} starts from no other run")
+
+    # What everyone may use ----------------------------------------------------------------------------------------
 
     def draw_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """(count, latent_dim) of standard normal noise on this module's device.
+        """Draw standard normal latents (count, latent_dim) on this module's device.
 
         With a `generator` (on the CPU) the numbers are the same on every device.
         """
@@ -122,53 +144,49 @@ class GenerativeModule(pl.LightningModule, ABC):
             self.average = average
 
     def player(self, name: str) -> nn.Module:
-        """The network of that side."""
+        """Return the network of a side."""
         return self.get_submodule(name)
 
     @property
     def iteration(self) -> int:
-        """Iterations completed."""
+        """The number of iterations completed."""
         return self.global_step
 
     @property
     def discriminators(self) -> list[nn.Module]:
-        """Return the networks that judge images: one, or one of each stage. It is empty without a discriminator."""
+        """The networks that judge images: one, or one of each stage. Empty without a discriminator."""
         if "discriminator" not in self.sides:
             return []
         player = self.player("discriminator")
         return list(player.values()) if isinstance(player, nn.ModuleDict) else [player]
 
-    @property
-    def phase(self) -> str:
-        """Return the name of the current part of a run with several parts, whose measurements do not compare."""
-        return ""
-
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
-        """Gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; logged by name."""
+        """Add the gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; log each term."""
         means = {term: at_least_float32(values).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
         self.manual_backward(torch.stack(list(means.values())).sum() / parts)
 
     def step(self, name: str) -> None:
-        """Average the gradients over processes, clip (in `on_before_optimizer_step`), step, forget the gradients."""
+        """Average a side's gradients over processes, clip them (in `on_before_optimizer_step`), step, discard them."""
         network = self.player(name)
         average_across_processes(p.grad for p in network.parameters() if p.grad is not None)
         optimizer = self.trainer.strategy.optimizers[list(self.sides).index(name)]
         self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
         optimizer.zero_grad(set_to_none=True)
         self.sides[name].constraint.enforce(network)
-        moving = (part for part in network.modules() if part.training)  # what evaluates stands still, to the last bit
+        moving = (part for part in network.modules() if part.training)  # the mean of equal numbers may differ
         average_across_processes(buffer for part in moving for buffer in part.buffers(recurse=False))
 
     # One iteration -------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Play one iteration, then count it, average the generator, advance the schedules and log."""
         self.take_turns(batch.ready())
         self._finish_iteration(len(batch))
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the side's gradient and log its norm before that, both as they are without a loss scale."""
+        """Log the norm of the side's gradient, then clip it, both without the loss scale."""
         turns = zip(self.sides.items(), self.trainer.strategy.optimizers, strict=True)
         name, side = next(player for player, own in turns if own is optimizer)
         self._unscale(optimizer)
@@ -176,7 +194,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._logged.add(f"{name}/gradient_norm", clip_gradients(gradients, side.clip))
 
     def _unscale(self, optimizer: Optimizer) -> None:
-        """Divide by the loss scale where Lightning leaves that to the optimizer's own step: a fused one's."""
+        """Divide by the loss scale if Lightning leaves that to the optimizer's own step, as for a fused one."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)
@@ -193,14 +211,16 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._count_iteration()
 
     def _log(self, values: dict[str, Tensor]) -> None:
-        """To callbacks through Lightning, to the loggers directly: Lightning's step is one less, and it repeats the
-        last value of a term that was not due."""
+        """Pass values to callbacks through Lightning, and to the loggers directly.
+
+        Lightning's own step is one less, and it repeats the last value of a term that was not due.
+        """
         self.log_dict(values, logger=False)
         for logger in self.loggers:
             logger.log_metrics({name: float(value) for name, value in values.items()}, step=self.iteration + 1)
 
     def _count_iteration(self) -> None:
-        """Lightning counts optimizer steps taken through its wrapper; ours are not, so it counts this instead."""
+        """Advance Lightning's counter of optimizer steps, which does not see steps of the strategy's optimizers."""
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         progress.increment_ready()
         progress.increment_completed()
@@ -208,33 +228,27 @@ class GenerativeModule(pl.LightningModule, ABC):
     # Lightning's hooks ---------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> Any:
+        """Return the sides' optimizers, in their order, and the schedulers of those that have one."""
         optimizers = [side.optimizer(self.player(name).parameters()) for name, side in self.sides.items()]
         pairs = zip(self.sides.values(), optimizers, strict=True)
         return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
 
     def train(self, mode: bool = True) -> GenerativeModule:
-        """The average never trains: its batch statistics are averages too."""
+        """Set the mode of all but the average, which never trains: its batch statistics are averages too."""
         super().train(mode)
         self.average.eval()
         return self
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeModule:
-        """Convert and move everything, but leave the average and what remembers in float32.
+        """Convert and move everything, but keep the average and what has a state in float32.
 
-        They move by less than half precision can tell: 0.999 a + 0.001 b is a in bfloat16, unless b is far from a.
-        Whoever samples from the average need not know in which precision the players learn.
+        The average is then independent of the precision in which the players learn.
         """
-        memory = (part for part in self.modules() if isinstance(part, (Regularizer, Perturbation)))
-        kept = {id(tensor) for part in (self.average, *memory) for tensor in (*part.parameters(), *part.buffers())}
-
-        def convert(tensor: Tensor) -> Tensor:
-            converted = function(tensor)
-            return tensor.to(converted.device) if id(tensor) in kept and converted.dtype != tensor.dtype else converted
-
-        super()._apply(convert, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(kept_in_float32(self, self.average)(function), recurse)  # type: ignore[no-untyped-call]
         return self
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the recipe, the data's description, counters, running means and every process's random states."""
         checkpoint["ganlab"] = {
             "recipe": self.recipe,
             "spec": self.spec.plain(),
@@ -245,44 +259,25 @@ class GenerativeModule(pl.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore counters and running means; random states wait for `on_train_batch_start`."""
         self.trainer.precision_plugin.convert_module(self)  # before the weights come, or float64 would be rounded
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
-        self._logged = Logbook(**saved["logged"])
+        self._logged = RunningMeans(**saved["logged"])
         self._random = saved["random"]
 
     def on_train_start(self) -> None:
-        """All processes start from one seed and the same weights; from here on each draws latents of its own."""
-        part_ways(self.global_rank, self.iteration)
+        """Let each process draw latents of its own from here on; all started from one seed and the same weights."""
+        seed_per_rank(self.global_rank, self.iteration)
 
-    def prepare(self) -> None:
-        """Before anything of a new run is made: take what comes from elsewhere. A resumed run has it already."""
-
-    def begin_anew(self, seed: int) -> None:
-        """Go on by another seed than what was loaded went by; each process draws numbers of its own."""
+    def reseed(self, seed: int) -> None:
+        """Go on with another seed than that of the loaded state; each process draws numbers of its own."""
         self._random = None
         torch.manual_seed(seed)
-        part_ways(self.global_rank, self.iteration)
+        seed_per_rank(self.global_rank, self.iteration)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Random states are restored last, when nothing that draws from them comes between."""
+        """Restore random states, as late as possible: nothing that draws from them comes between."""
         if self._random is not None and self.global_rank < len(self._random):
             restore_random_states(self._random[self.global_rank])
         self._random = None
-
-
-@contextmanager
-def default_dtype(network: nn.Module) -> Iterator[None]:
-    """Inside, new tensors have the number format of the network's weights: pictures, latents."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(next(network.parameters()).dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def remembering(sides: Mapping[str, Side]) -> nn.ModuleDict:
-    """Regularizers that have a memory, which checkpoints must keep."""
-    every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
-    return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})

@@ -38,6 +38,7 @@ class Launcher(_SubprocessScriptLauncher):
         self._parent = os.getppid()  # the first process, if that started this one; it speaks for all while it lives
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
+        """Start the processes, run `function` in each, and return the main process's result."""
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
             self._call_children_scripts()

@@ -10,7 +10,7 @@ import torch
 
 
 def random_states() -> dict[str, Any]:
-    """Every global generator's state, in types that `torch.load(weights_only=True)` accepts."""
+    """Return every global generator's state, in types that `torch.load(weights_only=True)` accepts."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     return {
         "python": random.getstate(),
@@ -21,7 +21,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Continue where `random_states` was taken. CUDA's are restored when as many devices are there."""
+    """Continue where `random_states` was taken. CUDA's states are restored if there are as many devices."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = states["numpy"]
@@ -31,10 +31,10 @@ def restore_random_states(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
 
 
-def part_ways(rank: int, iteration: int) -> None:
+def seed_per_rank(rank: int, iteration: int) -> None:
     """Seed every global generator from torch's seed, this process's rank and the iteration it starts from.
 
-    Neither another rank's numbers, nor those that another seed's rank or the initial weights had, come again.
+    No two ranks, seeds or starting iterations then share their numbers, nor does any with the initial weights.
     """
     seeds = np.random.SeedSequence([torch.initial_seed(), rank, iteration]).generate_state(3)
     random.seed(int(seeds[0]))

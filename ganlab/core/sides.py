@@ -1,4 +1,4 @@
-"""The two players: how one learns, and how one is kept still while the other moves. Plain torch."""
+"""The two players: how one learns, and how one is frozen while the other moves. Plain torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ganlab.regularizers import Regularizer
 class Side:
     """How one player learns.
 
-    `turns`: updates an iteration. `accumulate`: a turn's batch is passed through in so many equal parts, to save
+    `turns`: updates per iteration. `accumulate`: the number of equal parts in which a turn's batch is passed, to save
     memory; the step is that of the whole batch. `clip`: the largest Euclidean norm of a step's gradient.
-    `scheduler`: of the learning rate, stepped once an iteration. `regularizers`: penalties, by the name they are
-    logged under. `constraint`: what weights it may have.
+    `scheduler`: of the learning rate, stepped once per iteration. `regularizers`: penalties, by the name they are
+    logged under. `constraint`: the weights that it may have.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -33,6 +33,12 @@ class Side:
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     constraint: Constraint = field(default_factory=Unconstrained)
+
+
+def stateful_regularizers(sides: Mapping[str, Side]) -> nn.ModuleDict:
+    """Return the regularizers that have a state, by side and name; checkpoints keep it."""
+    every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
+    return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})
 
 
 @torch.no_grad()
@@ -51,7 +57,7 @@ def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside, `network` gets no gradients and works on copies of its buffers: a turn moves one side only.
+    """Give `network` no gradients and copies of its buffers inside the block: a turn moves one side only.
 
     Its buffers are set aside rather than copied back, because a graph built before may still need them as they are.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -38,6 +38,15 @@ class DataSpec:
     def plain(self) -> dict[str, Any]:
         """Return the fields as plain values, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def unconditional(self) -> DataSpec:
+        """Return the same description without a condition: for a model that is told nothing."""
+        return replace(self, kind="none")
+
+    def check_kind(self, reads: str) -> None:
+        """Raise `UserError` unless the data's condition is of the kind that a model reads."""
+        if self.kind != reads:
+            raise wrong_kind(reads, repr(self.kind))
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> DataSpec:

@@ -1,4 +1,4 @@
-"""What travels from the data to the two players: images, their conditions, and the range of images.
+"""What travels between the data and the two players: real images, generated images, and the range images live in.
 
 Plain torch; knows nothing of data sets, variants or Lightning.
 """
@@ -95,3 +95,18 @@ class Batch:
     def _map(self, move: Callable[[Tensor], Tensor]) -> Batch:
         condition, mismatched = (move(x) if isinstance(x, Tensor) else x for x in (self.condition, self.mismatched))
         return Batch(move(self.images), condition, mismatched)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """Generated images (N, *shape) in [-1, 1], and the latents (N, latent_dim) that the generator made them from."""
+
+    images: Tensor
+    latent: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def detach(self) -> Fake:
+        """Return the same images and latents without a graph."""
+        return Fake(self.images.detach(), self.latent.detach())

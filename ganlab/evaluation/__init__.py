@@ -1,1 +1,1 @@
-"""What generators are measured with: pictures and features side by side, numbers with their protocols."""
+"""Measure a generator: sources of pictures, features of real ones, evaluators, and reports of the numbers."""

@@ -1,10 +1,9 @@
-"""Numbers on disk and on screen, with all it takes to know what they mean; two such files compared, if they may be."""
+"""Numbers with their protocols, on disk and on screen; and the comparison of two such files."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ LIBRARIES = ("pytorch-lightning", "torchmetrics", "torch-fidelity")
 
 
 def versions() -> dict[str, str]:
-    """Of what made a number. They do not keep two numbers from being compared."""
+    """Return the versions of the packages that make numbers. Numbers of different versions still compare."""
     found = {"ganlab": ganlab.__version__, "torch": torch.__version__}
     for name in LIBRARIES:
         try:
@@ -31,17 +30,22 @@ def versions() -> dict[str, str]:
 
 
 def report(results: dict[str, Result], subject: str) -> dict[str, Any]:
-    """Plain values: what was measured, and by name each number's value, spread, protocol and versions."""
+    """Return in plain values what was measured, and by name each number's value, spread, protocol and versions."""
     made = versions()
-    return {"of": subject, "metrics": {name: {**asdict(one), "versions": made} for name, one in results.items()}}
+    return {"of": subject, "metrics": {name: {**_plain(one), "versions": made} for name, one in results.items()}}
+
+
+def _plain(one: Result) -> dict[str, Any]:
+    return {"value": one.value, "spread": one.spread, "protocol": one.protocol}
 
 
 def write_report(path: Path, content: dict[str, Any]) -> None:
+    """Write what `report` returns as JSON. The file is replaced whole."""
     atomic_write(path, json.dumps(content, indent=2, default=str) + "\n")
 
 
 def read_report(path: Path) -> dict[str, Result]:
-    """The numbers in a file that `write_report` wrote, by name; `UserError` for any other."""
+    """Return the numbers in a file of `write_report`, by name. Raise `UserError` for any other file."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
         return {name: Result(one["value"], one["spread"], dict(one["protocol"])) for name, one in metrics.items()}
@@ -52,7 +56,7 @@ def read_report(path: Path) -> dict[str, Result]:
 
 
 class Comparison(NamedTuple):
-    """Two numbers measured alike; `deviations`: their difference over both spreads together, where both are known."""
+    """Two numbers of the same protocol."""
 
     name: str
     first: Result
@@ -60,10 +64,12 @@ class Comparison(NamedTuple):
 
     @property
     def difference(self) -> float:
+        """Return the second value minus the first."""
         return self.second.value - self.first.value
 
     @property
     def deviations(self) -> float | None:
+        """Return the difference over both spreads together; None if one of them is unknown."""
         if self.first.spread is None or self.second.spread is None:
             return None
         together = (self.first.spread**2 + self.second.spread**2) ** 0.5
@@ -71,7 +77,7 @@ class Comparison(NamedTuple):
 
 
 def compare(first: Path, second: Path) -> list[Comparison]:
-    """The measures that both files have. `UserError` that names every field in which their protocols differ."""
+    """Return the numbers that both files have. Raise `UserError` that names each field in which protocols differ."""
     sides = [_by_measure(read_report(path)) for path in (first, second)]
     common = [measure for measure in sides[0] if measure in sides[1]]
     if not common:
@@ -84,12 +90,12 @@ def compare(first: Path, second: Path) -> list[Comparison]:
 
 
 def _by_measure(results: dict[str, Result]) -> dict[str, tuple[str, Result]]:
-    """By what is measured, whatever it is measured with: `fid` for fid_inception_tf1 and fid_inception_antialias."""
+    """Return the numbers by what is measured: `fid` for fid_inception_tf1 and for fid_inception_antialias."""
     return {one.protocol.get("measure", name): (name, one) for name, one in results.items()}
 
 
 def _differing(pairs: Sequence[tuple[Result, Result]]) -> list[str]:
-    """Each field in which any pair's protocols differ, once, with both values."""
+    """Return each field in which the protocols of a pair differ, once, with both values."""
     found: dict[str, str] = {}
     for a, b in pairs:
         for field in a.differs(b):
@@ -100,7 +106,7 @@ def _differing(pairs: Sequence[tuple[Result, Result]]) -> list[str]:
 
 
 def show(results: dict[str, Result], subject: str) -> None:
-    """A table for people."""
+    """Print a table of the numbers."""
     rows = []
     for name, result in results.items():
         counts = ", ".join(f"{v} {k}" for k, v in result.protocol.items() if k in ("reals", "fakes", "images", "split"))
@@ -109,7 +115,7 @@ def show(results: dict[str, Result], subject: str) -> None:
 
 
 def show_comparison(found: Sequence[Comparison], first: Path, second: Path) -> None:
-    """The same for two files, the difference being the second less the first."""
+    """Print a table of two files' numbers and their differences, second minus first."""
     rows = []
     for one in found:
         away = "" if one.deviations is None else f" ({one.deviations:+.1f} sd)"

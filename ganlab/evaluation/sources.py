@@ -1,4 +1,4 @@
-"""Where pictures to be measured come from: a generator, a data set, a folder. Read one batch after the other."""
+"""Sources of pictures that are measured: a generator, a data set, a folder. They are read batch by batch."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ganlab.data.pictures import Pictures, are_images
 from ganlab.data.progress import progress
 from ganlab.data.rows import many_rows, some_rows
 from ganlab.errors import UserError
+from ganlab.metrics.samples import Samples
 from ganlab.sampling.drawing import on_device
 
 BATCH = 250  # pictures generated, or taken from a data set, at once
@@ -29,16 +30,23 @@ READ_AHEAD = 64  # files decoded at once
 
 
 class Source(ABC):
-    """`total` pictures at most; `batches` gives them, always the same in the same order, each with its label."""
+    """At most `total` pictures, always the same in the same order, each with its label."""
 
     total: int
 
     @abstractmethod
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
-        """uint8 (N, C, H, W), all of one size, and N labels, or none where the source knows no classes."""
+        """Yield pictures uint8 (N, C, H, W), all of one size, and N labels; no labels if they are unknown."""
+
+    def samples(self) -> Iterator[Samples]:
+        """Yield the batches with the place of each picture."""
+        start = 0
+        for images, labels in self.batches():
+            yield Samples(images, torch.arange(start, start + len(images)), labels)
+            start += len(images)
 
     def facts(self) -> Any:
-        """What tells these pictures from others, in plain values."""
+        """Return what tells these pictures from others, in plain values."""
         hashed = sha256()
         for images, _ in self.batches():
             hashed.update(f"{tuple(images.shape[1:])}".encode() + images.numpy().tobytes())
@@ -46,7 +54,7 @@ class Source(ABC):
 
 
 def labels_of(pictures: Pictures, rows: Tensor) -> list[str]:
-    """What each picture shows: its key, else its class or caption; none where that is an image, or nothing."""
+    """Return what each picture shows: its key, else its class or caption. Empty if that is an image, or unknown."""
     condition: Condition = pictures.condition
     if pictures.keys is not None:
         return [str(pictures.keys[int(row)]) for row in rows]
@@ -63,21 +71,25 @@ class Stored(Source):
         self.pictures, self.rows, self.total = pictures, rows, len(rows)
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        """Yield the pictures, `BATCH` at once."""
         for rows in torch.split(torch.from_numpy(self.rows), BATCH):
             yield self.pictures.get(rows.numpy()), labels_of(self.pictures, rows)
 
 
 class Generated(Source):
-    """Pictures of the averaged generator, for conditions of `pictures`; points stay as they are.
+    """Samples of the averaged generator for the conditions of `pictures`; points stay as they are.
 
-    The same latents and conditions for the same seed: what differs between two measurements is the generator.
+    `rows`: the pictures whose conditions are given, or how many samples, each picture equally often. Latents depend on
+    the seed alone, so two measurements differ by the generator.
     """
 
-    def __init__(self, module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> None:
-        self.module, self.pictures, self.total, self.seed = module, pictures, count, seed
-        self.rows = many_rows(len(pictures), count, seed)
+    def __init__(self, module: GenerativeModule, pictures: Pictures, rows: np.ndarray | int, seed: int) -> None:
+        self.module, self.pictures, self.seed = module, pictures, seed
+        self.rows = many_rows(len(pictures), rows, seed) if isinstance(rows, int) else rows
+        self.total = len(self.rows)
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        """Draw samples, `BATCH` at once; pictures are uint8."""
         noise = torch.Generator().manual_seed(self.seed)
         for rows in torch.split(torch.from_numpy(self.rows), BATCH):
             condition = on_device(take(self.pictures.condition, rows), self.module.device)
@@ -86,10 +98,10 @@ class Generated(Source):
 
 
 class Folder(Source):
-    """At most `count` pictures under a folder, of any sizes and kinds, always the same; a broken one is left out.
+    """At most `count` pictures under a folder, of any sizes and formats, always the same; broken ones are left out.
 
-    The label is the first folder on the way, where all pictures lie in folders. Files are decoded `READ_AHEAD` at a
-    time, so that memory does not grow with their number. `UserError` if there are fewer than two.
+    If all pictures lie in subfolders, the label is the first subfolder. Files are decoded `READ_AHEAD` at a time, so
+    memory does not grow with their number. Raise `UserError` if there are fewer than two pictures.
     """
 
     def __init__(self, root: Path, count: int, seed: int) -> None:
@@ -102,6 +114,7 @@ class Folder(Source):
         self._said: set[str] = set()
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        """Yield one picture at a time."""
         with ThreadPoolExecutor() as pool:
             for file, image in progress(self._read(pool), self.total, f"looking at {self.root}:"):
                 if image is not None:
@@ -123,8 +136,13 @@ class Folder(Source):
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def facts(self) -> str:
-        """Of the files' bytes: what is in them, whatever they are called."""
+        """Return a hash of the files' content; their names do not matter."""
         hashed = sha256()
         for file in self.files:
             hashed.update(sha256((self.root / file).read_bytes()).digest())
         return hashed.hexdigest()
+
+
+def generated(module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
+    """Yield batches of `count` samples in all, uint8 (points: float32), for conditions of `pictures`."""
+    return (images for images, _ in Generated(module, pictures, count, seed).batches())

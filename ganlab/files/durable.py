@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PART = ".part"
 """How the name of a temporary file ends; it starts with a dot."""
@@ -94,3 +94,17 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def torch_save(content: Any, path: str | Path, keep: Path | None = None) -> None:
+    """Replace the file at `path` by torch's form of the content, on disk. keep: where the file before it remains.
+
+    Raise `OSError` that names the file if the disk is full; torch itself raises a RuntimeError.
+    """
+    import torch  # only here: it takes seconds to load
+
+    with replacing(path, keep) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from error

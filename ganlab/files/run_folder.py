@@ -1,9 +1,9 @@
-"""A run's folder: where things are, making a new one, finding a checkpoint to go on from, the closing summary.
+"""A run's folder: where its files are, how a new one is made, which checkpoint is whole, the closing summary.
 
     runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
 
-Files are written to one side and moved into place, so that whoever looks sees all of a file or none. Knows nothing of
-models, and loads torch only to read the recipe out of a checkpoint that stands alone.
+Each file is written to one side and moved into place: a reader sees all of it or none. Knows nothing of models, and
+loads torch only to read the recipe of a checkpoint that stands alone.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ganlab.files.durable import atomic_write
 from ganlab.files.settings_file import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
-"""The environment variable by which a run's first process tells those that it starts where the run's folder is."""
+"""The environment variable that tells the other processes of a run where the first one put the run's folder."""
 
 LARGEST_RECIPE = 2**17
-"""Bytes of a run folder's recipe.yaml."""
+"""The most bytes that a run's recipe.yaml may have."""
 
 SEAL = "# sha256 of the lines above: "
 
@@ -38,7 +38,7 @@ SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "ch
 
 
 def is_first_process() -> bool:
-    """Whether this process makes the run's folder: all but those that another process of the run started."""
+    """Return whether this process makes the run's folder: no other process of the run started it."""
     return all(os.environ.get(name, "0") in ("", "0") for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))
 
 
@@ -50,40 +50,47 @@ class RunFolder:
 
     @property
     def recipe_file(self) -> Path:
+        """Return the file of the run's recipe."""
         return self.path / "recipe.yaml"
 
     @property
     def checkpoints(self) -> Path:
+        """Return the folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def last_file(self) -> Path:
+        """Return the file of the last checkpoint."""
         return self.checkpoints / "last.ckpt"
 
     @property
     def previous_file(self) -> Path:
-        """The last checkpoint but one."""
+        """Return the file of the last checkpoint but one."""
         return self.checkpoints / "previous.ckpt"
 
     @property
     def best_file(self) -> Path:
+        """Return the file of the best checkpoint."""
         return self.checkpoints / "best.ckpt"
 
     @property
     def samples(self) -> Path:
+        """Return the folder of the pictures."""
         return self.path / "samples"
 
     @property
     def metrics_file(self) -> Path:
+        """Return the table of all that was logged."""
         return self.path / "metrics.csv"
 
     @property
     def summary_file(self) -> Path:
+        """Return the file of the closing summary."""
         return self.path / "summary.json"
 
     @classmethod
     def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:
-        """A fresh folder, `root/recipe/version` with the next free version; two processes never get the same."""
+        """Make `root/recipe/version` with the next free version. Two processes never get the same folder."""
         parent = Path(root) / checked_name(recipe, "recipe")
         parent.mkdir(parents=True, exist_ok=True)
         versions = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
@@ -97,7 +104,7 @@ class RunFolder:
 
     @classmethod
     def at(cls, path: str | Path) -> RunFolder:
-        """The folder a person chose for a new run. `UserError` if there is a run in it already."""
+        """Make the folder that a user chose for a new run. Raise `UserError` if it holds a run already."""
         folder = cls(Path(path))
         if folder.recipe_file.exists() or folder.checkpoints.exists():
             raise UserError(
@@ -108,7 +115,7 @@ class RunFolder:
 
     @classmethod
     def of(cls, path: str | Path) -> RunFolder:
-        """The folder that a path to it, or to a checkpoint in it, means. `UserError` if there is no such path."""
+        """Return the run that a path to its folder or to a checkpoint means. Raise `UserError` if it does not exist."""
         path = _existing(Path(path))
         if path.is_dir():
             return cls(path)
@@ -116,9 +123,9 @@ class RunFolder:
 
     @classmethod
     def start(cls, recipe: Mapping[str, Any], root: str | Path = "runs") -> RunFolder:
-        """The folder for a run of this recipe, the same one in all its processes.
+        """Return the folder for a run of this recipe. It is the same one in all processes of the run.
 
-        `run_dir` if the recipe names one; the resumed run's own folder; else a new version.
+        It is `run_dir` if the recipe names one, else the resumed run's own folder, else a new version.
         """
         if not is_first_process():
             return cls(Path(_shared(recipe)))
@@ -145,7 +152,7 @@ class RunFolder:
         return self._whole(self.best_file, self.last_file, self.previous_file)
 
     def last(self) -> Path:
-        """Return the last checkpoint that is whole, else the one before, else the best: where resuming goes on."""
+        """Return the last checkpoint that is whole, else the one before, else the best. Raise `UserError` if none."""
         return self._whole(self.last_file, self.previous_file, self.best_file)
 
     def has_checkpoint(self) -> bool:
@@ -177,12 +184,12 @@ class RunFolder:
         return atomic_write(self.recipe_file, f"{text}{SEAL}{_checksum(text)}\n")
 
     def write_summary(self, summary: Mapping[str, Any]) -> Path:
-        """`summary.json`; raises `KeyError` if it lacks one of `SUMMARY_KEYS`."""
+        """Write `summary.json`. Raise `KeyError` if one of `SUMMARY_KEYS` is missing."""
         ordered = {key: summary[key] for key in SUMMARY_KEYS} | dict(summary)
         return atomic_write(self.summary_file, json.dumps(ordered, indent=2, default=str) + "\n")
 
     def leading_number(self) -> float | None:
-        """Return the best value of what decided which checkpoint is the best; None if nothing judged the run."""
+        """Return the best value of the metric that chose the best checkpoint; None if no metric did."""
         summary = json.loads(self.summary_file.read_text(encoding="utf-8")) if self.summary_file.is_file() else {}
         return summary["best"]["value"] if summary.get("best") else None
 
@@ -209,13 +216,13 @@ def check_links(path: str | Path) -> None:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint a person means: the file itself, or a run folder's best, else its last. Raises `UserError`."""
+    """Return the checkpoint that a path means: the file itself, or a run's best, else its last. Raise `UserError`."""
     path = _existing(Path(path))
     return RunFolder(path).checkpoint() if path.is_dir() else path
 
 
 def find_last(path: str | Path) -> Path:
-    """The checkpoint to resume from: the file itself, or a run folder's last, else its best. Raises `UserError`."""
+    """Return the checkpoint to resume from: the file itself, or a run's last, else its best. Raise `UserError`."""
     path = _existing(Path(path))
     return RunFolder(path).last() if path.is_dir() else path
 
@@ -238,7 +245,7 @@ def _shared(recipe: Mapping[str, Any]) -> str:
 
 
 def saved_recipe(path: str | Path) -> dict[str, Any]:
-    """The recipe of a run's folder or of a checkpoint that stands alone. Raises `UserError`."""
+    """Return the recipe of a run's folder or of a checkpoint that stands alone. Raise `UserError`."""
     folder = RunFolder.of(path)
     if (recipe := _recipe_of(folder)) is not None:
         return recipe
@@ -256,7 +263,7 @@ def saved_recipe(path: str | Path) -> dict[str, Any]:
 
 
 def _recipe_of(folder: RunFolder) -> dict[str, Any] | None:
-    """Return the recipe in a run's folder; None if the checkpoint's takes its place: it is absent, torn or edited."""
+    """Return the recipe in a run's folder. None if it is absent, torn or edited: the checkpoint's takes its place."""
     file = folder.recipe_file
     if not file.is_file():
         return None

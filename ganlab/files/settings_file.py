@@ -21,7 +21,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A file's settings. Raises `UserError` if it is not YAML of that form."""
+    """Return a file's settings. Raise `UserError` if it is not YAML of that form."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:

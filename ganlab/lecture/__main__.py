@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.config import cli
-from ganlab.config.catalog import suggestion
-from ganlab.errors import UserError
+from ganlab.errors import UserError, suggestion
 from ganlab.lecture.catalog import experiments
 
 LONGEST = 8  # values of a list that still fit a line of the table

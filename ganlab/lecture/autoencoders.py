@@ -21,7 +21,7 @@ from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.moments import frechet_distance_of_sets
 from ganlab.metrics.sightings import View, look
 from ganlab.networks.encoder import EncoderDecoder
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.core.assembly import make_data
 from ganlab.core.averaging import MovingAverage
@@ -28,11 +28,11 @@ from ganlab.lecture.unplaced import composed_answers, parse_caption
 from ganlab.metrics.caption_accuracy import verdict
 from ganlab.metrics.sightings import look
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.conditional import ConditionalGenerator
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.objectives import per_sample
 from ganlab.sampling.drawing import latents
 from ganlab.variants import ConditionalGAN
-from ganlab.variants.conditional import ConditionalGenerator
 
 CAPTIONS, SHOWN = 500, 8  # how many are judged, and shown
 SILENT = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.pictures=null")
@@ -77,10 +77,9 @@ class PixelLoss(GenerativeModule):
         """Return the squared error of pixels."""
         return {"error": self._error(batch).mean()}
 
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        """Return pictures of the averaged generator."""
-        return self.average(latent, condition)
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return pictures of `network` for the latents and conditions."""
+        return network(latent, condition)
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:

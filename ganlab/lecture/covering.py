@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ganlab.data.toy import Mixture, ToyData, mixture, ring
 from ganlab.lecture import drawing
 from ganlab.lecture.play import adam, fully_connected, game, play
-from ganlab.metrics.diversity import modes
+from ganlab.metrics.modes import modes
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import FGAN

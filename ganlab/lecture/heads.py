@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,12 +20,13 @@ from ganlab.core.checkpoints import load_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.batch import take
 from ganlab.data.rows import many_rows
-from ganlab.evaluation.evidence import extractor_named, generated
+from ganlab.evaluation.sources import generated
 from ganlab.files.durable import atomic_write
 from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import measured, trained
 from ganlab.loggers.sheet import grid, png
-from ganlab.metrics.diversity import within_conditions
+from ganlab.metrics.conditional import variety_per_condition
+from ganlab.metrics.extractors import extractor_named
 from ganlab.sampling.drawing import draw, latents
 
 ITERATIONS, SEEDS, COUNT, ACROSS = 1_000, 3, 2_000, 8
@@ -69,7 +71,9 @@ def variety(run: RunFolder) -> float:
     captions = take(data.reference.condition, torch.from_numpy(rows))
     assert isinstance(captions, list)
     drawn = torch.cat([features(part) for part in generated(module, data.reference, COUNT, 0)])
-    return within_conditions(drawn, captions) / within_conditions(features(data.reference.get(rows)), captions)
+    found = (variety_per_condition(x, captions) for x in (drawn, features(data.reference.get(rows))))
+    fake, real = (fmean(one.values()) for one in found)
+    return fake / real
 
 
 def _draw(file: Path, runs: dict[str, RunFolder]) -> None:

@@ -18,12 +18,12 @@ from ganlab.core.checkpoints import load_module
 from ganlab.data.base import GanData
 from ganlab.data.batch import take, to_float
 from ganlab.data.rows import many_rows, some_rows
-from ganlab.evaluation.evidence import generated
+from ganlab.evaluation.sources import generated
 from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.moments import frechet_distance_of_sets
 from ganlab.metrics.pairs import l1_distance
 
 ITERATIONS, SHOWN = 900, 5

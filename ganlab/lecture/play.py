@@ -15,7 +15,7 @@ from ganlab.callbacks.measurement import undisturbed
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import GanData
-from ganlab.data.batch import Condition
+from ganlab.data.batch import Batch, Condition, Fake
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import RealismLogit
@@ -66,7 +66,8 @@ def _loss(network: nn.Module, objective: Objective, side: Side, real: Tensor, fa
     def critic(points: Tensor, condition: Condition) -> Tensor:
         return network(points)
 
-    penalties = (r(critic, real, fake, None) for r in side.regularizers.values() if r.due(step))
+    generated = Fake(fake, fake.new_empty(len(fake), 0))
+    penalties = (r(critic, Batch(real), generated) for r in side.regularizers.values() if r.due(step))
     return sum((term.mean() for term in penalties), objective.discriminator(network(real), network(fake)).mean())
 
 

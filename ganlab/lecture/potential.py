@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ganlab.data.toy import ToyData, ring
 from ganlab.lecture import drawing
 from ganlab.lecture.play import Source, adam, falling, fully_connected, game, learn, play, shuffled
-from ganlab.metrics.diversity import histogram, modes
+from ganlab.metrics.diversity import histogram
+from ganlab.metrics.modes import modes
 from ganlab.objectives import NonSaturating
 from ganlab.regularizers import R1
 from ganlab.sampling.calibration import Calibration, Platt, Unchanged
@@ -158,7 +159,7 @@ def outcomes(module: VanillaGAN, seen: Judged, calibration: Calibration) -> dict
     """Return latents by each method; rejection and the chain choose among the same candidates."""
 
     def log_ratio(latent: Tensor) -> Tensor:
-        return calibration(seen.judge(module.picture(latent)))
+        return calibration(seen.judge(module.generate_with_grad(latent)))
 
     latents, uniforms = torch.randn(SAMPLES, CANDIDATES, LATENT), torch.rand(SAMPLES, CANDIDATES)
     real, bound = calibration(seen.evidence.real), float(calibration(seen.evidence.fake).max())

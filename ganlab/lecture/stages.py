@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +26,17 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.data.batch import to_float, to_uint8
 from ganlab.data.rows import many_rows
-from ganlab.evaluation.captions import MatchRuler, captions_of
-from ganlab.evaluation.evidence import generated
-from ganlab.evaluation.pictures import PictureRuler
+from ganlab.evaluation.evaluator import Evaluator, real_side, target_of
+from ganlab.evaluation.sources import generated
 from ganlab.files.run_folder import RunFolder
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
 from ganlab.metrics.features import Small
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.fidelity import Precision, Recall
+from ganlab.metrics.frechet import FrechetDistance
+from ganlab.metrics.moments import frechet_distance_of_sets
+from ganlab.metrics.r_precision import RPrecision
+from ganlab.metrics.target import captions_of
 from ganlab.networks.stack import FACTOR, shrink
 from ganlab.variants import StackGAN
 
@@ -104,11 +109,14 @@ def latents(model: GenerativeModule, seed: int) -> Tensor:
 
 def measured(model: GenerativeModule, data: GanData, seed: int) -> dict[str, float]:
     """Against all training pictures, as emoji has it: the held-out ones are too few."""
-    rulers = (
-        PictureRuler(["fid", "precision", "recall"], "small", data.train, "train", COUNT, seed),
-        MatchRuler(data.train, data.train, "train", len(data.train), seed),
+    target = target_of(data, "train", COUNT, seed)
+    target = replace(target, make_real=cache(lambda: real_side(Small(), target)))
+    matched = replace(target, count=len(data.train))
+    evaluators = (
+        Evaluator([FrechetDistance, Precision, Recall], target),
+        Evaluator([RPrecision], matched),
     )
-    results = {name: one.value for ruler in rulers for name, one in ruler.measure(model).items()}
+    results = {name: one.value for each in evaluators for name, one in each.measure(model).items()}
     drawn = torch.cat(list(generated(model, data.train, COUNT, seed)))
     results["steepness"] = steepness(to_float(drawn)) / steepness(reals(data))
     return {name: round(value, 4) for name, value in results.items()}

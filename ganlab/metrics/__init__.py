@@ -1,4 +1,4 @@
-"""Numbers about pictures: features, fidelity, diversity, matching. Plain PyTorch: no Lightning, no Hydra.
+"""Metrics of samples: functions of tensors, and one class for each metric. Plain PyTorch: no Lightning, no Hydra.
 
-Each number comes with the protocol it was measured under, and its logged name carries the extractor.
+Each number carries its protocol, and its full name carries the extractor. `metric.py` says what a metric is.
 """

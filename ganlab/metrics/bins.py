@@ -1,4 +1,4 @@
-"""Bins of the real data and how samples fall into them: which are missed, and how far the two histograms are apart."""
+"""Bins of the real data: which of them samples miss, and the distance between the two histograms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganlab.metrics.diversity import histogram, js_divergence, k_means, nearest
+from ganlab.metrics.metric import LOWER, REAL_FEATURES, FeatureMetric, Result
 from ganlab.metrics.spread import jackknife
 
 BINS, LEVEL = 100, 0.05  # Richardson & Weiss 2018
@@ -29,7 +30,7 @@ class BinReport:
 def bin_report(
     real: Tensor, fake: Tensor, bins: int = BINS, level: float = LEVEL, generator: torch.Generator | None = None
 ) -> BinReport:
-    """NDB / K and JS over k-means bins of the reals (Richardson & Weiss 2018); features (M, D), (N, D).
+    """Return NDB / K and JS over k-means bins of the reals (Richardson & Weiss 2018); features (M, D), (N, D).
 
     A perfect generator differs in about `level` of the bins; JS is then about (K - 1)(1/M + 1/N) / 8. The count misses
     the loss of a single mode, which JS sees.
@@ -46,7 +47,7 @@ def bin_report(
 
 
 def z_scores(counts1: Tensor, counts2: Tensor) -> Tensor:
-    """(K,): two-proportion z with pooled variance for every bin; 0 for one that is empty in both.
+    """Return the two-proportion z with pooled variance of each bin (K,); 0 for a bin that is empty in both.
 
     (p1 - p2) / sqrt(p (1 - p) (1/n1 + 1/n2)), p = (c1 + c2) / (n1 + n2).
     """
@@ -55,3 +56,17 @@ def z_scores(counts1: Tensor, counts2: Tensor) -> Tensor:
     deviation = (p * (1 - p) * (1 / n1 + 1 / n2)).sqrt()
     difference = counts1 / n1 - counts2 / n2
     return torch.where(deviation > 0, difference / deviation.clamp(min=1e-300), torch.zeros_like(difference))
+
+
+class DifferentBins(FeatureMetric):
+    """Share of 100 bins of the reals with significantly more or fewer fakes (NDB); beside it `bin_js`."""
+
+    name = "ndb"
+    better = LOWER
+    needs = (REAL_FEATURES,)
+
+    def compute(self) -> Result:
+        """Return the share of different bins; beside it the Jensen-Shannon divergence of the histograms."""
+        found = bin_report(*self.sets.alike, generator=self.sets.random)
+        protocol = {"bins": found.bins, "level": LEVEL, "compared": self.sets.pairs}
+        return Result(found.different, None, protocol, {"bin_js": Result(found.js, found.js_spread, protocol)})

@@ -1,18 +1,22 @@
-"""Do pictures of `data=shapes` show what their captions say? All of it, and attribute by attribute.
+"""Caption accuracy: do pictures of `data=shapes` show what their captions say? As a whole, and by attribute.
 
-Plain torch. What a picture shows is for `sightings` to say; here it is held against the caption.
+Plain torch. `sightings` reads the picture; here it is compared with the caption.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
+import torch
 from torch import Tensor
 
 from ganlab.data.scenes import Scene, Thing, parse
+from ganlab.metrics.metric import HIGHER, Result, SampleMetric, Samples, Target
+from ganlab.metrics.needs import CHECKABLE_CAPTIONS
 from ganlab.metrics.sightings import Sighting, View, look
+from ganlab.metrics.spread import share_error
 
 ATTRIBUTES = ("count", "colour", "size", "shape", "relation")
 
@@ -21,7 +25,7 @@ ATTRIBUTES = ("count", "colour", "size", "shape", "relation")
 class CaptionAccuracy:
     """Shares of pictures, 0 to 1: everything right; each attribute right for every thing of the caption.
 
-    `relation` is a share of the captions that tell one (NaN when none does). `pictures` is how many were judged.
+    `relation` is a share of the captions that tell one (NaN if none does). `pictures` is how many were judged.
     """
 
     all: float
@@ -34,16 +38,34 @@ class CaptionAccuracy:
 
 
 def caption_accuracy(images: Tensor, captions: Sequence[str]) -> CaptionAccuracy:
-    """uint8 pictures (N, 3, S, S) with the N captions they were made from. ValueError for captions of another world."""
+    """Judge uint8 pictures (N, 3, S, S) by the N captions they were made from.
+
+    Raise `ValueError` for captions that do not describe such shapes.
+    """
     if len(images) != len(captions) or not len(captions):
         raise ValueError(f"caption accuracy needs a caption a picture, got {len(images)} and {len(captions)}")
-    verdicts = [verdict(view, parse(caption)) for view, caption in zip(look(images), captions, strict=True)]
-    share = {name: _share([v[name] for v in verdicts if name in v]) for name in ATTRIBUTES}
-    return CaptionAccuracy(all=_share([all(v.values()) for v in verdicts]), **share, pictures=len(captions))
+    return of_verdicts(verdicts(images, captions))
+
+
+def verdicts(images: Tensor, captions: Sequence[str]) -> Tensor:
+    """Return 1 or 0 for each picture and each of `ATTRIBUTES`, NaN for a relation that the caption does not tell.
+
+    (N, 5) float64.
+    """
+    found = [verdict(view, parse(caption)) for view, caption in zip(look(images), captions, strict=True)]
+    rows = [[float(one.get(name, torch.nan)) for name in ATTRIBUTES] for one in found]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def of_verdicts(found: Tensor) -> CaptionAccuracy:
+    """Return the shares of `verdicts` (N, 5)."""
+    right = (found != 0).all(1)  # NaN counts as right
+    shares = dict(zip(ATTRIBUTES, found.nanmean(0).tolist(), strict=True))
+    return CaptionAccuracy(all=float(right.double().mean()), **shares, pictures=len(found))
 
 
 def verdict(view: View, scene: Scene) -> dict[str, bool]:
-    """By attribute, whether the picture is as the scene says; "relation" only where the scene tells one."""
+    """Return by attribute whether the picture is as the scene says; "relation" only if the scene tells one."""
     count = len(view.things) == len(scene.things) and not view.litter
     wanted = len(scene.things)
     seen = [*view.things[:4], *[None] * wanted]
@@ -61,7 +83,7 @@ def _agrees(attribute: str, seen: Sighting | None, thing: Thing) -> bool:
 
 
 def stands(first: Sighting | None, second: Sighting | None, relation: str) -> bool:
-    """Whether the first thing lies in that direction from the second: within 45 degrees of it."""
+    """Return whether the first thing lies in that direction from the second, within 45 degrees."""
     if first is None or second is None:
         return False
     right, down = (a - b for a, b in zip(first.center, second.center, strict=True))
@@ -79,5 +101,37 @@ def _right(attributes: dict[str, bool]) -> tuple[int, bool]:
     return sum(attributes.values()), attributes["colour"]
 
 
-def _share(right: Sequence[bool]) -> float:
-    return sum(right) / len(right) if right else float("nan")
+class CaptionOracle(SampleMetric):
+    """Share of samples that are all their caption says, and by attribute; of unseen captions too."""
+
+    name = "caption_accuracy"
+    better = HIGHER
+    needs = (CHECKABLE_CAPTIONS,)
+    standard = True
+
+    @classmethod
+    def targets(cls, target: Target) -> list[Target]:
+        """Return one target for each split whose captions can be checked."""
+        return [replace(target, pictures=one, split=split) for split, one in target.checkable.items()]
+
+    @classmethod
+    def label(cls, target: Target, number: str) -> str:
+        """Return the number's name with the split, unless that is the reference."""
+        return number if target.split == "reference" else f"{number}_{target.split}"
+
+    def look(self, samples: Samples) -> Tensor:
+        """Keep the verdict on each attribute (N, 5)."""
+        return verdicts(samples.images, self.target.captions(samples.places))
+
+    def compute(self) -> Result:
+        """Return the share of samples that are right as a whole; beside it those of each attribute."""
+        found = of_verdicts(self.rows.values)
+        protocol = {"fakes": found.pictures}
+        beside = {f"caption_{name}": _result(name, getattr(found, name), protocol) for name in ATTRIBUTES}
+        return Result(found.all, share_error(found.all, found.pictures), protocol, beside)
+
+
+def _result(attribute: str, share: float, protocol: dict[str, int]) -> Result:
+    """Return a share with its standard error, which is unknown for relations: only some captions tell one."""
+    error = None if attribute == "relation" else share_error(share, protocol["fakes"])
+    return Result(share, error, dict(protocol))

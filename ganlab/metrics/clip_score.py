@@ -1,7 +1,7 @@
 """CLIPScore: how well pictures fit their captions, by torchmetrics and a CLIP of transformers.
 
-torchmetrics 1.9 cuts the mean off at zero; the paper cuts every score (Hessel et al. 2021). Here torchmetrics is asked
-pair by pair, which is the paper's. Its scale is 100 cos, not the paper's 2.5 cos.
+torchmetrics 1.9 cuts the mean off at zero; the paper cuts each score (Hessel et al. 2021). We call torchmetrics pair by
+pair, as in the paper. Its scale is 100 cos; the paper's is 2.5 cos.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.metrics.features import as_colour
-from ganlab.metrics.frechet import Estimate
-from ganlab.metrics.spread import standard_error
+from ganlab.metrics.metric import CAPTIONS, HIGHER, Result, SampleMetric, Samples, Target
+from ganlab.metrics.spread import Estimate, mean_estimate
 from ganlab.networks.weights import UnavailableError, refuse_silence
 
 MODEL = "openai/clip-vit-large-patch14"
@@ -28,9 +28,11 @@ class PlainFeatures(nn.Module):
         self.model, self.config = model, model.config
 
     def get_image_features(self, *args: Any) -> Tensor:
+        """Return picture features (N, D)."""
         return _tensor(self.model.get_image_features(*args))
 
     def get_text_features(self, *args: Any) -> Tensor:
+        """Return caption features (N, D)."""
         return _tensor(self.model.get_text_features(*args))
 
 
@@ -39,11 +41,16 @@ def _tensor(found: Any) -> Tensor:
 
 
 def clip_score(images: Tensor, captions: Sequence[str], model: Any, processor: Any) -> Estimate:
-    """Mean of max(100 cos, 0) over pictures uint8 (N, C, H, W) and the captions they were to show, and its error.
+    """Return the mean of max(100 cos, 0) over pictures uint8 (N, C, H, W) and their captions, and its standard error.
 
-    `model`, `processor`: transformers' CLIPModel and CLIPProcessor, or of their kind. 0 to 100; captions end at the
-    model's longest (77 tokens). `ValueError` unless there is a caption a picture.
+    `model`, `processor`: transformers' CLIPModel and CLIPProcessor, or of their kind. 0 to 100; captions are cut at the
+    model's longest (77 tokens). Raise `ValueError` unless there is a caption for each picture.
     """
+    return mean_estimate(clip_scores(images, captions, model, processor))
+
+
+def clip_scores(images: Tensor, captions: Sequence[str], model: Any, processor: Any) -> Tensor:
+    """Return max(100 cos, 0) of each picture and its caption (N,)."""
     from torchmetrics.functional.multimodal import clip_score as of_pair
 
     if len(images) != len(captions):
@@ -51,12 +58,11 @@ def clip_score(images: Tensor, captions: Sequence[str], model: Any, processor: A
     plain = PlainFeatures(model).eval()
     with torch.no_grad():
         pairs = zip(as_colour(images), captions, strict=True)
-        scores = torch.stack([of_pair(*pair, lambda: (plain, processor)).cpu() for pair in pairs])  # type: ignore
-    return Estimate(float(scores.mean()), standard_error(scores))
+        return torch.stack([of_pair(*pair, lambda: (plain, processor)).cpu() for pair in pairs])  # type: ignore
 
 
 def clip_model(name: str = MODEL) -> tuple[Any, Any]:
-    """The model and its processor, from the hub's cache or the net; `UnavailableError` where there is neither."""
+    """Return the model and its processor, from the hub's cache or the net. Raise `UnavailableError` if both fail."""
     try:
         from transformers import CLIPModel, CLIPProcessor
     except ImportError as error:
@@ -71,3 +77,24 @@ def clip_model(name: str = MODEL) -> tuple[Any, Any]:
         except OSError as error:
             complaint = str(error).splitlines()[0]
     raise UnavailableError(f"the CLIP weights cannot be had ({complaint})")
+
+
+class ClipScore(SampleMetric):
+    """CLIPScore of the samples and their captions, 0 to 100; needs a download of 1.7 GB."""
+
+    name = "clip_score"
+    better = HIGHER
+    needs = (CAPTIONS,)
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.model, self.processor = clip_model()
+
+    def look(self, samples: Samples) -> Tensor:
+        """Keep the score of each picture (N,)."""
+        return clip_scores(samples.images, self.target.captions(samples.places), self.model, self.processor)
+
+    def compute(self) -> Result:
+        """Return the mean with its standard error."""
+        scores = self.rows.values
+        return Result.mean(scores, clip=MODEL, cut="each score at 0", fakes=len(scores))

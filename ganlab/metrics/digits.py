@@ -1,7 +1,6 @@
-"""Reads digits: which of ten each channel of a picture shows, hence which of the 1,000 modes a stack of three is.
+"""A classifier of digits: which of ten each channel of a picture shows, hence which of 1,000 modes a stack of three is.
 
-A small classifier of our own, trained by `train_digits.py`. It gives a digit whatever it is shown: how good pictures
-look is not its business.
+It is small and was trained by `tools/train_digits.py`. It names a digit for any picture, good or bad.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BATCH = 1000  # channels read at once
 
 
 def layer(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Sequential:
-    """relu(normalized(convolution))."""
+    """Return a layer: relu(normalized(convolution))."""
     conv = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
@@ -37,6 +36,7 @@ class DigitNet(nn.Module):
         self.classify = nn.Linear(64 * 4 * 4, DIGITS)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (N, 10) of grey pictures (N, 1, 32, 32) in [-1, 1]."""
         return self.classify(self.features(x).flatten(1))
 
 
@@ -53,11 +53,12 @@ class DigitReader(nn.Module):
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> DigitReader:
+        """Stay in evaluation mode."""
         return super().train(False)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) of any size -> (N, C) int64, the digit in each channel."""
+        """Return the digit in each channel (N, C) int64 of pictures uint8 (N, C, H, W) of any size."""
         channels = images.flatten(0, 1)[:, None].to(self.net.classify.weight.device)
         read = [self._read(part) for part in torch.split(channels, BATCH)]
         return torch.cat(read).unflatten(0, tuple(images.shape[:2]))

@@ -1,14 +1,17 @@
-"""From what people type to an extractor: `inception`, `imagenet`, `small`, torch-fidelity's CLIP and DINOv2, a file."""
+"""Extractors by name: `inception`, `imagenet`, `small`, torch-fidelity's CLIP and DINOv2, or a file."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ganlab.console import say
+from ganlab.errors import UserError, suggestion
 from ganlab.metrics.features import Extractor, Small
 from ganlab.metrics.imagenet import ImageNet
 from ganlab.metrics.inception import INCEPTION, Inception
-from ganlab.metrics.names import CLIP, DINOV2, is_file
+from ganlab.metrics.names import CLIP, DINOV2, EXTRACTORS, RESIZERS, is_file
 from ganlab.metrics.pretrained import clip, dinov2, scripted
 from ganlab.networks.weights import UnavailableError
 
@@ -19,7 +22,7 @@ BUILT_IN: dict[str, type[ImageNet] | type[Small]] = {"imagenet": ImageNet, "smal
 
 
 class Choice(NamedTuple):
-    """The extractor to use, and one line on why it is not the standard one (None when it is)."""
+    """The extractor to use, and one line on why it is not the standard one (None if it is)."""
 
     extractor: Extractor
     reason: str | None
@@ -45,7 +48,7 @@ def best_available(
 def inception(
     resizer: str = "auto", precision: str = "float32", weights: Path | None = None, seconds: float = 5.0
 ) -> Inception:
-    """The standard extractor; `UnavailableError` where its weights cannot be had."""
+    """Return the standard extractor. Raise `UnavailableError` if its weights cannot be had."""
     way = DEFAULT_RESIZER["inception"] if resizer == "auto" else resizer
     return Inception(weights or INCEPTION.fetch(seconds), way, precision)
 
@@ -53,10 +56,11 @@ def inception(
 def choose(
     name: str, resizer: str = "auto", precision: str = "float32", weights: Path | None = None, side: int = 299
 ) -> Choice:
-    """The extractor of that name (`names.EXTRACTORS`), or a TorchScript file; `UnavailableError` for want of weights.
+    """Return the extractor of that name (`names.EXTRACTORS`), or a TorchScript file as an extractor.
 
     `resizer`: "auto" is `DEFAULT_RESIZER`'s; imagenet and small have one only, and a file resizes by itself unless it
-    is chosen, to `side`. `precision` is Inception's, and `weights` a file for all but imagenet and small.
+    is chosen, to `side`. `precision` is Inception's, and `weights` a file for all but imagenet and small. Raise
+    `UnavailableError` if the weights cannot be had.
     """
     if name == "auto":
         return best_available(resizer, precision, weights)
@@ -68,3 +72,42 @@ def choose(
         return Choice(scripted(Path(name), "none" if resizer == "auto" else resizer, side), None)
     way = DEFAULT_RESIZER[name] if resizer == "auto" else resizer
     return Choice((clip if name in CLIP else dinov2)(name, way, weights), None)
+
+
+@lru_cache
+def extractor_named(
+    name: str, resizer: str = "auto", precision: str = "float32", weights: Path | None = None, side: int = 299
+) -> Extractor:
+    """Return the extractor that `choose` chooses, made once a process, and say why it is not the standard one.
+
+    Raise `UserError` if it cannot be had.
+    """
+    try:
+        choice = choose(name, resizer, precision, weights, side)
+    except UnavailableError as error:
+        raise UserError(f"`extractor` {name} cannot be used: {error}") from error
+    if choice.reason:
+        say(f"ganlab: {choice.reason}")
+    return choice.extractor
+
+
+def checked_extractor(name: str) -> str:
+    """Return `name`. Raise `UserError` unless it is one of `EXTRACTORS`.
+
+    A TorchScript file is a program: only `ganlab.evaluate` takes one. A checkpoint's recipe may be somebody else's, so
+    it cannot name a file.
+    """
+    if is_file(name):
+        raise UserError(
+            f"`extractor` {name} is a file, which runs its author's program: only ganlab.evaluate takes one"
+        )
+    if name not in EXTRACTORS:
+        raise UserError(f"`extractor` {name!r} is unknown: {suggestion(name, list(EXTRACTORS), 'extractor=')}")
+    return name
+
+
+def checked_resizer(name: str) -> str:
+    """Return `name`. Raise `UserError` unless it is one of `RESIZERS`."""
+    if name not in RESIZERS:
+        raise UserError(f"`resizer` {name!r} is unknown: {suggestion(name, list(RESIZERS), 'resizer=')}")
+    return name

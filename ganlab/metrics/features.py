@@ -1,14 +1,13 @@
-"""Feature extractors: uint8 pictures -> feature vectors, each with a name and a protocol that say exactly which.
+"""Feature extractors: uint8 pictures -> feature vectors. The name and the protocol of each say exactly which.
 
 A name stands for one network and one way of resizing, so that `fid_small`, `fid_inception_tf1` and
-`fid_inception_antialias` never look alike; the protocol adds the hash of the weights. Nothing here trains, and
-nothing here uses the net: `pretrained.py` and `weights.py` do.
+`fid_inception_antialias` never look alike; the protocol adds the hash of the weights. Nothing here trains or
+uses the net.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +23,9 @@ SMALL_WEIGHTS = Path(__file__).with_name("small.pt")
 
 
 def as_colour(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, 3, H, W): grey repeated, alpha (C = 2 or 4) laid on white.
+    """Return pictures uint8 (N, C, H, W) as (N, 3, H, W): grey repeated, alpha (C = 2 or 4) laid on white.
 
-    `ValueError` for another type or number of channels.
+    Raise `ValueError` for another type or number of channels.
     """
     if images.dtype != torch.uint8 or images.dim() != 4 or not 1 <= images.shape[1] <= 4:
         raise ValueError(
@@ -43,9 +42,11 @@ class Resizing(Protocol):
     """uint8 (N, 3, H, W) -> what the network takes; `way` is its name, `str()` all of it."""
 
     @property
-    def way(self) -> str: ...
+    def way(self) -> str:
+        """Return the name of the way of resizing."""
 
-    def __call__(self, images: Tensor) -> Tensor: ...
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return resized pictures."""
 
 
 class Extractor(nn.Module, ABC):
@@ -76,37 +77,39 @@ class Extractor(nn.Module, ABC):
         self.protocol = {"extractor": name, "weights": weights, "resizer": str(resizer)}
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, dim) of uint8 pictures (N, C, H, W)."""
         return self.both(images)[0]
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, dim) and class logits (N, classes), from one pass; without classes, no columns."""
+        """Return features (N, dim) and class logits (N, classes) from one pass; without classes, no columns."""
         parts = [self.look(self.prepare(part)) for part in torch.split(images, self.batch)]
         features, logits = zip(*parts, strict=True)
         return torch.cat(features), torch.cat(logits)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> what `look` takes: of one size for all, where there is a resizer."""
+        """Return pictures uint8 (N, C, H, W) as `look` takes them: all of one size if there is a resizer."""
         return self.resizer(as_colour(images))
 
     @torch.no_grad()
     def look(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """`both` of pictures that are prepared already, in one batch."""
+        """Return features and logits of prepared pictures, in one batch."""
         features, logits = self.features_and_logits(prepared)
         return features.float(), logits.float()
 
     @abstractmethod
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """Prepared pictures -> (N, dim), (N, classes)."""
+        """Return features (N, dim) and logits (N, classes) of prepared pictures."""
 
     def train(self, mode: bool = True) -> Extractor:
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def frozen(self) -> None:
-        """To be called at the end of a constructor."""
+        """Freeze the network. Call this at the end of a constructor."""
         self.eval().requires_grad_(False)
 
     def metric(self, measure: str) -> str:
-        """What a number measured with these features is called: `metric("fid")` is `fid_small`, say."""
+        """Return the full name of a number measured with these features: `metric("fid")` is `fid_small`, say."""
         return f"{measure}_{self.label}"
 
 
@@ -124,13 +127,14 @@ class Small(Extractor):
         self.frozen()
 
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, 64) and logits of prepared pictures."""
         features, logits = self.net((prepared / 127.5 - 1).contiguous(memory_format=torch.channels_last))
         return features, logits
 
 
 @lru_cache
 def digest_of(path: Path) -> str:
-    """The first 16 hexadecimal digits of a file's SHA-256."""
+    """Return the first 16 hexadecimal digits of a file's SHA-256."""
     with Path(path).open("rb") as file:
         hashed = sha256()
         while piece := file.read(1 << 20):
@@ -139,14 +143,9 @@ def digest_of(path: Path) -> str:
 
 
 def digest_of_state(module: nn.Module) -> str:
-    """The same of a module's parameters and buffers, by name, type and content."""
+    """Return the first 16 digits of a SHA-256 of a module's parameters and buffers, by name, type and content."""
     hashed = sha256()
     for name, tensor in sorted(module.state_dict().items()):
         hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hashed.hexdigest()[:16]
-
-
-def features_of(extractor: Extractor, batches: Iterable[Tensor]) -> Tensor:
-    """Features (N, dim) of all the uint8 batches, in order, on the processor."""
-    return torch.cat([extractor(images).cpu() for images in batches])

@@ -1,82 +1,67 @@
-"""How like real pictures generated ones are: Fréchet, kernel, Inception score, precision, recall, density, coverage.
+"""How real samples are and how much of the data they cover: Inception score, precision, recall, density, coverage.
 
-Functions on features (N, D) and logits (N, K); which network made them is the caller's business and part of a
-result's protocol.
+Functions of features (N, D) and logits (N, K).
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
-from math import log
+from abc import ABC
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ganlab.metrics.frechet import frechet, frechet_infinity, frechet_per_class
-from ganlab.metrics.kernels import cmmd, kernel_distance, kid
-from ganlab.metrics.moments import Gaussian, Moments, frechet_distance, frechet_distance_of_sets, precise
-
-__all__ = [
-    "Gaussian",
-    "Manifold",
-    "Members",
-    "Moments",
-    "cmmd",
-    "frechet",
-    "frechet_distance",
-    "frechet_distance_of_sets",
-    "frechet_infinity",
-    "frechet_per_class",
-    "inception_score",
-    "kernel_distance",
-    "kid",
-    "manifold",
-    "members",
-    "neighbour_distances",
-]
+from ganlab.metrics.feature_sets import FeatureSets
+from ganlab.metrics.gathering import SplitScores
+from ganlab.metrics.metric import HIGHER, REAL_FEATURES, FeatureMetric, Result
+from ganlab.metrics.moments import precise
+from ganlab.metrics.needs import CLASSES
 
 CHUNK = 1024  # rows of a distance matrix held at once
+NEIGHBOURS = 5
 
 
 def inception_score(logits: Tensor, splits: int = 10, generator: torch.Generator | None = None) -> tuple[float, float]:
-    """exp E KL(p(y|x) || p(y)) (Salimans et al. 2016): mean and standard deviation (over `splits`) of the parts.
+    """Return exp E KL(p(y|x) || p(y)) (Salimans et al. 2016): mean and deviation (over `splits`) of the parts.
 
-    `logits` (N, K), shuffled by `generator` before they are split when there is one. Between 1 and K.
+    `logits` (N, K), shuffled by `generator` before they are split if there is one. Between 1 and K. Raise `ValueError`
+    if there are fewer logits than splits.
     """
-    if len(logits) < splits:
-        raise ValueError(f"`splits` must be at most {len(logits)}, the samples there are, got {splits}")
-    rows = logits if generator is None else logits[torch.randperm(len(logits), generator=generator).to(logits.device)]
-    edges = [i * len(rows) // splits for i in range(splits + 1)]
-    parts = (precise(rows[start:end]) for start, end in pairwise(edges))
-    scores = torch.stack([_score(part.log_softmax(1)) for part in parts])
+    count = len(logits)
+    if count < splits:
+        raise ValueError(f"`splits` must be at most {count}, the samples there are, got {splits}")
+    order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
+    sums = SplitScores(logits.shape[1], count, splits, order=order)
+    sums.add(logits, slice(None))
+    return mean_score(sums)
+
+
+def mean_score(sums: SplitScores) -> tuple[float, float]:
+    """Return the Inception score of these sums: mean and deviation (over the number of parts) of the parts."""
+    scores = sums.scores()
     return float(scores.mean()), float(scores.std(correction=0))
 
 
-def _score(log_p: Tensor) -> Tensor:
-    log_mean = log_p.logsumexp(0) - log(len(log_p))
-    return (log_p.exp() * (log_p - log_mean)).sum(1).mean().exp()
-
-
-class Manifold(NamedTuple):
-    """Precision, recall, density, coverage."""
-
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-
-
 def neighbour_distances(features: Tensor, k: int) -> Tensor:
-    """(N,) float64: each sample's distance to its k-th nearest other sample."""
+    """Return each sample's distance to its k-th nearest other sample, (N,) float64. Raise `ValueError` if k >= N."""
     if not 1 <= k < len(features):
         raise ValueError(f"`k` must be between 1 and {len(features) - 1}, the other samples there are, got {k}")
     x = precise(features)
     return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in torch.split(x, CHUNK)])
 
 
+def within_balls(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:
+    """Return which points (M, D) are within some ball, edges included: (M,) bool; centers (N, D), radius (N,).
+
+    If balls reach to the k-th neighbour, the mean is precision (of fakes in the reals' balls) or recall (of reals in
+    the fakes' balls) of Kynkäänniemi et al. 2019, eq. 1 and 2.
+    """
+    x, y = precise(points), precise(centers)
+    return torch.cat([(torch.cdist(rows, y) <= radius).any(1) for rows in torch.split(x, CHUNK)])
+
+
 class Members(NamedTuple):
-    """What the four are means of: (N,) of fakes, (M,) of reals, (N,) of fakes, (M,) of reals; float64."""
+    """The values whose means are the four numbers: (N,) of fakes, (M,) of reals, (N,) of fakes, (M,) of reals."""
 
     precision: Tensor
     recall: Tensor
@@ -84,29 +69,77 @@ class Members(NamedTuple):
     coverage: Tensor
 
 
-def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
-    """Four numbers from balls that reach to each sample's k-th nearest neighbour of its own kind.
-
-    Precision: the fraction of fakes within (distance <= radius) some real's ball; recall: of reals within some fake's
-    ball (Kynkäänniemi et al. 2019, there k = 3). Density: reals' balls around a fake (distance < radius), over k;
-    coverage: the fraction of reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density
-    averages 1 and coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then NOT 1.
-    """
-    return Manifold(*(part.mean().item() for part in members(real, fake, k)))
-
-
 def members(real: Tensor, fake: Tensor, k: int = 5) -> Members:
-    """The same sample by sample: who is in whose ball. One row block of distances is held at a time."""
+    """Return who is in whose ball; balls reach to each sample's k-th nearest neighbour of its kind. float64.
+
+    Precision: fakes within (distance <= radius) some real's ball; recall: reals within some fake's ball
+    (Kynkäänniemi et al. 2019, there k = 3). Density: the number of reals' balls around a fake (distance < radius), over
+    k; coverage: reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density averages 1 and
+    coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then below 1.
+    """
     x, y = precise(real), precise(fake)
-    radius_real, radius_fake = neighbour_distances(x, k), neighbour_distances(y, k)
-    hit = torch.zeros(len(y), dtype=torch.bool, device=y.device)
-    balls = torch.zeros(len(y), dtype=torch.int64, device=y.device)
-    recalled, covered = [], []
+    radius_real = neighbour_distances(x, k)
+    balls, covered = torch.zeros(len(y), dtype=torch.int64, device=y.device), []
     for rows, radius in zip(torch.split(x, CHUNK), torch.split(radius_real, CHUNK), strict=True):
-        distances = torch.cdist(rows, y)
-        within = distances < radius[:, None]
-        hit |= (distances <= radius[:, None]).any(0)
+        within = torch.cdist(rows, y) < radius[:, None]
         balls += within.sum(0)
         covered.append(within.any(1))
-        recalled.append((distances <= radius_fake).any(1))
-    return Members(hit.double(), torch.cat(recalled).double(), balls.double() / k, torch.cat(covered).double())
+    precision, recall = within_balls(y, x, radius_real), within_balls(x, y, neighbour_distances(y, k))
+    return Members(precision.double(), recall.double(), balls.double() / k, torch.cat(covered).double())
+
+
+def members_of(sets: FeatureSets) -> Members:
+    """Return the members of as many reals as fakes."""
+    return members(*sets.alike, NEIGHBOURS)
+
+
+class InceptionScore(FeatureMetric):
+    """Inception score: how sure a classifier is of each sample, and how varied its answers are."""
+
+    name = "is"
+    better = HIGHER
+    needs = (CLASSES,)
+
+    def compute(self) -> Result:
+        """Return the mean over ten parts with its deviation over parts."""
+        sums = self.sets.fake.scores
+        assert sums is not None
+        return Result.of(mean_score(sums), splits=len(sums.count))
+
+
+class BallMetric(FeatureMetric, ABC):
+    """One of the four numbers that count who is in whose ball."""
+
+    better = HIGHER
+    needs = (REAL_FEATURES,)
+
+    def compute(self) -> Result:
+        """Return the mean with its standard error, balls held fixed."""
+        values: Tensor = getattr(self.sets.once(members_of), self.name)
+        return Result.mean(values, k=NEIGHBOURS, compared=self.sets.pairs)
+
+
+class Precision(BallMetric):
+    """Share of fakes that lie among the reals."""
+
+    name = "precision"
+    standard = True
+
+
+class Recall(BallMetric):
+    """Share of reals that lie among the fakes."""
+
+    name = "recall"
+    standard = True
+
+
+class Density(BallMetric):
+    """How many reals have a fake in their neighbourhood, over what is expected; 1 on average if perfect."""
+
+    name = "density"
+
+
+class Coverage(BallMetric):
+    """Share of reals with a fake in their neighbourhood."""
+
+    name = "coverage"

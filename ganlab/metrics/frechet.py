@@ -1,34 +1,28 @@
-"""The Fréchet distance with what one wants to know beside it: its spread, its limit for endless samples, by class."""
+"""The Fréchet distance, its spread, its limit for endless samples, and the distance of each class."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.metrics.gathering import Sample
+from ganlab.metrics.gathering import Sample, rows_of
+from ganlab.metrics.metric import LABELS, LOWER, PICTURES, FeatureMetric, Result
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets, precise
+from ganlab.metrics.spread import Estimate
 
 POINTS, SMALLEST = 15, 0.1  # sample sizes on the line, evenly spaced, and the first's share of all there is
 
 
-class Estimate(NamedTuple):
-    """A number and its standard error; None where that cannot be known."""
-
-    value: float
-    spread: float | None
-
-
 def frechet(real: Sample, fake: Sample) -> Estimate:
-    """The Fréchet distance, and its standard error over draws of the fakes with the reference held fixed.
+    """Return the Fréchet distance and its standard error over draws of the fakes, with the reference held fixed.
 
     The error is the deviation of the distance's influence function over sqrt(N): with T the optimal map from fakes to
     reals, psi(y) = 2 (m - m_ref).(y - m) + |y - m|^2 - (y - m).T(y - m) up to a constant, because the derivative of
     tr S - 2 tr (S_ref S)^1/2 is tr dS - tr T dS. The bias, which is the larger part of a small sample's distance, is
-    not in it. None where no fakes are kept.
+    not in it. None if no fakes are kept.
     """
     ours, theirs = real.gaussian, fake.gaussian
     mean, covariance = theirs.mean.to(ours.mean), theirs.covariance.to(ours.mean)
@@ -59,19 +53,19 @@ def _transport(real: Sample, fake: Sample, covariance: Tensor, centred: Tensor) 
 
 
 def _rows(sample: Sample) -> Tensor:
-    """Centred, so that their Gram matrix is the covariance."""
+    """Return the centred features over sqrt(N - 1): their Gram matrix is the covariance."""
     x = precise(sample.features)
     return (x - x.mean(0)) / (len(x) - 1) ** 0.5
 
 
 def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The roots of a positive semidefinite matrix's eigenvalues, and its eigenvectors."""
+    """Return the roots of a positive semidefinite matrix's eigenvalues, and its eigenvectors."""
     values, vectors = torch.linalg.eigh(matrix)
     return values.clamp(min=0).sqrt(), vectors
 
 
 def frechet_infinity(real: Sample, fake: Sample, generator: torch.Generator | None = None) -> Estimate:
-    """The distance that endlessly many fakes would have (Chong & Forsyth 2020): the intercept of a line in 1 / N.
+    """Return the distance of endlessly many fakes (Chong & Forsyth 2020): the intercept of a line in 1 / N.
 
     The expected distance of N fakes is d + c / N to first order; d is fitted to `POINTS` random subsets of a tenth up
     to all of the fakes, with its standard error from the line's residuals (too small, because subsets overlap). What is
@@ -99,9 +93,9 @@ def _distance(real: Sample, fake: Tensor) -> float:
 def frechet_per_class(
     real: Tensor, real_labels: Sequence[Hashable], fake: Tensor, fake_labels: Sequence[Hashable], fewest: int = 2
 ) -> dict[Hashable, Estimate]:
-    """The distance between reals and fakes of each class that has at least `fewest` of both; features (M, D), (N, D).
+    """Return the distance of each class with at least `fewest` reals and fakes; features (M, D), (N, D).
 
-    High where classes are small: it compares only with itself, counts and all. `ValueError` where there is no class.
+    It is high if classes are small: compare it at equal counts only. Raise `ValueError` if there is no such class.
     """
     rows = [rows_of(labels) for labels in (real_labels, fake_labels)]
     classes = [one for one in rows[0] if min(len(side.get(one, ())) for side in rows) >= fewest]
@@ -110,9 +104,46 @@ def frechet_per_class(
     return {one: frechet(Sample.of(real[rows[0][one]]), Sample.of(fake[rows[1][one]])) for one in classes}
 
 
-def rows_of(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
-    """Which rows each label has, labels in order of appearance."""
-    rows: dict[Hashable, list[int]] = {}
-    for row, label in enumerate(labels):
-        rows.setdefault(label, []).append(row)
-    return rows
+class FrechetDistance(FeatureMetric):
+    """Fréchet distance between the features' normal distributions; compare at equal counts only (FID)."""
+
+    name = "fid"
+    better = LOWER
+    needs = (PICTURES,)
+    standard = True
+
+    def compute(self) -> Result:
+        """Return the distance with its standard error over fakes."""
+        return Result.of(frechet(self.sets.real, self.sets.fake))
+
+
+class FrechetInfinity(FeatureMetric):
+    """The Fréchet distance that endlessly many samples would have, by a line in 1/N."""
+
+    name = "fid_infinity"
+    better = LOWER
+    needs = (PICTURES,)
+
+    def compute(self) -> Result:
+        """Return the line's intercept with its standard error."""
+        found = frechet_infinity(self.sets.real, self.sets.fake, self.sets.random)
+        return Result.of(found, points=POINTS, compared=len(self.sets.fake.features))
+
+
+class FrechetPerClass(FeatureMetric):
+    """Fréchet distance within each class, and the mean over classes."""
+
+    name = "fid_per_class"
+    better = LOWER
+    needs = (LABELS,)
+
+    def compute(self) -> Result:
+        """Return the mean with the deviation between classes; beside it each class."""
+        real, fake = self.sets.real, self.sets.fake
+        found = frechet_per_class(real.features, real.labels, fake.features, fake.labels)
+        values = torch.tensor([one.value for one in found.values()], dtype=torch.float64)
+        each = {
+            f"fid_class_{name}": Result.of(one, reals=real.labels.count(name), fakes=fake.labels.count(name))
+            for name, one in found.items()
+        }
+        return Result(float(values.mean()), float(values.std(correction=0)), {"classes": len(found)}, each)

@@ -38,6 +38,7 @@ class ImageNet(Extractor):
         self.frozen()
 
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, 1280) and logits (N, 1000) of prepared pictures."""
         return self.network(self.normalized(prepared))
 
     def stages(self, prepared: Tensor) -> list[Tensor]:
@@ -45,7 +46,7 @@ class ImageNet(Extractor):
         return self.network.stages(self.normalized(prepared))
 
     def normalized(self, prepared: Tensor) -> Tensor:
-        """Levels 0..255 -> what the network takes."""
+        """Return levels 0..255 as the network takes them."""
         return (prepared + self.noise - MEAN) / SCALE
 
 

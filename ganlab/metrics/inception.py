@@ -26,7 +26,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Inception(Extractor):
     """torch-fidelity's port of the FID InceptionV3: 2048 pooled features, logits without bias.
 
-    `weights`: its weight file; by default the one in torch's hub cache. `UnavailableError` where there is none.
+    `weights`: its weight file; by default the one in torch's hub cache. Raise `UnavailableError` if there is none.
     Batch normalization is folded into the convolutions and pictures lie channels last, which changes features by
     rounding only. `precision`: bfloat16 is much faster where the processor multiplies in it, and not the same:
     `benchmarks/fid.py` measures by how much the FID moves, and the protocol says that it was used.
@@ -48,13 +48,14 @@ class Inception(Extractor):
         self.frozen()
 
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, 2048) and logits (N, 1008) of prepared pictures."""
         x = ((prepared - 128) / 128).to(self.arithmetic, memory_format=torch.channels_last)
         features = F.adaptive_avg_pool2d(self.body(x).float(), 1).flatten(1)
         return features, features @ self.classify.T
 
 
 def _fold(net: nn.Module) -> None:
-    """conv, then batch normalization with fixed statistics -> one convolution; everywhere in `net`."""
+    """Replace each convolution and its batch normalization by one convolution, everywhere in `net`."""
     for block in net.modules():
         if type(block).__name__ == "BasicConv2d":
             convolution, normalization = block.get_submodule("conv"), block.get_submodule("bn")

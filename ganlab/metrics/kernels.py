@@ -1,4 +1,4 @@
-"""Maximum mean discrepancies: KID's cubic kernel on Inception's features, CMMD's Gaussian one on CLIP's."""
+"""Maximum mean discrepancies: KID has a cubic kernel, CMMD a Gaussian one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.metrics.frechet import Estimate
+from ganlab.metrics.metric import LOWER, REAL_FEATURES, FeatureMetric, Result
 from ganlab.metrics.moments import precise
-from ganlab.metrics.spread import standard_error
+from ganlab.metrics.spread import Estimate, standard_error
 
 CHUNK = 1024  # rows of a kernel matrix held at once
-SIGMA, SCALE = 10.0, 1000.0  # CMMD's: the kernel's width for features of unit length, and what makes it readable
+SUBSETS, SUBSET_SIZE = 50, 1000  # KID's; of fewer samples, half of them make a subset
+SIGMA, SCALE = (
+    10.0,
+    1000.0,
+)  # CMMD's: the kernel's width for features of unit length, and the factor that makes it readable
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """(x.y / D + 1)^3 (Bińkowski et al. 2018, section 4)."""
+    """Return (x.y / D + 1)^3 of each pair (Bińkowski et al. 2018, section 4)."""
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
@@ -26,7 +30,7 @@ def _kernel_diagonal(x: Tensor) -> Tensor:
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """Unbiased squared MMD with the cubic kernel (Bińkowski et al. 2018): negative about half the time if P = Q.
+    """Return the unbiased squared MMD with the cubic kernel (Bińkowski et al. 2018); it is often negative if P = Q.
 
     Features (M, D) and (N, D), at least two of each; float64 inside.
     """
@@ -40,9 +44,9 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 def kid(
     real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, generator: torch.Generator | None = None
 ) -> Estimate:
-    """Mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
+    """Return mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
 
-    `ValueError` when there are fewer samples than `subset_size`.
+    Raise `ValueError` if there are fewer samples than `subset_size`.
     """
     if min(len(real), len(fake)) < subset_size:
         raise ValueError(f"`subset_size` must be at most {min(len(real), len(fake))}, the samples there are")
@@ -61,7 +65,7 @@ def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
 
 
 def cmmd(real: Tensor, fake: Tensor) -> Estimate:
-    """1000 MMD^2 with a Gaussian kernel of width 10 on features of unit length (Jayasumana et al. 2024), biased.
+    """Return 1000 MMD^2 with a Gaussian kernel of width 10 on unit features (Jayasumana et al. 2024), biased.
 
     mean k(x, x') + mean k(y, y') - 2 mean k(x, y), pairs of a sample with itself included, as in the paper's code, so
     that equal sets score exactly 0 and a perfect generator about 1000 (1/M + 1/N)(1 - mean k). Made for CLIP's
@@ -74,10 +78,38 @@ def cmmd(real: Tensor, fake: Tensor) -> Estimate:
 
 
 def _means(x: Tensor, y: Tensor) -> Tensor:
-    """(len(x),): each row's mean kernel with all of y, exp(-|x - y|^2 / 2 sigma^2) with |x| = |y| = 1."""
+    """Return each row's mean kernel with all of y (len(x),), exp(-|x - y|^2 / 2 sigma^2) with |x| = |y| = 1."""
 
     def rows() -> Iterator[Tensor]:
         for part in torch.split(x, CHUNK):
             yield torch.exp((part @ y.T - 1) / SIGMA**2).mean(1)
 
     return torch.cat(list(rows()))
+
+
+class KernelDistance(FeatureMetric):
+    """Kernel distance: unbiased squared MMD with a cubic kernel, mean over random subsets (KID)."""
+
+    name = "kid"
+    better = LOWER
+    needs = (REAL_FEATURES,)
+    standard = True
+
+    def compute(self) -> Result:
+        """Return the mean over `SUBSETS` subsets with its deviation over subsets."""
+        size = min(SUBSET_SIZE, self.sets.pairs // 2)
+        found = kid(self.sets.real.features, self.sets.fake.features, SUBSETS, size, self.sets.random)
+        return Result.of(found, subsets=SUBSETS, subset_size=size)
+
+
+class MeanDiscrepancy(FeatureMetric):
+    """Squared MMD with a Gaussian kernel, times 1000; meant for CLIP's features (CMMD)."""
+
+    name = "cmmd"
+    better = LOWER
+    needs = (REAL_FEATURES,)
+
+    def compute(self) -> Result:
+        """Return the discrepancy with its standard error over fakes."""
+        real, fake = self.sets.real.features, self.sets.fake.features
+        return Result.of(cmmd(real, fake), sigma=SIGMA, compared_reals=len(real), compared=len(fake))

@@ -1,7 +1,7 @@
-"""Whether a picture shows what its caption says: R-precision, and the matcher that it asks.
+"""Does a picture show what its caption says? R-precision, and the matcher that it uses.
 
 The matcher is trained on real pictures alone, never on a generator's: a generator that is trained through the encoder
-which judges it scores well for nothing. Plain PyTorch; the caller keeps a trained matcher on disk.
+that judges it gets a high score without reason. Plain PyTorch; the caller keeps a trained matcher on disk.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def hit_probability(beaten_by: Tensor, others: int | Tensor, wrong: int) -> Tens
 
 
 def r_precision(images: Tensor, texts: Tensor, keys: Sequence[Hashable], candidates: int = 100) -> Result:
-    """How often an image's own caption is strictly more similar to it than `candidates` - 1 others (Xu et al. 2018).
+    """Return how often an image's own caption is more similar to it than `candidates` - 1 others (Xu et al. 2018).
 
     `images`, `texts`: embeddings (N, D), row i of both the same picture's; similarity is their cosine. The other
     captions are of different `keys`, one for each. A tie is a miss, so an encoder that says the same of everything
@@ -59,7 +59,7 @@ def r_precision(images: Tensor, texts: Tensor, keys: Sequence[Hashable], candida
 
 
 def _codes(keys: Sequence[Hashable]) -> tuple[Tensor, Tensor]:
-    """Each key as a number (N,), and the first row of each different key."""
+    """Return each key as a number (N,), and the first row of each different key."""
     numbers: dict[Hashable, int] = {}
     codes = torch.tensor([numbers.setdefault(key, len(numbers)) for key in keys])
     first = torch.tensor([int((codes == code).nonzero()[0]) for code in range(len(numbers))])
@@ -83,39 +83,40 @@ class Matcher(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.0))
 
     def images(self, images: Tensor) -> Tensor:
-        """Embeddings (N, dim) of unit length."""
+        """Return embeddings (N, dim) of unit length."""
         return F.normalize(self.look(self.seen(squeeze(as_colour(images)))).float(), dim=1)
 
     def texts(self, captions: Sequence[str]) -> Tensor:
-        """Embeddings (N, dim) of unit length."""
+        """Return embeddings (N, dim) of unit length."""
         return F.normalize(self.read(list(captions)).float(), dim=1)
 
     def forward(self, images: Tensor, captions: Sequence[str]) -> Tensor:
-        """Scaled similarity of every picture to every caption: (N, M)."""
+        """Return the scaled similarity of each picture to each caption: (N, M)."""
         return self.log_scale.exp() * self.images(images) @ self.texts(captions).T
 
     @torch.no_grad()
     def r_precision(
         self, images: Tensor, captions: Sequence[str], keys: Sequence[Hashable] | None = None, candidates: int = 100
     ) -> Result:
-        """R-precision of pictures (N, C, H, W) uint8 that were to show these captions; the same caption is one key."""
+        """Return the R-precision of pictures uint8 (N, C, H, W) of these captions; equal captions are one key."""
         self.eval()
         seen = torch.cat([self.images(part) for part in torch.split(images, 500)])
         return r_precision(seen, self.texts(captions), keys or list(captions), candidates)
 
     def stored(self) -> dict[str, Any]:
-        """Everything `restored` needs, in plain values and tensors: `torch.save` it, load it with weights_only."""
+        """Return what `restored` needs, in plain values and tensors, for torch.load with weights_only."""
         return {"words": self.words, "dim": self.dim, "state": self.state_dict()}
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Matcher:
+        """Return the matcher that `stored` described."""
         matcher = cls(stored["words"], stored["dim"])
         matcher.load_state_dict(stored["state"])
         return matcher.eval().requires_grad_(False)
 
 
 def contrast(similarity: Tensor, codes: Tensor) -> Tensor:
-    """Symmetric InfoNCE (Radford et al. 2021) of a batch (N, N); a caption that fits two pictures is no negative."""
+    """Return the symmetric InfoNCE (Radford et al. 2021) of a batch (N, N). Captions of one code are no negatives."""
     fits = (codes[:, None] == codes) & ~torch.eye(len(codes), dtype=torch.bool, device=codes.device)
     masked = similarity.masked_fill(fits, -torch.inf)
     own = torch.arange(len(codes), device=codes.device)
@@ -123,7 +124,7 @@ def contrast(similarity: Tensor, codes: Tensor) -> Tensor:
 
 
 def shifted(images: Tensor, generator: torch.Generator, reach: int = 3) -> Tensor:
-    """Every picture moved by up to `reach` pixels each way, its edge repeated."""
+    """Move each picture by up to `reach` pixels each way; its edge is repeated."""
     count, _, height, width = images.shape
     down, right = (torch.randint(-reach, reach + 1, (count, 1), generator=generator) for _ in range(2))
     rows = (torch.arange(height) + down).clamp(0, height - 1)[:, :, None]
@@ -135,7 +136,7 @@ Example = tuple[Tensor, "list[str]", Tensor]
 
 
 def examples(pictures: Pictures, batch: int, draw: torch.Generator) -> Iterator[Example]:
-    """Endless (pictures moved and, where they may be, mirrored; their captions; the number of each one's key)."""
+    """Yield without end: pictures moved and perhaps mirrored, their captions, the number of each key."""
     captions = list(pictures.condition or [])
     codes, _ = _codes(pictures.keys or captions)
     mirrors = torch.as_tensor(pictures.flip).expand(len(pictures))
@@ -155,10 +156,10 @@ def train_matcher(
     seed: int = 0,
     progress: Progress = lambda done, total, loss: None,
 ) -> Matcher:
-    """A matcher for captioned real pictures; the global random state is left alone.
+    """Train a matcher for captioned real pictures. The global random state does not change.
 
-    AdamW whose rate rises over 50 steps and falls to zero, in bfloat16, on the processor. `ValueError` where there are
-    no captions.
+    AdamW whose rate rises over 50 steps and falls to zero, in bfloat16, on the processor. Raise `ValueError` if there
+    are no captions.
     """
     if not isinstance(pictures.condition, list):
         raise ValueError(f"a matcher needs captioned pictures, got {type(pictures.condition).__name__}")

@@ -13,23 +13,23 @@ from torch import Tensor
 
 
 def precise(x: Tensor) -> Tensor:
-    """`x` in float64, on the processor where its device has no float64 (Apple's)."""
+    """Return `x` in float64, on the processor if its device has no float64 (Apple's)."""
     return x.cpu().double() if x.device.type == "mps" else x.double()
 
 
 def root(matrix: Tensor) -> Tensor:
-    """The symmetric square root of a positive semidefinite matrix; eigenvalues below zero are rounding, and zeroed."""
+    """Return the symmetric root of a positive semidefinite matrix. Eigenvalues below zero are rounding: set to 0."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T
 
 
 def trace_root_product(root1: Tensor, covariance2: Tensor) -> Tensor:
-    """tr (S1 S2)^1/2 = tr (S1^1/2 S2 S1^1/2)^1/2, given S1^1/2: symmetric, so its eigenvalues are real."""
+    """Return tr (S1 S2)^1/2 = tr (S1^1/2 S2 S1^1/2)^1/2, given S1^1/2: symmetric, so its eigenvalues are real."""
     return torch.linalg.eigvalsh(root1 @ covariance2 @ root1).clamp(min=0).sqrt().sum()
 
 
 def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2) (Dowson & Landau 1982; Heusel et al. 2017, eq. 6), in float64.
+    """Return |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2) (Dowson & Landau 1982; Heusel et al. 2017, eq. 6), in float64.
 
     Means (D,), covariances (D, D). Zero for equal arguments to rounding, which may leave it slightly negative.
 
@@ -41,7 +41,7 @@ def frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covarian
 
 
 def frechet_distance_of_sets(features1: Tensor, features2: Tensor) -> float:
-    """The same of two sets (N1, D), (N2, D), covariances over N - 1.
+    """Return the Fréchet distance of two sets (N1, D), (N2, D), covariances over N - 1.
 
     With fewer samples than features it takes tr (S1 S2)^1/2 = |A1 A2^T|_nuclear, A the centred rows over sqrt(N - 1):
     exact, cheap, and without the covariances' rounding.
@@ -65,10 +65,11 @@ class Gaussian:
 
     @cached_property
     def root(self) -> Tensor:
+        """Return the covariance's symmetric root, computed once."""
         return root(self.covariance)
 
     def distance(self, other: Gaussian) -> float:
-        """The Fréchet distance; this side's root is what is computed and kept, so let this be the reference."""
+        """Return the Fréchet distance. This side's root is computed and kept, so let this be the reference."""
         mean, covariance = other.mean.to(self.mean), other.covariance.to(self.mean)
         traces = self.covariance.trace() + covariance.trace()
         return float((self.mean - mean).square().sum() + traces - 2 * trace_root_product(self.root, covariance))
@@ -84,12 +85,13 @@ class Moments:
 
     @classmethod
     def empty(cls, dim: int, device: torch.device | str = "cpu") -> Moments:
+        """Return the sums of no features."""
         zeros = torch.zeros(dim, dim, dtype=torch.float64, device=device)
         return cls(torch.zeros((), dtype=torch.int64, device=device), zeros[0].clone(), zeros)
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """The sums of one batch (N, D)."""
+        """Return the sums of one batch (N, D)."""
         x = precise(features)
         return cls(torch.tensor(len(x), device=x.device), x.sum(0), x.T @ x)
 
@@ -97,7 +99,7 @@ class Moments:
         return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
 
     def gaussian(self) -> Gaussian:
-        """Mean and covariance over count - 1; `ValueError` for fewer than two features."""
+        """Return mean and covariance over count - 1. Raise `ValueError` for fewer than two features."""
         count = int(self.count)
         if count < 2:
             raise ValueError(f"a covariance needs at least 2 samples, got {count}")

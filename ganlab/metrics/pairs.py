@@ -1,6 +1,6 @@
-"""How near generated pictures are to those that they should be, pixel by pixel: for models told by a picture.
+"""Distances, pixel by pixel, between generated pictures and those that they should be: the condition is a picture.
 
-Low distances are not good pictures: the average of all that could be right is the nearest, and blurred.
+A low distance does not mean a good picture: the mean of all pictures that could be right is nearest, and blurred.
 """
 
 from __future__ import annotations
@@ -9,30 +9,78 @@ import math
 
 from torch import Tensor
 
-from ganlab.metrics.frechet import Estimate
-from ganlab.metrics.spread import standard_error
+from ganlab.metrics.metric import HIGHER, LOWER, Result, SampleMetric, Samples
+from ganlab.metrics.needs import TRUE_PICTURES
+from ganlab.metrics.spread import Estimate, mean_estimate
 
 
 def l1_distance(generated: Tensor, truth: Tensor) -> float:
-    """Mean absolute difference of uint8 pictures, in the networks' range [-1, 1]: 0 to 2, 2 / 255 a level."""
+    """Return the mean absolute difference of uint8 pictures, in the networks' range [-1, 1]: 0 to 2."""
     return l1_estimate(generated, truth).value
 
 
 def psnr(generated: Tensor, truth: Tensor) -> float:
-    """Peak signal-to-noise ratio of uint8 pictures, 10 log10(255^2 / mean squared difference over all), in dB."""
+    """Return the peak signal-to-noise ratio of uint8 pictures, 10 log10(255^2 / mean squared difference), in dB."""
     return psnr_estimate(generated, truth).value
 
 
 def l1_estimate(generated: Tensor, truth: Tensor) -> Estimate:
-    """`l1_distance` with its standard error over pictures."""
-    each = (generated.double() - truth.double()).abs().flatten(1).mean(1) * 2 / 255
-    return Estimate(float(each.mean()), standard_error(each))
+    """Return `l1_distance` with its standard error over pictures."""
+    return mean_estimate(absolute_differences(generated, truth))
 
 
 def psnr_estimate(generated: Tensor, truth: Tensor) -> Estimate:
-    """`psnr` with its standard error over pictures: 10 / ln 10 times the relative one of the squared difference."""
-    each = (generated.double() - truth.double()).square().flatten(1).mean(1)
-    squared = float(each.mean())
-    if not squared:
+    """Return `psnr` with its standard error over pictures."""
+    return psnr_of(squared_differences(generated, truth))
+
+
+def absolute_differences(generated: Tensor, truth: Tensor) -> Tensor:
+    """Return each picture's mean absolute difference (N,) float64, in the range [-1, 1] of the networks."""
+    return (generated.double() - truth.double()).abs().flatten(1).mean(1) * 2 / 255
+
+
+def squared_differences(generated: Tensor, truth: Tensor) -> Tensor:
+    """Return each picture's mean squared difference (N,) float64, in levels squared."""
+    return (generated.double() - truth.double()).square().flatten(1).mean(1)
+
+
+def psnr_of(squared: Tensor) -> Estimate:
+    """Return the ratio for `squared_differences` (N,). Its error is 10 / ln 10 times the relative one of their mean."""
+    found = mean_estimate(squared)
+    if not found.value or found.spread is None:
         return Estimate(math.inf, None)
-    return Estimate(10 * math.log10(255**2 / squared), 10 / math.log(10) * standard_error(each) / squared)
+    return Estimate(10 * math.log10(255**2 / found.value), 10 / math.log(10) * found.spread / found.value)
+
+
+class L1(SampleMetric):
+    """Mean absolute difference between each sample and the picture that it should be; 0 to 2."""
+
+    name = "l1"
+    better = LOWER
+    needs = (TRUE_PICTURES,)
+    standard = True
+
+    def look(self, samples: Samples) -> Tensor:
+        """Keep the mean absolute difference of each picture (N,)."""
+        return absolute_differences(samples.images, self.target.truth(samples.places))
+
+    def compute(self) -> Result:
+        """Return the mean with its standard error."""
+        return Result.mean(self.rows.values, fakes=len(self.rows.places))
+
+
+class Psnr(SampleMetric):
+    """Peak signal-to-noise ratio of the samples against the pictures that they should be, in dB."""
+
+    name = "psnr"
+    better = HIGHER
+    needs = (TRUE_PICTURES,)
+    standard = True
+
+    def look(self, samples: Samples) -> Tensor:
+        """Keep the mean squared difference of each picture (N,)."""
+        return squared_differences(samples.images, self.target.truth(samples.places))
+
+    def compute(self) -> Result:
+        """Return the ratio with its standard error."""
+        return Result.of(psnr_of(self.rows.values), fakes=len(self.rows.places))

@@ -1,4 +1,4 @@
-"""CLIP and DINOv2 as torch-fidelity registers them, and networks of one's own."""
+"""CLIP and DINOv2 as torch-fidelity registers them, and networks of your own."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Wrapped(Extractor):
         self.dim, self.classes = features.shape[1], logits.shape[1]
 
     def features_and_logits(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, dim) and logits of prepared pictures."""
         found = self.network(self.scale(prepared))
         features, logits = found if isinstance(found, tuple) else (found, found.new_zeros(len(found), 0))
         return features.flatten(1), logits
@@ -63,11 +64,12 @@ class Standardized(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(std).view(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return standardized colours."""
         return (images - self.mean) / self.std
 
 
 def scripted(path: Path, resizer: str = "none", side: int = 299) -> Wrapped:
-    """A TorchScript file as an extractor, called by the file's name.
+    """Return a TorchScript file as an extractor, called by the file's name.
 
     Running it is running its author's program: only files that a person named on a command line, or in their own code,
     come here; no checkpoint's recipe can name one. It takes uint8 pictures (N, 3, H, W) and resizes by itself, unless a
@@ -88,7 +90,7 @@ def _program(path: Path) -> nn.Module:
 
 
 def clip(name: str, resizer: str = "pil-bicubic", weights: Path | None = None, seconds: float = 5.0) -> Wrapped:
-    """OpenAI's CLIP picture encoder: `clip-vit-b-32` and the like. Features are not normalized.
+    """Return OpenAI's CLIP picture encoder: `clip-vit-b-32` and the like. Features are not normalized.
 
     Weights from torch's hub cache, a download whose SHA-256 is OpenAI's own, or a file: a state dict, or OpenAI's
     TorchScript archive, which is a program (see `scripted`). `UnavailableError` where there are none.
@@ -103,7 +105,7 @@ def clip(name: str, resizer: str = "pil-bicubic", weights: Path | None = None, s
 
 
 def _state_of(path: Path) -> dict[str, Tensor]:
-    """A file of weights, or the weights in a TorchScript archive."""
+    """Return the weights in a file of weights or in a TorchScript archive."""
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         return state
@@ -112,7 +114,7 @@ def _state_of(path: Path) -> dict[str, Tensor]:
 
 
 def dinov2(name: str, resizer: str = "pil-bicubic", weights: Path | None = None, seconds: float = 5.0) -> Wrapped:
-    """Meta's DINOv2: `dinov2-vit-s-14` and the like, the class token at 224 x 224.
+    """Return Meta's DINOv2: `dinov2-vit-s-14` and the like, the class token at 224 x 224.
 
     Its code and weights come from Meta's repository by torch.hub, as in torch-fidelity, and that code is run; `weights`
     replaces the weights by a state dict. `UnavailableError` where they are neither in the hub's cache nor to be had.

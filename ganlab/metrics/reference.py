@@ -25,7 +25,7 @@ SAME = ("extractor", "weights", "resizer", "normalization", "precision")
 
 
 def save_reference(path: Path, sample: Sample, protocol: dict[str, Any]) -> None:
-    """`path` as an .npz, whole or not at all."""
+    """Write the sample to `path` as an .npz, whole or not at all."""
     gaussian, part = sample.gaussian, path.with_name(f".{path.name}.part.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -44,9 +44,9 @@ def save_reference(path: Path, sample: Sample, protocol: dict[str, Any]) -> None
 
 
 def load_reference(path: Path, extractor: Extractor) -> tuple[Sample, dict[str, Any]]:
-    """The sample and what is known of how it was made, for comparison with features of `extractor`.
+    """Return the sample and its protocol, for comparison with features of `extractor`.
 
-    `UserError` for a file that is none, or one of other features than the extractor's.
+    Raise `UserError` for any other file, or if its features are not the extractor's.
     """
     arrays = _arrays(path)
     gaussian = _gaussian(path, arrays)

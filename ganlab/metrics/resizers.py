@@ -20,12 +20,12 @@ from torch import Tensor
 
 
 def tf1(images: Tensor, side: int) -> Tensor:
-    """Pixel i of the result lies at i * (old / new): half a pixel off, as TensorFlow 1 had it."""
+    """Resize so that pixel i of the result lies at i * (old / new): half a pixel off, as in TensorFlow 1."""
     return _blend(_blend(images, side, -2), side, -1)
 
 
 def _blend(x: Tensor, side: int, dim: int) -> Tensor:
-    """Linear interpolation along one dimension, the last pixel repeated."""
+    """Interpolate linearly along one dimension; the last pixel is repeated."""
     old = x.shape[dim]
     place = torch.arange(side, device=x.device, dtype=torch.float32) * torch.tensor(old / side, dtype=torch.float32)
     low = place.long()
@@ -35,11 +35,12 @@ def _blend(x: Tensor, side: int, dim: int) -> Tensor:
 
 
 def antialiased(images: Tensor, side: int) -> Tensor:
+    """Resize bilinearly, with the triangle widened if pictures shrink."""
     return F.interpolate(images, (side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
 def pil_bicubic(images: Tensor, side: int) -> Tensor:
-    """Pillow's BICUBIC on float channels, which overshoots; then clipped (Parmar et al. 2022)."""
+    """Resize as Pillow's BICUBIC does on float channels, which overshoots; then clip (Parmar et al. 2022)."""
     return F.interpolate(images, (side, side), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
 
 
@@ -56,6 +57,7 @@ class Resizer:
     side: int
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Return resized pictures, float32."""
         x = images.float()
         return x if x.shape[-2:] == (self.side, self.side) else WAYS[self.way](x, self.side)
 
@@ -70,6 +72,7 @@ class AsTheyAre:
     way: str = "none"
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Return the pictures unchanged."""
         return images
 
     def __str__(self) -> str:

@@ -1,24 +1,40 @@
-"""A number with what it takes to know what it means."""
+"""A number with everything that is needed to interpret it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from torch import Tensor
+
+from ganlab.metrics.spread import standard_error
 
 
 @dataclass
 class Result:
-    """`value`, its `spread` (one standard deviation, where there is one) and the protocol it was measured under.
+    """A number `value`, its `spread` (one standard deviation; None if unknown) and the protocol of its measurement.
 
-    Two results compare only when their protocols are equal.
+    Two results compare only if their protocols are equal. `beside`: further numbers of the same measurement, by name.
     """
 
     value: float
     spread: float | None = None
     protocol: dict[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Result] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: tuple[float, float | None], **protocol: Any) -> Result:
+        """Return the result of an estimate, which is a value and its standard error."""
+        return cls(*found, protocol)
+
+    @classmethod
+    def mean(cls, values: Tensor, **protocol: Any) -> Result:
+        """Return the mean of independent values (N,) with its standard error."""
+        return cls(float(values.mean()), standard_error(values), protocol)
 
     def differs(self, other: Result) -> list[str]:
-        """Names of the protocol's fields that keep the two numbers from being compared."""
+        """Return the names of the protocol's fields that keep the two numbers from being compared, sorted."""
         names = sorted(self.protocol.keys() | other.protocol.keys())
         return [name for name in names if self.protocol.get(name) != other.protocol.get(name)]
 

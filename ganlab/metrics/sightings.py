@@ -1,6 +1,6 @@
-"""What is to be seen in pictures of coloured shapes: a deterministic eye for `data=shapes`, nothing learned.
+"""Read pictures of coloured shapes (`data=shapes`), deterministically and without anything learned.
 
-Every picture is looked at on a 32 x 32 grid. Pixels take the nearest colour of the palette; connected pixels of one
+Each picture is read on a 32 x 32 grid. Pixels take the nearest colour of the palette; connected pixels of one
 colour are a thing; its area tells its size; its shape is the one whose drawing, of the same area at the same place,
 covers it best, if one covers it well. Plain torch and numpy; knows nothing of captions.
 """
@@ -49,7 +49,7 @@ class View:
 
 
 def look(images: Tensor) -> list[View]:
-    """uint8 pictures (N, 3, S, S), S at least 32 -> what each one shows."""
+    """Return what each of the uint8 pictures (N, 3, S, S) shows; S is at least 32."""
     return [view for chunk in torch.split(images.cpu(), CHUNK) for view in _look(chunk)]
 
 
@@ -68,12 +68,12 @@ def _look(images: Tensor) -> list[View]:
 
 
 def _rays() -> Tensor:
-    """(colours, 3): from the background to each colour."""
+    """Return (colours, 3): the difference of each colour from the background."""
     return torch.tensor(list(COLOURS.values())).float() - torch.tensor(BACKGROUND).float()
 
 
 def paint_and_colour(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 3, S, S) -> how much of each pixel is painted, (N, S, S) in [0, 1], and the index of the nearest colour.
+    """Return how much of each pixel of (N, 3, S, S) is painted, (N, S, S) in [0, 1], and the index of its colour.
 
     Nearest is the colour whose mixture with the background comes closest; a pixel that is far from all of them counts
     as painted, with colour -1.
@@ -89,7 +89,7 @@ def paint_and_colour(pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _paint_of(pixels: Tensor, colour: Tensor) -> Tensor:
-    """(M, 3, S, S), colours (M,) -> (M, S, S): how much of each pixel that colour paints."""
+    """Return how much of each pixel of (M, 3, S, S) the colour (M,) paints: (M, S, S)."""
     ray = _rays()[colour]
     offset = pixels - torch.tensor(BACKGROUND).view(3, 1, 1)
     return (torch.einsum("mchw,mc->mhw", offset, ray) / ray.square().sum(1)[:, None, None]).clamp(0, 1)
@@ -100,7 +100,7 @@ def _stretch(paint: Tensor) -> Tensor:
 
 
 def components(labels: Tensor) -> Tensor:
-    """Labels (N, S, S), -1 for none -> the same number in every pixel of a connected part, 0 where there is none.
+    """Return the same number in all pixels of a connected part, 0 elsewhere, for labels (N, S, S), -1 for none.
 
     Every pixel starts with its own number and takes the largest among its neighbours of the same label until all agree.
     """
@@ -114,7 +114,7 @@ def components(labels: Tensor) -> Tensor:
 
 
 def _things(parts: Tensor) -> tuple[Tensor, Tensor]:
-    """Parts that are no specks: the picture each is in (M,), and its pixels (M, S, S); a picture's largest first."""
+    """Return the picture (M,) and the pixels (M, S, S) of each part of `LEAST` pixels; a picture's largest first."""
     rows, masks = [], []
     for row, part in enumerate(parts):
         numbers, areas = part[part > 0].unique(return_counts=True)
@@ -127,7 +127,7 @@ def _things(parts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _recognize(paint: np.ndarray, colour: np.ndarray) -> list[Sighting]:
-    """What each of M things is, from the paint (M, S, S) that belongs to it."""
+    """Return what each of M things is, from the paint (M, S, S) that belongs to it."""
     area = paint.sum((1, 2)) / GRID**2
     places = (np.arange(GRID) + 0.5) / GRID
     middle = np.stack([(paint.sum(1) * places).sum(1), (paint.sum(2) * places).sum(1)], 1) / (area[:, None] * GRID**2)
@@ -145,7 +145,7 @@ def _recognize(paint: np.ndarray, colour: np.ndarray) -> list[Sighting]:
 
 
 def _fit(paint: np.ndarray, area: np.ndarray, middle: np.ndarray, name: str) -> np.ndarray:
-    """(M,): intersection over union of things with drawings of one shape, of their area and center of mass."""
+    """Return the intersection over union (M,) of things with drawings of one shape, of their area and center."""
     diameter = (area / AREA[name]) ** 0.5
     lift = (
         diameter * 1.15 / 6 if name == "triangle" else 0 * diameter

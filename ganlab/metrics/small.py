@@ -1,6 +1,6 @@
 """The built-in feature extractor's network: a residual classifier of 32 x 32 pictures, 0.7 million weights.
 
-Only the network; `features.py` wraps it, `train_small.py` makes its weights.
+`features.py` wraps it, `tools/train_small.py` makes its weights.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of half the side (N, outputs, H / 2, W / 2)."""
         inner = F.relu(self.norms[0](self.first(x)))
         return F.relu(self.shortcut(F.avg_pool2d(x, 2)) + self.norms[1](self.second(inner)))
 
@@ -39,16 +40,18 @@ class SmallNet(nn.Module):
         self.classify = nn.Linear(DIM, classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (N, 64) and logits (N, classes)."""
         features = self.features(x)
         return features, self.classify(features)
 
     def features(self, x: Tensor) -> Tensor:
+        """Return features (N, 64)."""
         pooled = self.stages(F.relu(self.stem(x))).mean((2, 3))
         return self.project(pooled)
 
 
 def squeeze(images: Tensor) -> Tensor:
-    """uint8 (N, 3, H, W) -> float32 (N, 3, 32, 32) in [-1, 1], resized with antialiasing where the size differs."""
+    """Return pictures uint8 (N, 3, H, W) as float32 (N, 3, 32, 32) in [-1, 1], resized with antialiasing."""
     x = images.float()
     if x.shape[-2:] != (SIZE, SIZE):
         x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True)

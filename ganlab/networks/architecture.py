@@ -23,9 +23,10 @@ class Perturbed(nn.Module):
         super().__init__()
         self.perturbations = nn.ModuleDict(copy.deepcopy(dict(perturbations)))  # each trunk has its own state
         self.trunk = trunk
-        self.feature_shape = trunk.feature_shape
+        self.feature_shape = getattr(trunk, "feature_shape", None)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the trunk's features of perturbed images."""
         seen = images
         for perturbation in self.perturbations.values():
             seen = perturbation(seen)
@@ -43,25 +44,46 @@ def with_feature_shape(trunk: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class _Copies:
+    """Stand for a constructor: copies of a network that was given ready-made, whatever shape is asked for."""
+
+    network: nn.Module
+
+    def __call__(self, **asked: Any) -> nn.Module:
+        return copy.deepcopy(self.network)
+
+
+@dataclass(frozen=True)
 class Architecture:
-    """How to make the two players' networks.
+    """How to make the two players' networks. In place of a constructor a module may be given; copies of it then play.
 
     `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
-    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s); it says its `feature_shape`.
+    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s), and it says its `feature_shape`; or, for a variant
+    that asks one question only, one logit an image, (N,) or (N, 1).
     What the recipe says of any discriminator: `perturbations` of what it sees, by name; how many pictures it judges
     together (`pack`, Lin et al. 2018); over how many it sees the deviation (`minibatch_deviation`, Karras et al. 2018;
     0 leaves that out).
     """
 
     generator: Callable[..., nn.Module]
-    discriminator: Callable[..., Any]
+    discriminator: Callable[..., nn.Module]
     perturbations: Mapping[str, Perturbation] = field(default_factory=dict)
     pack: Pack = 1
     minibatch_deviation: Group = 0
 
-    def trunk(self, shape: Sequence[int]) -> Any:
-        """The discriminator's trunk for pictures of this shape, with all that the recipe puts around it."""
-        trunk = with_feature_shape(self.discriminator(shape=(self.pack * shape[0], *shape[1:])))
+    def __post_init__(self) -> None:
+        for name in ("generator", "discriminator"):
+            if isinstance(network := getattr(self, name), nn.Module):
+                object.__setattr__(self, name, _Copies(network))
+
+    def trunk(self, shape: Sequence[int], features: bool = True) -> Any:
+        """Return the discriminator for images of this shape, with all that the recipe puts around it.
+
+        Raise `UserError` if `features` are needed and it does not say its `feature_shape`.
+        """
+        trunk: Any = self.discriminator(shape=(self.pack * shape[0], *shape[1:]))
+        if features or self.minibatch_deviation:
+            with_feature_shape(trunk)
         if self.minibatch_deviation:
             trunk = MinibatchDeviation(trunk, self.minibatch_deviation)
         if self.pack > 1:

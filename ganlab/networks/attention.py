@@ -50,6 +50,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape (N, C, h, w)."""
         key, value = (F.max_pool2d(layer(x), 2) for layer in (self.key, self.value))
         seen = attend(places(self.query(x)), places(key), places(value))
         return x + self.gamma * self.out(seen.transpose(1, 2).unflatten(2, x.shape[2:]))
@@ -73,6 +74,7 @@ class WordAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the same shape (N, C, h, w)."""
         if self.words is None:
             raise UserError("`word_attention` has no words here: recipe=cgan_text2img with condition=words reads them")
         states, mask = self.words

@@ -37,6 +37,7 @@ class BertEmbeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(shape.dim, EPSILON)
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Return embeddings (N, T, D) of tokens (N, T)."""
         positions = self.position_embeddings.weight[: tokens.shape[1]]
         return self.LayerNorm(self.word_embeddings(tokens) + positions + self.token_type_embeddings.weight[0])
 
@@ -52,6 +53,7 @@ class BertSelfAttention(nn.Module):
         self.value = nn.Linear(shape.dim, shape.dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return what each position attends to, (N, T, D). mask: of the positions that count."""
         projections = self.query, self.key, self.value
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in projections)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).transpose(1, 2).flatten(2)
@@ -66,6 +68,7 @@ class BertAdd(nn.Module):
         self.LayerNorm = nn.LayerNorm(dim, EPSILON)
 
     def forward(self, found: Tensor, x: Tensor) -> Tensor:
+        """Return the normalized sum of `x` and a linear map of `found`."""
         return self.LayerNorm(x + self.dense(found))
 
 
@@ -80,6 +83,7 @@ class BertLayer(nn.Module):
         self.output = BertAdd(shape.hidden, shape.dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return states (N, T, D) after attention and the two linear layers."""
         x = self.attention["output"](self.attention["self"](x, mask), x)
         return self.output(F.gelu(self.intermediate["dense"](x)), x)
 
@@ -92,6 +96,7 @@ class BertEncoder(nn.Module):
         self.layer = nn.ModuleList(BertLayer(shape) for _ in range(shape.layers))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return states (N, T, D) after all layers."""
         for layer in self.layer:
             x = layer(x, mask)
         return x
@@ -106,6 +111,7 @@ class Bert(nn.Module):
         self.encoder = BertEncoder(shape)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return states (N, T, D) of tokens (N, T). mask: of the positions that count."""
         return self.encoder(self.embeddings(tokens), mask)
 
 

@@ -115,7 +115,8 @@ class Normalization(ABC):
     centers: ClassVar[bool]
 
     @abstractmethod
-    def __call__(self, channels: int) -> nn.Module: ...
+    def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
 
     def initialize(self, weight: Tensor) -> None:
         """Weights of the convolutions around it: N(0, 0.02) (Radford et al. 2016, section 3)."""
@@ -128,6 +129,7 @@ class BatchNorm(Normalization):
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
         layer = nn.BatchNorm2d(channels)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer
@@ -139,6 +141,7 @@ class LayerNorm(Normalization):
     centers = False
 
     def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
         return nn.GroupNorm(1, channels)
 
 
@@ -148,9 +151,11 @@ class NoNorm(Normalization):
     centers = False
 
     def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
         return nn.Identity()
 
     def initialize(self, weight: Tensor) -> None:
+        """Initialize a weight for layers that nothing normalizes."""
         nn.init.kaiming_normal_(weight, a=SLOPE)
 
 
@@ -164,6 +169,7 @@ class InstanceNorm(Normalization):
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
         layer = nn.InstanceNorm2d(channels, affine=True)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer
@@ -178,6 +184,7 @@ class OwnBatchNorm(Normalization):
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
+        """Return the layer that normalizes so many channels."""
         layer = nn.BatchNorm2d(channels, track_running_stats=False)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer

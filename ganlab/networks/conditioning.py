@@ -6,7 +6,7 @@ Plain PyTorch. Text encoders have a file of their own; the discriminator's heads
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,18 +18,21 @@ from ganlab.networks.attention import Words
 
 
 class ConditionEncoder(nn.Module, ABC):
-    """Turns N conditions of one kind ("class" or "text") into N vectors: forward(condition) -> (N, `dim`)."""
+    """A map from conditions of one `kind`, "class" or "text", to vectors of `dim` numbers. Abstract."""
 
     kind: ClassVar[str]
+    needs: ClassVar[tuple[Literal["vocabulary", "classes"], ...]] = ()
+    """The constructor's parameters that the data give: the captions' words, the number of classes."""
     dim: Dim
     word_dim: int = 0
-    """Of the words' states; 0 if it has none."""
+    """The size of a word's state; 0 if there are none."""
 
     @abstractmethod
-    def forward(self, condition: Condition) -> Tensor: ...
+    def forward(self, condition: Condition) -> Tensor:
+        """Return vectors (N, dim) for N conditions."""
 
     def words(self, condition: Condition) -> Words:
-        """States and mask of the conditions' words. `UserError` for an encoder without a `word_dim`."""
+        """Return states and mask of the conditions' words. Raise `UserError` for an encoder without a `word_dim`."""
         raise UserError(f"`word_attention` needs words, which {type(self).__name__} has not: pass condition=words")
 
 
@@ -37,6 +40,7 @@ class ClassEmbedding(ConditionEncoder):
     """A learned vector a class, initialized from N(0, 1), the latent's own distribution."""
 
     kind = "class"
+    needs = ("classes",)
 
     def __init__(self, classes: int, dim: Dim) -> None:
         super().__init__()
@@ -44,6 +48,7 @@ class ClassEmbedding(ConditionEncoder):
         self.table = nn.Embedding(classes, dim)
 
     def forward(self, condition: Condition) -> Tensor:
+        """Return the vectors (N, dim) of classes (N,)."""
         assert isinstance(condition, Tensor)
         return self.table(condition)
 
@@ -63,6 +68,7 @@ class ConditionalBatchNorm2d(nn.Module):
         nn.init.zeros_(self.modulate.bias)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return normalized maps of x's shape, scaled and shifted by the code."""
         scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(shift, self.normalize(x), 1 + scale)
 
@@ -82,6 +88,7 @@ class ConditioningAugmentation(nn.Module):
         self.moments = nn.Linear(inputs, 2 * dim)
 
     def forward(self, embedding: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the draw (N, dim), and the KL divergence (N,) in nats."""
         mean, log_variance = self.moments(embedding).chunk(2, dim=1)
         draw = mean + noise * (log_variance / 2).exp()
         return draw, (mean.square() + log_variance.exp() - 1 - log_variance).mean(dim=1) / 2

@@ -53,6 +53,7 @@ class Generator(nn.Module):
         initialize(self, norm)
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return images (N, *shape) of codes (N, code_dim)."""
         return self.layers(code)
 
 
@@ -78,4 +79,5 @@ class Trunk(nn.Module):
         initialize(self, norm)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         return self.layers(images)

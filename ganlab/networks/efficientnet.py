@@ -44,6 +44,7 @@ class Lite0(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the feature maps of images, from fine to coarse."""
         features = self.net.global_pool(self.net.bn2(self.net.conv_head(self.stages(x)[-1])))
         return features, self.net.classifier(features)
 

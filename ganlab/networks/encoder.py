@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.networks.architecture import with_feature_shape
+
 LEAST, MOST = -20.0, 10.0  # log variances: a posterior is kept from the widths at which exp gives 0 or infinity
 
 
@@ -38,10 +40,11 @@ class Encoder(nn.Module):
 
     def __init__(self, trunk: Any, outputs: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk = with_feature_shape(trunk)
         self.linear = nn.Linear(prod(trunk.feature_shape), outputs)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return (N, outputs) for images (N, *shape)."""
         return self.linear(self.trunk(images).flatten(1))
 
 
@@ -58,6 +61,7 @@ class EncoderDecoder(nn.Module, ABC):
         """(N, code_dim): the one code of each picture (N, *shape), nothing drawn."""
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the reconstructions (N, *shape) of images."""
         return self.decoder(self.code(images))
 
 
@@ -72,6 +76,7 @@ class StandardizedCode(EncoderDecoder):
         self.standardize = nn.BatchNorm1d(code_dim, affine=False)
 
     def code(self, images: Tensor) -> Tensor:
+        """Return the standardized codes (N, code_dim) of images."""
         return self.standardize(self.encoder(images))
 
 
@@ -82,8 +87,10 @@ class GaussianCode(EncoderDecoder):
         super().__init__(Encoder(trunk, 2 * code_dim), decoder)
 
     def posterior(self, images: Tensor) -> DiagonalGaussian:
+        """Return the distribution of codes of each image. Log variances are kept from overflow."""
         mean, log_variance = self.encoder(images).chunk(2, dim=1)
         return DiagonalGaussian(mean, log_variance.clamp(LEAST, MOST))
 
     def code(self, images: Tensor) -> Tensor:
+        """Return the mean codes (N, code_dim) of images."""
         return self.posterior(images).mean

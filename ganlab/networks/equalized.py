@@ -32,6 +32,7 @@ class EqualLinear(nn.Linear):
         self.rate, self.scale = rate, rate / math.sqrt(inputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, outputs) for x (N, inputs)."""
         return F.linear(x, self.weight * self.scale, self.bias * self.rate)
 
 
@@ -48,4 +49,5 @@ class EqualConv2d(nn.Conv2d):
         self.scale = 1 / math.sqrt(inputs * kernel**2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the convolved maps of x."""
         return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)

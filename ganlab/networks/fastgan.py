@@ -29,6 +29,7 @@ class Gate(nn.Module):
     """(N, 2 C, ...) -> (N, C, ...): half of the channels, times the sigmoid of the other half (Dauphin et al. 2017)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the first half of x's channels, each times the sigmoid of one of the second half."""
         return F.glu(x, 1)
 
 
@@ -46,6 +47,7 @@ class Excitation(nn.Module):
         )
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Return the fine maps, their channels weighted by the coarse ones."""
         return fine * self.weights(coarse)
 
 
@@ -59,6 +61,7 @@ class GatedLayer(nn.Module):
         self.rest = nn.Sequential(nn.BatchNorm2d(2 * outputs), Gate())
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return the next maps of x."""
         return self.rest(self.noise(self.conv(x), code))
 
 
@@ -88,6 +91,7 @@ class Generator(nn.Module):
         self.to_image = nn.Sequential(conv(width, shape[0], 3, padding=1), nn.Tanh())
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return images (N, *shape) of codes (N, code_dim)."""
         maps = [self.start(code)]
         for level, layers in enumerate(self.blocks, start=1):
             x = upsample(maps[-1])
@@ -109,6 +113,7 @@ class DownBlock(nn.Module):
         self.direct = nn.Sequential(nn.AvgPool2d(2), conv(inputs, outputs, 1), norm(outputs), leak)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of half the side."""
         return (self.main(x) + self.direct(x)) / 2
 
 
@@ -135,6 +140,7 @@ class Trunk(nn.Module):
         self.feature_shape = (channels[-1], *size)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         maps = [self.from_image(images)]
         for level, block in enumerate(self.blocks, start=1):
             x, source = block(maps[-1]), level - self.reach
@@ -157,4 +163,5 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers, conv(channels, trunk.image_shape[0], 3, padding=1), nn.Tanh())
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return pictures of a quarter of the sides, decoded from features."""
         return self.layers(features)

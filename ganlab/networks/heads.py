@@ -31,7 +31,35 @@ class RealismLogit(nn.Module):
         self.linear = nn.Linear(math.prod(feature_shape), 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return one logit a sample, (N,), for features (N, *feature_shape)."""
         return self.linear(features.flatten(1)).squeeze(1)
+
+
+class OneLogit(nn.Module):
+    """Check that a network gives one logit an image, (N,) or (N, 1), and return (N,). `owner`: the network's name."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Return the logits as (N,). Raise `UserError` if they have another shape."""
+        if not isinstance(logits, Tensor) or logits.dim() not in (1, 2) or logits.shape[1:] not in ((), (1,)):
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise UserError(
+                f"`network.discriminator` {self.owner} gives {found}: without a `feature_shape` its forward must "
+                "return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say `feature_shape`"
+            )
+        return logits.flatten()
+
+
+def one_logit(network: nn.Module) -> nn.Module:
+    """Return a network with one logit an image: a linear map on a trunk's features, or the logit that it gives itself.
+
+    A trunk says its `feature_shape`; a network without one gives logits.
+    """
+    shape = getattr(network, "feature_shape", None)
+    return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
 
 
 class PairLogit(nn.Module):
@@ -49,6 +77,7 @@ class PairLogit(nn.Module):
         self.linear = nn.Linear(math.prod(feature_shape), 1)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """Return one logit a pair, (N,), for features (N, *feature_shape) and embeddings (N, condition_dim)."""
         scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)
         mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(features), 1 + scale), 0.2)
         return self.linear(mixed.flatten(1)).squeeze(1)
@@ -70,7 +99,7 @@ class Head(nn.Module, ABC):
         """The generator's terms, each (N,). `real` is given when the objective `sees_reals`."""
 
     @abstractmethod
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
         """(N,): the logits that tell real from generated, summed: what gradient penalties keep smooth."""
 
     @abstractmethod
@@ -98,9 +127,11 @@ class OneLogitHead(Head, ABC):
     """Heads that ask one question of (x, c), which is all that the generator and the penalties hear."""
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        """Return the objective of the generated pairs' logits."""
         return {"pair": objective.generator(fake["pair"], _of(real, "pair"))}
 
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
+        """Return the pairs' logits, (N,)."""
         return logits["pair"]
 
 
@@ -116,9 +147,11 @@ class JointHead(OneLogitHead):
         self.pair = PairLogit(feature_shape, condition_dim)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        """Return the logit of the pair."""
         return {"pair": self.pair(features, embedding)}
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        """Return the objective against generated and against mismatched pairs, half each."""
         return {
             "pair": objective.discriminator(real["pair"], fake["pair"]) / 2,
             "mismatched": objective.discriminator(real["pair"], mismatched["pair"]) / 2,
@@ -132,6 +165,7 @@ class JointHead(OneLogitHead):
         )
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        """Return the divergence, and the accuracy against generated and against mismatched pairs."""
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
             "pair_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
@@ -149,16 +183,20 @@ class ProjectionHead(OneLogitHead):
         self.embed = nn.Linear(condition_dim, features, bias=False)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        """Return the logit of the pair."""
         pooled = nn.functional.relu(features).sum((2, 3))
         return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * pooled).sum(1)}
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        """Return the objective against generated pairs."""
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
 
     def density_logit(self, logits: Logits) -> Tensor:
+        """Return the pairs' logits, (N,): they compare real pairs with generated pairs alone."""
         return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        """Return the divergence, the accuracy, and how often a real pair's logit exceeds its mismatched pair's."""
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
             "pair_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
@@ -177,9 +215,11 @@ class BlindHead(OneLogitHead):
         self.realism = RealismLogit(feature_shape)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        """Return the logit of the image."""
         return {"pair": self.realism(features)}
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        """Return the objective against generated images."""
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
 
     def density_logit(self, logits: Logits) -> Tensor:
@@ -187,6 +227,7 @@ class BlindHead(OneLogitHead):
         raise UserError("`head=blind` does not look at the condition: train with head=separate or head=projection")
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        """Return the divergence and the accuracy."""
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
             "realism_accuracy": accuracy(real["pair"], fake["pair"], objective.undecided),
@@ -213,6 +254,7 @@ class SeparateHead(Head):
         self.match_weight = match_weight
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
+        """Return the three logits."""
         return {
             "realism": self.realism(features),
             "pair": self.pair(features, embedding),
@@ -220,6 +262,7 @@ class SeparateHead(Head):
         }
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
+        """Return the objective of images, that of pairs, and the cross-entropy of the match classifier."""
         return {
             "realism": objective.discriminator(real["realism"], fake["realism"]),
             "pair": objective.discriminator(real["pair"], fake["pair"]),
@@ -227,13 +270,15 @@ class SeparateHead(Head):
         }
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
+        """Return the objective of images, that of pairs, and the weighted loss of the match question."""
         return {
             "realism": objective.generator(fake["realism"], _of(real, "realism")),
             "pair": objective.generator(fake["pair"], _of(real, "pair")),
             "match": self.match_weight * CLASSIFIER.generator(fake["match"]),
         }
 
-    def potential(self, logits: Logits) -> Tensor:
+    def critic_logit(self, logits: Logits) -> Tensor:
+        """Return the sum of the image's and the pair's logits, (N,). The match question is none of the game."""
         return logits["realism"] + logits["pair"]
 
     def density_logit(self, logits: Logits) -> Tensor:
@@ -241,6 +286,7 @@ class SeparateHead(Head):
         return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
+        """Return both divergences, both accuracies, and the share of generated images that match."""
         return {
             "divergence": objective.divergence(real["pair"], fake["pair"]),
             "realism_divergence": objective.divergence(real["realism"], fake["realism"]),

@@ -47,6 +47,7 @@ class MinibatchDeviation(nn.Module):
         self.feature_shape = (features + 1, height, width)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the trunk's features with the deviation beside them."""
         features = self.trunk(images)
         group = largest_divisor(len(features), self.group)
         spread = deviation(features, group).to(features.dtype).repeat(group)

@@ -46,6 +46,7 @@ class Generator(nn.Module):
         self.squash = nn.Tanh() if len(shape) == 3 else nn.Identity()
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return points or images (N, *shape) of codes (N, code_dim)."""
         return self.squash(self.out(self.hidden(code)))
 
 
@@ -59,4 +60,5 @@ class Trunk(nn.Module):
         self.feature_shape = (width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, width, 1, 1) of points or images (N, *shape)."""
         return self.hidden(images.flatten(1))[:, :, None, None]

@@ -55,6 +55,7 @@ class ModulatedConv2d(nn.Module):
         self.smooth = Blur(padding=1, gain=4.0) if up else nn.Identity()
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Return the maps of x, convolved by weights that the style w scales."""
         return self.smooth(modulated_conv(x, self.weight * self.scale, self.affine(w), self.demodulate, self.up))
 
 
@@ -86,4 +87,5 @@ class PixelNoise(nn.Module):
         return math.sqrt(2) * (down[:, None, :, None] + across[:, None, None, :] + self.phases).cos()
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return x with noise added to each pixel."""
         return x + self.strength * self.noise(code)

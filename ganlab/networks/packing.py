@@ -23,9 +23,10 @@ class Packed(nn.Module):
             raise UserError(f"`pack` must be at least 1 sample, got {members}")
         self.trunk = trunk
         self.members = members
-        self.feature_shape: tuple[int, int, int] = trunk.feature_shape
+        self.feature_shape = getattr(trunk, "feature_shape", None)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the trunk's features of packs. Raise `UserError` if the images do not divide into packs."""
         if len(images) % self.members:
             raise UserError(
                 f"`pack` must divide the {len(images)} samples of a pass, got {self.members}: change pack or batch_size"

@@ -49,6 +49,7 @@ def outputs(side: int, plan: Plan) -> int:
 
 
 def padding(kernel: int) -> int:
+    """Return the padding of a convolution with that kernel."""
     return 1 if kernel > 1 else 0
 
 
@@ -113,6 +114,7 @@ class Discriminator(nn.Module):
         initialize(self, norm)
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Return each scale's logits (N, 1, h, w), the finest first."""
         logits = []
         for number, patches in enumerate(self.scales):
             images = half(images) if number else images

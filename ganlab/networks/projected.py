@@ -125,6 +125,7 @@ class Trunk(nn.Module):
         self.feature_shape = (len(CHANNELS) * width, self.size[0] // STRIDE, self.size[1] // STRIDE)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         large = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
         maps = self.mixing(self.features(large.expand(-1, 3, -1, -1)))
         return torch.cat([judge(x) for judge, x in zip(self.judges, maps, strict=True)], 1)

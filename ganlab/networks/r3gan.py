@@ -38,6 +38,7 @@ class BiasedActivation(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the rectified x with a learned offset for each channel."""
         return F.leaky_relu(x + self.bias[:, None, None], SLOPE)
 
 
@@ -65,6 +66,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return x with the branch's maps added."""
         return x + self.branch(x)
 
 
@@ -78,6 +80,7 @@ class GenerativeBasis(nn.Module):
         nn.init.normal_(self.linear.weight, std=1 / math.sqrt(code_dim))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return the first maps of codes (N, code_dim)."""
         return self.maps * self.linear(code)[:, :, None, None]
 
 
@@ -89,6 +92,7 @@ class DiscriminativeBasis(nn.Module):
         self.maps = nn.Parameter(torch.randn(channels, *size) / math.sqrt(math.prod(size)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return one pixel of features for the last maps."""
         return (x * self.maps).sum((2, 3), keepdim=True)
 
 
@@ -155,6 +159,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, convolution(width, shape[0], 1))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return images (N, *shape) of codes (N, code_dim)."""
         return self.paint(code).tanh()
 
     def paint(self, code: Tensor) -> Tensor:
@@ -192,4 +197,5 @@ class Trunk(nn.Module):
         self.feature_shape = (channels[-1], *((1, 1) if basis else size))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         return self.layers(images)

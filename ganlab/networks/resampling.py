@@ -36,6 +36,7 @@ class Blur(Lowpass):
         self.padding, self.gain = padding, gain
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the blurred maps, of the same size."""
         return F.conv2d(x, self.gain * self.filters(x), padding=self.padding, groups=x.shape[1])
 
 
@@ -43,6 +44,7 @@ class Upsample(Lowpass):
     """(N, C, H, W) -> (N, C, 2 H, 2 W): zeros between the pixels, then the filter with gain 4, which keeps the mean."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of twice the side."""
         return F.conv_transpose2d(x, 4 * self.filters(x), stride=2, padding=1, groups=x.shape[1])
 
 
@@ -50,4 +52,5 @@ class Downsample(Lowpass):
     """(N, C, H, W) -> (N, C, H / 2, W / 2): the filter, then every second pixel."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of half the side."""
         return F.conv2d(x, self.filters(x), stride=2, padding=1, groups=x.shape[1])

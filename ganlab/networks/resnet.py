@@ -23,13 +23,15 @@ class Start(ABC):
     """A choice of the generator's first map: called with (code_dim, channels), makes a layer (N, code_dim) -> 4 x 4."""
 
     @abstractmethod
-    def __call__(self, code_dim: int, channels: int) -> nn.Module: ...
+    def __call__(self, code_dim: int, channels: int) -> nn.Module:
+        """Return the layer that turns a code into the first map."""
 
 
 class FromCode(Start):
     """The first map is a linear function of the code."""
 
     def __call__(self, code_dim: int, channels: int) -> nn.Module:
+        """Return the layer that turns a code into the first map."""
         linear = nn.Linear(code_dim, channels * SMALLEST**2)
         return nn.Sequential(linear, nn.Unflatten(1, (channels, SMALLEST, SMALLEST)))
 
@@ -38,6 +40,7 @@ class Learned(Start):
     """The first map is one learned picture; the code comes in by modulation alone (Karras et al. 2019)."""
 
     def __call__(self, code_dim: int, channels: int) -> nn.Module:
+        """Return the layer that turns a code into the first map."""
         return LearnedMap(channels)
 
 
@@ -49,6 +52,7 @@ class LearnedMap(nn.Module):
         self.map = nn.Parameter(torch.randn(channels, SMALLEST, SMALLEST))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return the learned map, repeated for each code."""
         return self.map.expand(len(code), -1, -1, -1)
 
 
@@ -64,6 +68,7 @@ class UpBlock(nn.Module):
         self.skip = conv1(inputs, outputs)
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Return maps of twice the side, modulated by the code."""
         branch = self.conv1(F.relu(self.norm1(x, code)))
         branch = self.conv2(upsample(F.relu(self.norm2(branch, code))))  # repeating pixels changes no moments
         return branch + upsample(self.skip(x))
@@ -79,6 +84,7 @@ class DownBlock(nn.Module):
         self.skip = conv1(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of half the side."""
         branch = self.conv1(F.leaky_relu(x, SLOPE))
         branch = self.conv2(downsample(F.leaky_relu(branch, SLOPE)))
         return branch + self.skip(downsample(x))
@@ -121,6 +127,7 @@ class Generator(nn.Module):
         nn.init.xavier_normal_(self.to_image.weight)
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return images (N, *shape) of codes (N, code_dim)."""
         x = self.start(code)
         for block, attention in zip(self.blocks, self.attention, strict=True):
             x = attention(block(x, code))
@@ -149,4 +156,5 @@ class Trunk(nn.Module):
         self.feature_shape = (channels[-1], SMALLEST, SMALLEST)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         return F.leaky_relu(self.blocks(self.from_image(images)), SLOPE)

@@ -34,9 +34,11 @@ class Reader(Protocol):
     dim: int
     word_dim: int
 
-    def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]: ...
+    def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return a vector (dim,) for each caption."""
 
-    def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]: ...
+    def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return the words' states (words, word_dim) of each caption."""
 
 
 class Memory:
@@ -114,9 +116,11 @@ class SentenceTransformers:
             self.word_dim = 0
 
     def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return a vector (dim,) for each caption."""
         return [vector.float().cpu() for vector in self._encode(captions, device, "sentence_embedding")]
 
     def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
+        """Return the words' states (words, word_dim) of each caption."""
         return [states.float().cpu() for states in self._encode(captions, device, "token_embeddings")]
 
     def _encode(self, captions: Sequence[str], device: torch.device, value: str) -> list[Tensor]:

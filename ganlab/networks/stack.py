@@ -58,6 +58,7 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(*first, *second)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return x with the branch's maps added."""
         return x + self.branch(x)
 
 
@@ -93,6 +94,7 @@ class Refiner(nn.Module):
         nn.init.xavier_normal_(self.to_correction.weight)
 
     def forward(self, small: Tensor, code: Tensor) -> Tensor:
+        """Return images of four times the side of the small ones, steered by the code."""
         seen = self.look(small)
         x = self.encode(seen)
         places = code[:, :, None, None].expand(-1, -1, *x.shape[2:])

@@ -57,6 +57,7 @@ class StackedGenerator(nn.Module):
 
     @property
     def playing(self) -> Stage:
+        """The stage that plays."""
         return self.stage_two if self.finished else self.stage_one
 
     def forward(self, latent: Tensor, condition: Condition) -> Tensor:

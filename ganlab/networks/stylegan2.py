@@ -36,6 +36,7 @@ class StyledLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w: Tensor, code: Tensor) -> Tensor:
+        """Return the next maps of x in the style w."""
         x = self.conv(x, w)
         if self.noise is not None:
             x = self.noise(x, code)
@@ -51,6 +52,7 @@ class ToImage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Return the picture that the maps x show in the style w."""
         return self.conv(x, w) + self.bias[:, None, None]
 
 
@@ -112,6 +114,7 @@ class Generator(nn.Module):
         self.enlarge = Upsample()
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return images (N, *shape) of codes (N, code_dim)."""
         return self.paint(self.styles(code), code).tanh()
 
     def paint(self, styles: Tensor, code: Tensor) -> Tensor:
@@ -142,6 +145,7 @@ class DownBlock(nn.Module):
         self.skip = nn.Sequential(Downsample(), EqualConv2d(inputs, outputs, 1, bias=False)) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return maps of half the side."""
         branch = rectify(self.second(rectify(self.first(x))))
         return branch if self.skip is None else (branch + self.skip(x)) / math.sqrt(2)
 
@@ -160,6 +164,7 @@ class Epilogue(nn.Module):
         self.feature_shape = (channels, 1, 1) if dense else (channels, *size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the features of the last maps."""
         if self.group:
             group = largest_divisor(len(x), self.group)
             spread = deviation(x, group).to(x.dtype).repeat(group)
@@ -196,6 +201,7 @@ class Trunk(nn.Module):
         self.feature_shape = self.epilogue.feature_shape
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, *feature_shape) of images (N, *shape)."""
         x = rectify(self.from_images[0](images))
         for level, block in enumerate(self.blocks, start=1):
             x = block(x)

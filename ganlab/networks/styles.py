@@ -25,6 +25,7 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(EqualLinear(dims[i], dims[i + 1], rate=0.01) for i in range(depth))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return w (N, style_dim) of codes (N, code_dim)."""
         x = pixel_norm(code)
         for layer in self.layers:
             x = rectify(layer(x))
@@ -45,6 +46,7 @@ class Styles(nn.Module):
         self.layers, self.latent_dim, self.mixing = layers, latent_dim, mixing
 
     def forward(self, code: Tensor) -> Tensor:
+        """Return the style of each layer, (N, layers, style_dim), of codes (N, code_dim)."""
         styles = self._repeated(code)
         if not (self.training and self.mixing):
             return styles

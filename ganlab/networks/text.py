@@ -48,6 +48,7 @@ class WordTable(nn.Module):
         nn.init.zeros_(self.own.weight[UNKNOWN].detach())
 
     def forward(self, words: Sequence[str]) -> Tensor:
+        """Return the vectors of words."""
         device = self.own.weight.device
         rows = torch.tensor([self.rows.get(word, UNKNOWN) for word in words], device=device)
         bags = [pieces(word, self.buckets) for word in words]
@@ -65,6 +66,7 @@ class WordEncoder(ConditionEncoder):
     """
 
     kind = "text"
+    needs = ("vocabulary",)
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class WordEncoder(ConditionEncoder):
         self.normalize = nn.LayerNorm(dim)
 
     def forward(self, condition: Condition) -> Tensor:
+        """Return vectors (N, dim) for N captions."""
         _, last = self.reader(self._vectors(_captions(condition)))
         return self.normalize(self.linear(last.transpose(0, 1).flatten(1)))
 
@@ -124,6 +127,7 @@ class SentenceEncoder(ConditionEncoder):
         self.normalize = nn.LayerNorm(dim)
 
     def forward(self, condition: Condition) -> Tensor:
+        """Return vectors (N, dim) for N captions."""
         vectors = self.sentences(_captions(condition), self.linear.weight.device)
         return self.normalize(self.linear(self._noised(vectors)))
 

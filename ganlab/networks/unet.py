@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from statistics import NormalDist
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,8 @@ class Generator(nn.Module):
     power-of-two side of 16 to 256, or a dropout outside [0, 1).
     """
 
+    draws_from: ClassVar[str] = "image"
+
     def __init__(
         self,
         shape: ImageShape,
@@ -80,6 +83,7 @@ class Generator(nn.Module):
         initialize(self, norm)
 
     def forward(self, image: Tensor, latent: Tensor) -> Tensor:
+        """Return images (N, *shape) for input images (N, *shape) and latents (N, latent_dim)."""
         skips = [self.first(image)]
         for layer in self.downs:
             skips.append(layer(skips[-1]))

@@ -63,10 +63,12 @@ class AdaptiveAugmentation(Perturbation):
         self.register_buffer("heard", torch.tensor(0))  # images seen when the logits were last heard
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return images of the same shape, each operation applied with probability p."""
         return apply_some(self.operations, as_pictures(images, "adaptive"), self.p)
 
     @torch.no_grad()
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
+        """Adapt p to the logits if there are any."""
         if not len(real):
             return
         r = (at_least_float32(real) - at_least_float32(fake)).sign().mean()
@@ -76,10 +78,12 @@ class AdaptiveAugmentation(Perturbation):
 
 
 def flip_some(images: Tensor) -> Tensor:
+    """Mirror half of the images."""
     return pictures.mirror(images, whole(images, 0, 1) == 1)
 
 
 def turn_any(images: Tensor) -> Tensor:
+    """Turn each image by a random number of right angles."""
     if images.shape[2] != images.shape[3]:
         raise UserError(f"`rotation` turns square pictures, got {tuple(images.shape[1:])}: pass rotation=false")
     return pictures.turn(images, whole(images, 0, 3))
@@ -92,18 +96,22 @@ def shift_any(images: Tensor) -> Tensor:
 
 
 def zoom_any(images: Tensor) -> Tensor:
+    """Scale each image by a random factor."""
     return pictures.zoom(images, normal(images, 0.2).exp2())
 
 
 def brighten_any(images: Tensor) -> Tensor:
+    """Change each image's brightness at random."""
     return pictures.brighten(images, normal(images, 0.2))
 
 
 def stretch_any(images: Tensor) -> Tensor:
+    """Change each image's contrast at random."""
     return pictures.stretch(images, normal(images, 0.5).exp2())
 
 
 def saturate_any(images: Tensor) -> Tensor:
+    """Change each image's saturation at random."""
     return pictures.saturate(images, normal(images, 1.0).exp2())
 
 

@@ -24,6 +24,7 @@ class DiffAugment(Perturbation):
         self.steps = [step for wanted, step in steps if wanted]
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return images of the same shape, changed by all chosen operations."""
         images = as_pictures(images, "diffaugment")
         for step in self.steps:
             images = step(images)
@@ -34,12 +35,14 @@ class DiffAugment(Perturbation):
 
 
 def recolor(images: Tensor) -> Tensor:
+    """Change each image's brightness, saturation and contrast at random."""
     images = brighten(images, uniform(images, -0.5, 0.5))
     images = saturate(images, uniform(images, 0, 2))
     return contrast(images, uniform(images, 0.5, 1.5))
 
 
 def translate(images: Tensor) -> Tensor:
+    """Shift each image by a random number of pixels."""
     tall, wide = (rounded(size * SHIFT) for size in images.shape[2:])
     return shift(images, whole(images, -tall, tall), whole(images, -wide, wide))
 

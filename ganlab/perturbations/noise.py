@@ -30,9 +30,11 @@ class InstanceNoise(Perturbation):
         self.register_buffer("sigma", torch.tensor(float(sigma)))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return images or points with normal noise added."""
         return images + self.sigma * torch.randn_like(images)
 
     @torch.no_grad()
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
+        """Lower the noise to its value after so many images."""
         left = 1.0 if self.until is None else max(0.0, 1 - images_seen / self.until)
         self.sigma.fill_(self.first * left)

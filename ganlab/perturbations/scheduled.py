@@ -40,7 +40,9 @@ class ScheduledAugmentation(Perturbation):
         self.register_buffer("p", torch.tensor(ends[0]))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return images of the same shape, each operation applied with probability p."""
         return apply_some(self.operations, as_pictures(images, "scheduled"), self.p)
 
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
+        """Set p to the schedule's value after so many images."""
         self.p.fill_(value(self.plan, images_seen))

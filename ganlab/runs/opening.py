@@ -1,4 +1,4 @@
-"""The first lines of a run: where it goes, which pictures it learns from, and what its networks cost."""
+"""The first lines of a run: which pictures it learns from, and what its networks cost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Captions read ahead: a frozen sentence encoder reads all captions of a run once, before training starts.
+"""Read captions ahead: a frozen sentence encoder reads all captions of a run once, before training starts.
 
-What the packaged encoder makes of them is kept in the cache, so that the next run on the same data starts at once.
+The vectors of the packaged encoder stay in the cache. The next run on the same data starts at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_ahead(module: nn.Module, pictures: Pictures) -> None:
 
 
 def _vectors(sentences: FrozenSentences, captions: Sequence[str]) -> np.ndarray:
-    """(N, dim) float32. A model that is only known by its name may change behind it, and is not kept."""
+    """Return (N, dim) float32. Vectors of a model that is known by its name only are not cached: it may change."""
 
     def read() -> np.ndarray:
         by_length = sorted(range(len(captions)), key=lambda place: len(captions[place]))

@@ -1,11 +1,10 @@
-"""Go on with a run: which checkpoint, whether it fits, and mending what a power cut left in the run's folder.
+"""Resume a run: find its checkpoint, check that it fits, and mend what a power cut left in the run's folder.
 
-Everything is asked before anything in the folder changes, so that a resume that is refused leaves it as it was.
+All checks come before the first change: a refused resume leaves the folder as it was.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +29,7 @@ ABOUT = 4  # differing settings that a message names
 
 
 def checkpoint_to_resume(recipe: Recipe) -> Path | None:
-    """Return the checkpoint to go on from; None if the run begins. Raise `UserError` if there is none to be had."""
+    """Return the checkpoint to go on from; None if the run begins. Raise `UserError` if it cannot be found."""
     if not recipe.get("resume"):
         return None
     if recipe["resume"] != AUTO:
@@ -42,7 +41,7 @@ def checkpoint_to_resume(recipe: Recipe) -> Path | None:
 
 
 def is_complete(recipe: Recipe, checkpoint: Path, done: int) -> bool:
-    """Return whether `resume=auto` has nothing left to do. Raise `UserError` if another resume has not."""
+    """Return whether `resume=auto` has nothing left to do. Raise `UserError` if any other resume has nothing left."""
     if not 0 <= recipe["trainer"].get("max_steps", -1) <= done:
         return False
     if recipe["resume"] == AUTO:
@@ -54,9 +53,9 @@ def is_complete(recipe: Recipe, checkpoint: Path, done: int) -> bool:
 
 
 def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], file: Path) -> GenerativeModule:
-    """Return the recipe's module, once it is known that the checkpoint's weights fit it.
+    """Return the recipe's module if the checkpoint's weights fit it.
 
-    Raise `UserError` that says what differs from the run's own recipe and data, if they do not.
+    Else raise `UserError` that says what differs from the run's own recipe and data.
     """
     try:
         module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
@@ -89,11 +88,11 @@ def _in_short(value: Any) -> str:
 
 def _reads_vocabulary(recipe: Recipe) -> bool:
     node = recipe.get("condition")
-    return node is not None and "vocabulary" in inspect.signature(locate(node["_target_"])).parameters
+    return node is not None and "vocabulary" in locate(node["_target_"]).needs
 
 
 def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:
-    """Yield what the run's own recipe says otherwise, `latent_dim=7 (was 128)`, without what follows other settings."""
+    """Yield the settings that the run's own recipe has otherwise, `latent_dim=7 (was 128)`, without derived ones."""
     here, there = _settings(recipe), _settings(stored)
     for place in dict.fromkeys([*here, *there]):
         if here.get(place) != there.get(place) and place not in recipe.get("derived", {}):
@@ -113,7 +112,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def mend(folder: RunFolder) -> None:
-    """Delete what killed writes left, and take away what is torn in metrics.csv and summary.json; say so in a line."""
+    """Delete temporary files and what is torn in metrics.csv and summary.json. Print a line on each."""
     if count := sweep(folder.path):
         say(f"ganlab: {folder.path}: deleted {count} temporary files of an interrupted write")
     if folder.metrics_file.exists() and not is_whole(folder.metrics_file):

@@ -15,11 +15,11 @@ import pytorch_lightning as pl
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.callbacks.quality import Judge
+from ganlab.callbacks.quality import BestTracker
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
-from ganlab.core.checkpoints import read_checkpoint, rehearse
+from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec, GanData
 from ganlab.files.lock import sole_writer
@@ -29,15 +29,15 @@ from ganlab.runs.reading import read_ahead
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 
 MEASURED = ("quality/", "collapse/", "held_out/")
-"""Names of what goes into the summary: measured on held-out or generated pictures, not losses."""
+"""Prefixes of what goes into the summary: measured on held-out or generated pictures, not losses."""
 FAR = 1 / 3
-"""Of the larger of two numbers: a distance that is half as much again, or half as much less, is far from the best."""
+"""A last value is far from the best if their difference is more than this share of the larger of the two."""
 
 
 def train(recipe: Recipe) -> Path:
     """Train as the recipe says, and return the run's folder.
 
-    A signal that ends the run (Ctrl-C, SIGTERM) has it saved first, and the process exits with 128 + its number.
+    A signal that ends the run (Ctrl-C, SIGTERM) saves it first. The process then exits with 128 + the signal's number.
     """
     quiet_lightning()
     started = time.monotonic()
@@ -76,7 +76,7 @@ def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeMo
 
 def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     module = make_module(recipe, spec)
-    module.prepare()
+    warm_start(module)
     return module
 
 
@@ -98,7 +98,7 @@ def _exit_if_stopped(trainer: pl.Trainer) -> None:
 def summarize(
     recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: GenerativeModule, seconds: float
 ) -> dict[str, Any]:
-    """What `summary.json` holds: counts, the seconds it took, the last and the best values, what went wrong."""
+    """Return the content of `summary.json`: counts, seconds, the last and the best values, alarms."""
     metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
     return {
         "recipe": recipe["recipe"],
@@ -112,15 +112,15 @@ def summarize(
 
 
 def _story(trainer: pl.Trainer) -> dict[str, Any]:
-    """The best measurement and what the monitor of collapse saw, where there are such callbacks."""
+    """Return the best measurement and the collapse monitor's summary, if there are such callbacks."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    bests = [one.best._asdict() for one in callbacks if isinstance(one, Judge) and one.best is not None]
+    bests = [one.best._asdict() for one in callbacks if isinstance(one, BestTracker) and one.best is not None]
     watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
     return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
 
 
 def far_from_best(summary: Mapping[str, Any]) -> str | None:
-    """A line where the run ended far from the best it ever was; nothing where it did not, or where nothing judged it.
+    """Return a line if the run ended far from its best measurement. None if it did not, or if there is none.
 
     >>> best = {"name": "quality/fid", "value": 20.0, "iteration": 500, "images_seen": 32000}
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
@@ -137,7 +137,7 @@ def far_from_best(summary: Mapping[str, Any]) -> str | None:
 
 
 def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
-    """The closing words: what was measured, where the pictures are, what to type next."""
+    """Print what was measured, where the pictures are, and what to type next."""
     from rich.console import Console
     from rich.table import Table
 
@@ -166,7 +166,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
 
 
 def quiet_lightning() -> None:
-    """Lightning's advice that does not apply to a game of two players, with the reason for each."""
+    """Silence Lightning's warnings that do not apply to a game of two players."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (

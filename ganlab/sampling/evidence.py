@@ -49,7 +49,7 @@ class Evidence:
             condition = on_device(take(pictures.condition, part), game.device)
             images = to_float(pictures.get(part.numpy())).to(game.device)
             real.append(game.log_density_ratio(images, condition).cpu())
-            drawn = game.picture(game.draw_latent(len(part), noise), condition)
+            drawn = game.generate_with_grad(game.draw_latent(len(part), noise), condition)
             fake.append(game.log_density_ratio(drawn, condition).cpu())
         return cls(torch.cat(real), torch.cat(fake), take(pictures.condition, rows))
 

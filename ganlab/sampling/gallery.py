@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganlab.config.catalog import nearest, suggestion
 from ganlab.config.preflight import memory
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec
@@ -22,7 +21,7 @@ from ganlab.data.pictures import Pictures, are_images
 from ganlab.data.progress import progress
 from ganlab.data.rows import many_rows
 from ganlab.data.vocabulary import tokenize
-from ganlab.errors import UserError
+from ganlab.errors import UserError, nearest, suggestion
 from ganlab.files.durable import atomic_write
 from ganlab.loggers.sheet import comparison, grid, png, scatter
 from ganlab.metrics.features import as_colour

@@ -54,7 +54,8 @@ class Target:
         condition = on_device(condition, self.game.device)
 
         def log_ratio(latent: Tensor) -> Tensor:
-            return self.calibration(self.game.log_density_ratio(self.game.picture(latent, condition), condition))
+            images = self.game.generate_with_grad(latent, condition)
+            return self.calibration(self.game.log_density_ratio(images, condition))
 
         return log_ratio
 

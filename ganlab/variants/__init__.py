@@ -3,6 +3,7 @@
 from ganlab.variants.autoencoder import Autoencoder as Autoencoder
 from ganlab.variants.autoencoder import VariationalAutoencoder as VariationalAutoencoder
 from ganlab.variants.conditional import ConditionalGAN as ConditionalGAN
+from ganlab.variants.infogan import InfoGAN as InfoGAN
 from ganlab.variants.patchgan import PatchGAN as PatchGAN
 from ganlab.variants.stackgan import StackGAN as StackGAN
 from ganlab.variants.vaegan import VAEGAN as VAEGAN

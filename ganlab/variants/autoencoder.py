@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from math import log, pi
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.config.ranges import Dim, NonNegative
@@ -44,19 +42,19 @@ class PixelAutoencoder(GenerativeModule, ABC):
         average: MovingAverage,
         latent_dim: int,
     ) -> None:
-        spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         if generator.regularizers:
             name = next(iter(generator.regularizers))
             raise UserError(f"`generator.regularizers.{name}` needs a discriminator, which an autoencoder has not")
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
         coder = coding(network.discriminator(shape=spec.shape), decoder, latent_dim)
-        super().__init__(spec, {"generator": (coder, generator)}, average, latent_dim)
+        super().__init__(spec.unconditional(), {"generator": (coder, generator)}, average, latent_dim)
 
     @abstractmethod
     def terms(self, images: Tensor) -> Terms:
         """What the player minimizes, per sample, for real images in [-1, 1]."""
 
     def take_turns(self, batch: Batch) -> None:
+        """Play the player's turns, each on all of the batch."""
         side = self.sides["generator"]
         for _ in range(side.turns):
             for part in batch.chunk(side.accumulate):
@@ -64,11 +62,12 @@ class PixelAutoencoder(GenerativeModule, ABC):
             self.step("generator")
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the squared error of the averaged network's reconstructions."""
         return {"reconstruction_error": reconstruction_error(self.average, batch.images.float())}
 
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average.decoder(latent)
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return what the decoder makes of drawn codes."""
+        return network.get_submodule("decoder")(latent)
 
 
 class Autoencoder(PixelAutoencoder):
@@ -84,6 +83,7 @@ class Autoencoder(PixelAutoencoder):
         super().__init__(spec, network, StandardizedCode, generator, average, latent_dim)
 
     def terms(self, images: Tensor) -> Terms:
+        """Return the squared error of the reconstructions."""
         return {"reconstruction": squared_error(self.generator(images), images)}
 
 
@@ -113,11 +113,13 @@ class VariationalAutoencoder(PixelAutoencoder):
         self.beta = beta
 
     def terms(self, images: Tensor) -> Terms:
+        """Return -log p(x|z) and the weighted KL divergence, in nats."""
         posterior = self.generator.posterior(images)
         decoded = self.generator.decoder(posterior.draw())
         return {"reconstruction": surprise(decoded, images), "kl": self.beta * posterior.kl()}
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the squared error of reconstructions, and the KL divergence in nats."""
         return {**super().report(batch), "kl": self.average.posterior(batch.images.float()).kl().mean()}
 
 

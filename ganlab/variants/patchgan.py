@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.config.ranges import NonNegative
-from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.adversarial import AdversarialModule, Fake, Terms
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
-from ganlab.data.base import DataSpec, wrong_kind
+from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
@@ -23,12 +23,12 @@ SLOWER = 0.5  # of the discriminator's loss, "which slows down the rate at which
 
 
 def together(scales: Sequence[Tensor]) -> Tensor:
-    """Each scale's value (N,) summed: Wang et al. 2018, eq. 3."""
+    """Return the sum over scales of values (N,): Wang et al. 2018, eq. 3."""
     return torch.stack(list(scales)).sum(0)
 
 
 def check_alone(network: Architecture) -> None:
-    """`UserError` for a discriminator that should judge several pictures together."""
+    """Raise `UserError` for a discriminator that should judge several images together."""
     if network.pack > 1 or network.minibatch_deviation:
         raise UserError(
             f"`pack` must be 1 and `minibatch_deviation` 0 with patches, got {network.pack} and "
@@ -57,37 +57,39 @@ class PatchGAN(AdversarialModule):
         l1_weight: NonNegative = 100.0,
         realism_weight: NonNegative = 1.0,
     ) -> None:
-        if spec.kind != "image":
-            raise wrong_kind("image", repr(spec.kind))
+        spec.check_kind("image")
         check_alone(network)
         channels, *sides = spec.shape
         painter: Any = network.generator(shape=spec.shape)
         trunk = network.trunk((2 * channels, *sides))
-        super().__init__(spec, painter, trunk, generator, discriminator, average, painter.latent_dim)
-        self.objective, self.l1_weight, self.realism_weight = objective, l1_weight, realism_weight
+        super().__init__(spec, painter, trunk, objective, generator, discriminator, average, painter.latent_dim)
+        self.l1_weight, self.realism_weight = l1_weight, realism_weight
 
-    def generate(self, batch: Batch) -> Tensor:
-        return self.generator(batch.condition, self.draw_latent(len(batch)))
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return the images for input pictures (N, *shape); the latent is the dropout mask."""
+        return network(condition, latent)
 
-    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        judged = zip(self._judged(batch.images, batch.condition), self._judged(fake, batch.condition), strict=True)
-        loss = together([self.objective.discriminator(real, generated) for real, generated in judged])
-        return {"realism": SLOWER * loss, **self.penalties("discriminator", batch, fake)}
+    def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the objective between reals and generated images, halved."""
+        images = batch.images, fake.images
+        judged = zip(*(self._judged(each, batch.condition) for each in images), strict=True)
+        return {"realism": SLOWER * together([self.objective.discriminator(*pair) for pair in judged])}
 
-    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        generated = self._judged(fake, batch.condition)
+    def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the objective of the generated images' logits, and the L1 distance from the real images."""
+        generated = self._judged(fake.images, batch.condition)
         real = self._judged(batch.images, batch.condition) if self.objective.sees_reals else [None] * len(generated)
         loss = together([self.objective.generator(*pair) for pair in zip(generated, real, strict=True)])
-        distance = self.l1_weight * per_sample((batch.images - fake).abs())
-        return {"realism": self.realism_weight * loss, "l1": distance, **self.penalties("generator", batch, fake)}
+        distance = self.l1_weight * per_sample((batch.images - fake.images).abs())
+        return {"realism": self.realism_weight * loss, "l1": distance}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        """(N,): the mean over patches, as in the loss, summed over scales."""
+        """Return the mean over patches, as in the loss, summed over scales: (N,)."""
         return together([per_sample(logits) for logits in self._judged(images, condition)])
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Of a patch: the divergence and how many are told apart, the mean over scales; the L1 distance in [0, 2]."""
-        drawn, edge = self.generate(batch), self.objective.undecided
+        """Return a patch's divergence and accuracy, each a mean over scales, and the L1 distance in [0, 2]."""
+        drawn, edge = self.generate(batch).images, self.objective.undecided
         judged = [self._judged(images, batch.condition) for images in (batch.images, drawn)]
         pairs = list(zip(*judged, strict=True))
         return {
@@ -97,10 +99,6 @@ class PatchGAN(AdversarialModule):
         }
 
     def _judged(self, images: Tensor, condition: Condition) -> list[Tensor]:
-        """Logits (N, 1, h, w) of each scale for pictures beside what they were made from."""
+        """Return each scale's logits (N, 1, h, w) for images beside their input pictures."""
         assert isinstance(condition, Tensor)
         return self.discriminator(torch.cat([condition, images], 1))
-
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average(condition, latent)

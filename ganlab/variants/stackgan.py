@@ -1,34 +1,30 @@
-"""Two stages: the first draws small what it is told, the second makes a picture of four times the side of it.
+"""Two stages: the first draws a small image of the condition, the second an image of four times its side.
 
-Zhang et al. 2017 (StackGAN). One run, one checkpoint: `stage_one_iterations` of the first stage's game on pictures
-shrunk to a quarter; then its generator is what its moving average was, for good, and the second stage's game begins.
+Zhang et al. 2017 (StackGAN). One run, one checkpoint: `stage_one_iterations` of the first stage's game on images
+shrunk to a quarter. Then Stage I becomes its moving average, for good, and the second stage's game begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
-from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.adversarial import AdversarialModule, Fake, Terms
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.checkpoints import read_checkpoint
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
-from ganlab.files.run_folder import find_checkpoint
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.conditional import ConditionalDiscriminator
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.heads import Head
 from ganlab.networks.stack import shrink, small_shape
 from ganlab.networks.stages import Listener, StackedGenerator, Stage
 from ganlab.objectives import Objective
-from ganlab.variants.conditional import ConditionalDiscriminator, check_kind
 
 
 class StackGAN(AdversarialModule):
@@ -65,7 +61,7 @@ class StackGAN(AdversarialModule):
     ) -> None:
         check_start(stage_one_iterations, stage_one)
         first, second = Listener(condition(), augmented_dim), Listener(condition(), augmented_dim)
-        check_kind(first.encoder, spec)
+        spec.check_kind(first.encoder.kind)
         small = small_shape(spec.shape)
         stages = StackedGenerator(
             Stage(first, network.generator(shape=small, code_dim=latent_dim + augmented_dim)),
@@ -76,8 +72,8 @@ class StackGAN(AdversarialModule):
             "stage_one": ConditionalDiscriminator(network.trunk(small), condition(), head),
             "stage_two": ConditionalDiscriminator(stage_two.trunk(spec.shape), condition(), head),
         }
-        super().__init__(spec, stages, nn.ModuleDict(judges), generator, discriminator, average, sum(stages.parts))
-        self.objective = objective
+        latent_dim = sum(stages.parts)
+        super().__init__(spec, stages, nn.ModuleDict(judges), objective, generator, discriminator, average, latent_dim)
         self.stage_one_iterations, self.stage_one, self.kl_weight = stage_one_iterations, stage_one, kl_weight
         self._sides = {"stage_one": small[-1], "stage_two": spec.shape[-1]}
 
@@ -90,74 +86,86 @@ class StackGAN(AdversarialModule):
 
     @property
     def phase(self) -> str:
+        """The stage that plays."""
         return self.playing
 
     @property
     def judge(self) -> ConditionalDiscriminator:
+        """The discriminator of the stage that plays."""
         judge = self.discriminator[self.playing]
         assert isinstance(judge, ConditionalDiscriminator)
         return judge
 
     def fitted(self, images: Tensor) -> Tensor:
-        """Pictures at the size of the stage that plays."""
+        """Return images at the size of the stage that plays."""
         return shrink(images, self._sides[self.playing])
 
     def take_turns(self, batch: Batch) -> None:
+        """Finish Stage I if it is due, then play one iteration on images of the playing stage's size."""
         if self.iteration >= self.stage_one_iterations and not self.generator.finished:
             self.finish_stage_one()
         super().take_turns(replace(batch, images=self.fitted(batch.images)))
 
     def finish_stage_one(self) -> None:
-        """Stage I is its moving average from now on, batch statistics and all, in the generator as in its average."""
+        """Replace Stage I by its moving average, batch statistics and all, in the generator as in its average."""
         for stages in (self.generator, self.average):
             stages.finish(self.average.stage_one)
 
-    def prepare(self) -> None:
-        """A run that begins with a Stage I from elsewhere takes it. `UserError` if there is none that fits."""
-        if self.stage_one is not None:
-            state = stage_one_of(find_checkpoint(self.stage_one), self.spec)
-            check_fits(state, self.average.stage_one)
-            self.average.stage_one.load_state_dict(state)
-            self.finish_stage_one()
+    # A Stage I from elsewhere --------------------------------------------------------------------------------------
+
+    @property
+    def starts_from(self) -> str | None:
+        """The run or checkpoint whose Stage I a new run takes."""
+        return self.stage_one
+
+    def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
+        """Take the averaged Stage I of another run for good. Raise `UserError` if it has none that fits."""
+        part = stage_one_of(state, spec, self.spec)
+        check_fits(part, self.average.stage_one)
+        self.average.stage_one.load_state_dict(part)
+        self.finish_stage_one()
 
     def on_fit_start(self) -> None:
-        """Where no command has prepared the run."""
-        if self.images_seen == 0 and not self.generator.finished:
-            self.prepare()
+        """Raise `UserError` if a new run should take its Stage I from elsewhere and has not."""
+        if self.stage_one is not None and self.images_seen == 0 and not self.generator.finished:
+            raise UserError("`variant.stage_one` is not loaded: call ganlab.core.checkpoints.warm_start(module) first")
 
     # The game ------------------------------------------------------------------------------------------------------
 
-    def generate(self, batch: Batch) -> Tensor:
-        """At the size of the stage that plays."""
-        return self.generator.play(self.draw_latent(len(batch)), batch.condition)
+    def generate(self, batch: Batch) -> Fake:
+        """Return images at the size of the stage that plays."""
+        latent = self.draw_latent(len(batch))
+        return Fake(self.generator.play(latent, batch.condition), latent)
 
-    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
-        terms = self.judge.own_terms(self.objective, batch, fake)
-        return {**terms, **self.penalties("discriminator", batch, fake)}
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return images at full size, whichever stage plays."""
+        return network(latent, condition)
 
-    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+    def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the terms of the playing stage's head for real, generated and mismatched pairs."""
+        return self.judge.own_terms(self.objective, batch, fake)
+
+    def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the terms of the playing stage's head, and the divergence of its conditions."""
         terms = self.judge.generator_terms(self.objective, batch, fake)
-        terms["kl"] = self.kl_weight * self.generator.playing.listener.divergence(batch.condition)
-        return {**terms, **self.penalties("generator", batch, fake)}
+        return {**terms, "kl": self.kl_weight * self.generator.playing.listener.divergence(batch.condition)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        return self.judge.potential(self.fitted(images), condition)
+        """Return the playing stage's logits that tell real from generated, summed: (N,). Images of full size."""
+        return self.judge.critic_logit(self.fitted(images), condition)
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the divergences and accuracies of the playing stage's head, and the divergence of conditions."""
         batch = replace(batch, images=self.fitted(batch.images))
         report = self.judge.report(self.objective, batch, self.generate(batch))
         return {**report, "kl": self.generator.playing.listener.divergence(batch.condition).mean()}
-
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average(latent, condition)
 
 
 # A Stage I from elsewhere ------------------------------------------------------------------------------------------
 
 
 def check_start(iterations: int, run: str | None) -> None:
-    """`UserError` unless Stage I is either played or taken from a run."""
+    """Raise `UserError` unless Stage I is either played or taken from a run."""
     if (iterations >= 1) == (run is not None) or iterations < 0:
         raise UserError(
             f"`variant.stage_one_iterations` must be 0 with variant.stage_one=RUN and at least 1 without, got "
@@ -165,22 +173,23 @@ def check_start(iterations: int, run: str | None) -> None:
         )
 
 
-def stage_one_of(file: Path, spec: DataSpec) -> dict[str, Tensor]:
-    """The weights of the averaged Stage I in a checkpoint. `UserError` if it has none, or was told other words."""
-    content = read_checkpoint(file)
+def stage_one_of(state: Mapping[str, Tensor], theirs: DataSpec, ours: DataSpec) -> dict[str, Tensor]:
+    """Return the weights of the averaged Stage I in a checkpoint's state.
+
+    Raise `UserError` if it has none, or if it learned from data of another description than ours.
+    """
     start = "average.stage_one."
-    state = {name.removeprefix(start): value for name, value in content["state_dict"].items() if name.startswith(start)}
-    theirs = DataSpec.from_plain(content["ganlab"]["spec"])
-    if not state:
-        raise UserError(f"`variant.stage_one` {file} has no Stage I: name a run of recipe=stackgan")
+    part = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+    if not part:
+        raise UserError("`variant.stage_one` has no Stage I: name a run of recipe=stackgan")
     for what in ("shape", "kind", "classes", "vocabulary"):
-        if getattr(theirs, what) != getattr(spec, what):
-            raise UserError(f"`variant.stage_one` {file} learned from data with another {what}: use the same data")
-    return state
+        if getattr(theirs, what) != getattr(ours, what):
+            raise UserError(f"`variant.stage_one` learned from data with another {what}: use the same data")
+    return part
 
 
-def check_fits(state: dict[str, Tensor], stage: nn.Module) -> None:
-    """`UserError` for the first weight that is not as in this stage."""
+def check_fits(state: Mapping[str, Tensor], stage: nn.Module) -> None:
+    """Raise `UserError` for the first weight whose shape differs from this stage's."""
     own = {name: tuple(value.shape) for name, value in stage.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     for name in sorted(own.keys() | found.keys()):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
-from ganlab.core.adversarial import AdversarialModule, Terms
+from ganlab.core.adversarial import AdversarialModule, Fake, Terms
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
@@ -27,7 +26,7 @@ from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.encoder import GaussianCode
-from ganlab.networks.heads import RealismLogit, accuracy
+from ganlab.networks.heads import one_logit
 from ganlab.objectives import Objective
 from ganlab.variants.autoencoder import reconstruction_error
 
@@ -56,92 +55,78 @@ class VAEGAN(AdversarialModule):
         detail: NonNegativeInt = 2,
         reconstruction_weight: NonNegative = 1e-4,
     ) -> None:
-        spec = replace(spec, kind="none")  # whatever the data could say, this model is told nothing
         decoder = network.generator(shape=spec.shape, code_dim=latent_dim)
         trunk = network.trunk(spec.shape)
-        super().__init__(
-            spec,
-            GaussianCode(network.discriminator(shape=spec.shape), decoder, latent_dim),
-            nn.Sequential(trunk, RealismLogit(trunk.feature_shape)),
-            generator,
-            discriminator,
-            average,
-            latent_dim,
-        )
+        coder = GaussianCode(network.discriminator(shape=spec.shape), decoder, latent_dim)
+        judge = one_logit(trunk)
+        super().__init__(spec.unconditional(), coder, judge, objective, generator, discriminator, average, latent_dim)
         if reconstruction_weight <= 0:
             raise UserError(
                 f"`variant.reconstruction_weight` must be more than 0, got {reconstruction_weight}: recipe=vanilla "
                 "reconstructs nothing"
             )
-        self.objective, self.gamma = objective, reconstruction_weight
+        self.gamma = reconstruction_weight
         self.layer = layer_of(unperturbed(trunk), (2 * network.pack, *spec.shape), detail)
 
-    def generate(self, batch: Batch) -> Tensor:
-        return self.generator.decoder(self.draw_latent(len(batch)))
+    def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return what the decoder makes of drawn codes."""
+        return network.get_submodule("decoder")(latent)
 
-    def discriminator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+    def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the objective against drawn images and against reconstructions, half each."""
         with torch.no_grad():
             again = self.generator.decoder(self.generator.posterior(batch.images).draw())
         real = self.discriminator(batch.images)
         return {
-            "realism": self.objective.discriminator(real, self.discriminator(fake)) / 2,
+            "realism": self.objective.discriminator(real, self.discriminator(fake.images)) / 2,
             "realism_again": self.objective.discriminator(real, self.discriminator(again)) / 2,
-            **self.penalties("discriminator", batch, fake),
         }
 
-    def generator_terms(self, batch: Batch, fake: Tensor) -> Terms:
+    def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
+        """Return the variational terms, and the objective for drawn images and for reconstructions, half each."""
         posterior = self.generator.posterior(batch.images)
         code = posterior.draw()
         again = self.generator.decoder(code.detach())
-        real = self.discriminator(batch.images) if self.objective.sees_reals else None
+        real = self.reals_to_compare(batch)
         return {
             "kl": posterior.kl(),
             "reconstruction": self._reconstruction(batch.images, code),
-            "realism": self.objective.generator(self.discriminator(fake), real) / 2,
+            "realism": self.objective.generator(self.discriminator(fake.images), real) / 2,
             "realism_again": self.objective.generator(self.discriminator(again), real) / 2,
-            **self.penalties("generator", batch, fake),
         }
 
     def _reconstruction(self, images: Tensor, code: Tensor) -> Tensor:
-        """(N,): gamma / 2 of the squared distance between features; the encoder hears it with 1 in place of gamma."""
+        """Return gamma / 2 of the squared distance between features, (N,). The encoder's gradient has 1 for gamma."""
         decoded = self.generator.decoder(heard(code, 1 / self.gamma))
         wanted, got = (self.features(pictures).float().flatten(1) for pictures in (images, decoded))
         return self.gamma * (got - wanted).square().sum(1) / 2
 
     def features(self, images: Tensor) -> Tensor:
-        """What the discriminator's trunk makes of pictures by the chosen layer: (N, F, s, s)."""
+        """Return the features (N, F, s, s) of images at the chosen layer of the discriminator's trunk."""
         seen: list[Tensor] = []
         trunk = unperturbed(self.discriminator.get_submodule("0"))
         with trunk.get_submodule(self.layer).register_forward_hook(lambda module, given, made: seen.append(made)):
             trunk(images)
         return seen[0]
 
-    def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        return self.discriminator(images)
-
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        real, fake = self.discriminator(batch.images), self.discriminator(self.generate(batch))
+        """Return the game's report, the squared error of reconstructions, and the KL divergence of codes in nats."""
         return {
-            "divergence": self.objective.divergence(real, fake),
-            "realism_accuracy": accuracy(real, fake, self.objective.undecided),
+            **super().report(batch),
             "reconstruction_error": reconstruction_error(self.average, batch.images.float()),
             "kl": self.average.posterior(batch.images.float()).kl().mean(),
         }
 
-    @torch.no_grad()
-    def sample(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        return self.average.decoder(latent)
-
 
 def unperturbed(trunk: nn.Module) -> nn.Module:
-    """The trunk without what a recipe lets the discriminator see pictures through."""
+    """Return the trunk without the perturbations around it."""
     return trunk.trunk if isinstance(trunk, Perturbed) else trunk
 
 
 def layer_of(trunk: nn.Module, shape: Sequence[int], detail: int) -> str:
-    """The name of the trunk's last block whose map is `detail` times as wide as the trunk's own; empty for the trunk.
+    """Return the name of the trunk's last block whose map is `detail` times as wide as the trunk's; "" for the trunk.
 
-    shape: of a batch, (N, C, H, W) or (N, D), which a copy without memory is shown. `UserError` if there is none.
+    shape: of a batch, (N, C, H, W) or (N, D), for a trial on a copy without memory. Raise `UserError` if none is.
     """
     maps: dict[str, int] = {}
     twin = copy.deepcopy(trunk).to("meta").eval()
@@ -156,13 +141,13 @@ def layer_of(trunk: nn.Module, shape: Sequence[int], detail: int) -> str:
 
 
 def _note(maps: dict[str, int], name: str, part: nn.Module, given: Any, made: Any) -> None:
-    """The side of a map that a part makes, in the order in which they are done."""
+    """Record the side of the map that a part makes, in the order of computation."""
     if isinstance(made, Tensor) and made.dim() == 4:
         maps[name] = made.shape[-1]
 
 
 def heard(x: Tensor, loudness: float) -> Tensor:
-    """x itself; gradients come back through it `loudness` times as large."""
+    """Return x; gradients flow back through it `loudness` times as large."""
     x = x.view_as(x)
     if x.requires_grad:
         x.register_hook(lambda gradient: gradient * loudness)

@@ -19,10 +19,11 @@ from ganlab.data.base import DataSpec, GanData, Modes
 from ganlab.data.pictures import Pictures
 from ganlab.data.rows import many_rows, some_rows
 from ganlab.errors import UserError
-from ganlab.evaluation import evidence
-from ganlab.evaluation.evidence import extractor_named, generated, real_features
+from ganlab.evaluation.extract import real_features
+from ganlab.evaluation.sources import generated
 from ganlab.files.run_folder import RunFolder
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.extractors import extractor_named
+from ganlab.metrics.moments import frechet_distance_of_sets
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
@@ -127,7 +128,7 @@ def test_one_line_on_why_it_is_not_the_standard_extractor(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    evidence.extractor_named.cache_clear()
+    extractor_named.cache_clear()
     run(vanilla(), noise(), 11, small(extractor="auto", metrics=("fid",)))
     lines = [line for line in capsys.readouterr().err.splitlines() if "fid_imagenet" in line]
     assert len(lines) == 1

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
-from ganlab.callbacks.quality import Best, Judge
+from ganlab.callbacks.quality import Best, BestTracker
 from ganlab.collapse.policies import Policy, Warn, make_policy
 from ganlab.collapse.rewind import FadingNoise, derived_seed, rewind, scale_rates
 from ganlab.collapse.rollback import RollbackSettings
@@ -128,7 +128,7 @@ def test_a_seed_of_its_own_for_every_return() -> None:
     assert len(set(seeds)) == 4
 
 
-class Excited(Judge):
+class Excited(BestTracker):
     """Finds iteration 9 the best, whatever is measured."""
 
     what = "excitement"

@@ -6,8 +6,8 @@ import pytest
 import torch
 import yaml
 
-from ganlab.config.arguments import read
 from ganlab.config.catalog import base_recipe, catalog
+from ganlab.config.command import Command
 from ganlab.config.recipe import build, compose, literal, locate, to_yaml, trusted
 from ganlab.config.trust import admitted
 from ganlab.errors import UserError
@@ -49,12 +49,12 @@ def test_a_parameter_that_the_recipe_does_not_spell_out_needs_no_sign():
 def test_rewriting_twice_is_rewriting_once(words, monkeypatch):
     """Lightning starts its other processes with the rewritten words."""
     monkeypatch.chdir(catalog().folders[0].parent)
-    once = read(words)
-    assert read(once.words()) == once
+    once = Command.read(words)
+    assert Command.read(once.words()) == once
 
 
 def test_words_after_an_option_are_still_settings():
-    assert read(["recipe=vanilla", "-m", "seed=1,2"]).overrides == ("seed=1,2",)
+    assert Command.read(["recipe=vanilla", "-m", "seed=1,2"]).overrides == ("seed=1,2",)
 
 
 @pytest.mark.parametrize(

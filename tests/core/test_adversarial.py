@@ -20,15 +20,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ganlab.core import adversarial
 from ganlab.core.adversarial import AdversarialModule
 from ganlab.core.sides import Side
-from ganlab.data.batch import Batch, to_float
+from ganlab.data.batch import Batch, Fake, to_float
 from ganlab.data.stream import Stream
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.heads import JointHead, ProjectionHead, SeparateHead
 from ganlab.networks.text import WordEncoder
-from ganlab.objectives import Hinge, LeastSquares, Minimax, NonSaturating, RelativisticPairing, Wasserstein
+from ganlab.objectives import NonSaturating, Objective, RelativisticPairing
 from ganlab.regularizers import R1, R2, GradientPenalty
 from ganlab.variants import ConditionalGAN, VanillaGAN
+from tests.components import every
 
 Make = Callable[..., Any]
 TURNS = [(1, 1), (3, 2), (1, 3)]
@@ -248,7 +249,7 @@ def test_discriminator_turns_have_reals_of_their_own(vanilla: Make, fit: Make, a
     seen: list[Tensor] = []
     terms = module.discriminator_terms
 
-    def watched(batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+    def watched(batch: Batch, fake: Fake) -> dict[str, Tensor]:
         seen.append(batch.images)
         return terms(batch, fake)
 
@@ -348,10 +349,10 @@ def test_lazy_penalties_are_due_every_so_often(vanilla: Make, plain: Architectur
     assert ["discriminator/r1" in values for _, values in lines.lines] == [i % 3 == 0 for i in range(8)]
 
 
-@pytest.mark.parametrize("kind", [Minimax, NonSaturating, LeastSquares, Hinge, Wasserstein, RelativisticPairing])
-def test_every_objective_plays(vanilla: Make, plain: Architecture, fit: Make, adam: Side, kind: type) -> None:
+@pytest.mark.parametrize("objective", every(Objective), ids=lambda objective: type(objective).__name__)
+def test_every_objective_plays(vanilla: Make, plain: Architecture, fit: Make, adam: Side, objective: Objective) -> None:
     penalized = replace(adam, regularizers={"gradient_penalty": GradientPenalty(1.0)})
-    module = vanilla(network=plain, objective=kind(), discriminator=penalized)
+    module = vanilla(network=plain, objective=objective, discriminator=penalized)
     fit(module, 2)
     assert all(torch.isfinite(tensor).all() for tensor in module.state_dict().values())
 
@@ -388,7 +389,7 @@ def test_steps_of_the_log_are_iterations_completed(vanilla: Make, plain: Archite
 # The public face -----------------------------------------------------------------------------------------------------
 
 
-def test_standing_leaves_no_trace(vanilla: Make, noise: Make, snapshot: Make, same: Make) -> None:
+def test_held_out_report_leaves_no_trace(vanilla: Make, noise: Make, snapshot: Make, same: Make) -> None:
     module = vanilla()
     batch = next(iter(noise().train_dataloader()))
     before, random = snapshot(module), torch.get_rng_state()

@@ -23,7 +23,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(tmp_path: Path) -> Iterator[Start]:
     """start(words): `python -m ganlab.fit` in a process group of its own, in which `dying.Dying` can be imported."""
     running: list[subprocess.Popen[str]] = []
-    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path(__file__).parent)]))
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path(__file__).parent.parent)]))
 
     def begin(*words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "ganlab.fit", *words]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from ganlab.data.stacked_mnist import StackedMnistData
-from ganlab.evaluation import digits
-from ganlab.evaluation.digits import StackRuler
-from ganlab.evaluation.evaluate import fitting
+from ganlab.evaluation.evaluate import metrics_for
+from ganlab.evaluation.evaluator import feed, target_of
+from ganlab.evaluation.sources import Source
+from ganlab.metrics.modes import StackModes
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not (SHARED / "MNIST" / "raw").is_dir(), reason="MNIST is not in ../shared/data")
@@ -27,41 +28,43 @@ def data() -> StackedMnistData:
     return made
 
 
-class Imitator(torch.nn.Module):
+class Imitator(Source):
     """Draws given pictures, over and over."""
 
-    device = torch.device("cpu")
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
+        for part in self.images[torch.arange(COUNT) % len(self.images)].split(250):
+            yield part, []
 
 
-def measured(data: StackedMnistData, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    def drawn(module: Any, pictures: Any, count: int, seed: int) -> list[Tensor]:
-        return list(images[torch.arange(count) % len(images)].split(250))
-
-    monkeypatch.setattr(digits, "generated", drawn)
-    results = StackRuler(data.reference, "reference", COUNT, 0).measure(Imitator())  # type: ignore[arg-type]
-    return {name: result.value for name, result in results.items()}
+def measured(data: StackedMnistData, images: Tensor) -> dict[str, float]:
+    metric = StackModes(target_of(data, "reference", COUNT, 0))
+    feed([metric], Imitator(images))
+    return {name: result.value for name, result in metric.results().items()}
 
 
-def test_real_stacks_score_what_reals_score(data: StackedMnistData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_stacks_score_what_reals_score(data: StackedMnistData) -> None:
     """2,000 uniform samples hit 1000 (1 - 0.999^2000) = 864.8 modes; digits are not quite uniform."""
-    found = measured(data, data.reference.get(slice(0, COUNT)), monkeypatch)
+    found = measured(data, data.reference.get(slice(0, COUNT)))
     for name in ("modes_captured", "modes_captured_twice", "mode_kl"):
         assert found[name] == found[f"{name}_of_reals"]
     assert found["modes_captured"] == pytest.approx(865, abs=30)
 
 
-def test_one_stack_is_one_mode(data: StackedMnistData, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measured(data, data.train.get(slice(0, 1)), monkeypatch)
+def test_one_stack_is_one_mode(data: StackedMnistData) -> None:
+    found = measured(data, data.train.get(slice(0, 1)))
     assert found["modes_captured"] == found["modes_captured_twice"] == 1
     assert found["mode_kl"] == pytest.approx(math.log(1000))
 
 
 def test_a_floor_stands_beside_the_number(data: StackedMnistData) -> None:
     """E KL of 2,000 uniform samples over 1,000 modes, by simulation."""
-    protocol = StackRuler(data.reference, "reference", COUNT, 0)._of(torch.arange(10))["mode_kl"].protocol
+    protocol = StackModes(target_of(data, "reference", COUNT, 0))._of(torch.arange(10))["mode_kl"].protocol
     assert protocol["samples"] == 10 and protocol["floor"] == pytest.approx(math.log(100), abs=0.01)
     assert protocol["classifier"] == "digits"
 
 
 def test_modes_are_measured_on_stacks(data: StackedMnistData) -> None:
-    assert "modes" in fitting(data)
+    assert StackModes in metrics_for(target_of(data, "reference", COUNT, 0))

@@ -18,12 +18,12 @@ from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import load_module
 from ganlab.errors import UserError
 from ganlab.evaluate import EvaluateSettings, checked
-from ganlab.evaluation import evaluate as evaluation
-from ganlab.evaluation.evaluate import Terms, of_checkpoint, of_folders
+from ganlab.evaluation.evaluate import Settings, of_checkpoint, of_folders
 from ganlab.evaluation.sources import Folder
 from ganlab.files.run_folder import RunFolder
+from ganlab.metrics.feature_sets import Extraction
 from ganlab.metrics.features import Small
-from ganlab.metrics.fidelity import frechet_distance_of_sets
+from ganlab.metrics.moments import frechet_distance_of_sets
 from ganlab.runs.training import train
 
 EVERY = ("fid", "kid", "is", "precision", "recall", "density", "coverage", "cmmd", "fid_infinity", "fid_per_class")
@@ -49,8 +49,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root / "fake", root / "real"
 
 
-def small(**changed: Any) -> Terms:
-    return Terms(**{"extractor": "small", **changed})
+def small(**changed: Any) -> Settings:
+    return Settings(**{"extractor": "small", **changed})
 
 
 def test_every_number_of_two_folders_with_all_beside_it(folders: tuple[Path, Path]):
@@ -119,7 +119,7 @@ def test_what_pictures_do_not_have_is_refused(
 
 
 def test_perceptual_diversity_of_a_folder_needs_no_download(folders: tuple[Path, Path]):
-    (name, found), *more = of_folders(*folders, Terms(metrics=("perceptual_diversity",))).items()
+    (name, found), *more = of_folders(*folders, Settings(metrics=("perceptual_diversity",))).items()
     assert name == "perceptual_diversity_imagenet" and not more
     assert 0 < found.value < 4 and found.spread is not None
     assert found.protocol["fakes"] == 40 and found.protocol["resizer"] == "antialias 128x128"
@@ -128,11 +128,11 @@ def test_perceptual_diversity_of_a_folder_needs_no_download(folders: tuple[Path,
 def test_memory_does_not_grow_with_the_pictures(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
     """Of 40 pictures the features of 10 are kept, and the protocol says so; the distance is still that of all."""
     whole = of_folders(*folders, small(metrics=("fid", "is")))
-    for module in ("evaluation", "rulers.pictures"):
+    for module in ("evaluation.evaluate", "metrics.feature_sets"):
         monkeypatch.setattr(f"ganlab.{module}.MOST", 10)
     kept = []
-    gather = evaluation.gather
-    monkeypatch.setattr(evaluation, "gather", lambda *args: kept.append(gather(*args)) or kept[-1])
+    sample = Extraction.sample
+    monkeypatch.setattr(Extraction, "sample", lambda self: kept.append(sample(self)) or kept[-1])
     few = of_folders(*folders, small(metrics=("fid", "is", "precision")))
     assert [len(one.features) for one in kept] == [10, 10] and [one.count for one in kept] == [40, 40]
     for name in ("fid_small", "is_small"):

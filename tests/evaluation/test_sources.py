@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ganlab.errors import UserError
-from ganlab.evaluation.evidence import gather
+from ganlab.evaluation.extract import gather
 from ganlab.evaluation.sources import Folder
 from ganlab.metrics.features import Extractor, Small, digest_of
 from ganlab.metrics.resizers import Resizer

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ganlab.metrics.conditional import realism_per_condition, variety_per_condition
-from ganlab.metrics.diversity import within_conditions
 
 
 def kinds(count: int, seed: int) -> tuple[Tensor, list[str]]:
@@ -40,10 +39,9 @@ def test_conditions_with_too_few_reals_are_left_out():
 
 
 def test_variety_is_the_mean_distance_within_a_condition():
-    """0, 2, 4: distances 2, 2, 4, mean 8/3; a lone sample has none; over conditions it is `within_conditions`."""
+    """0, 2, 4: distances 2, 2, 4, mean 8/3; a lone sample has none."""
     x = torch.tensor([[0.0], [2.0], [4.0], [9.0], [1.0], [2.0]])
     labels = ["x", "x", "x", "alone", "y", "y"]
     assert variety_per_condition(x, labels) == {"x": pytest.approx(8 / 3), "y": 1.0}
-    assert within_conditions(x, labels) == pytest.approx((8 / 3 + 1) / 2)
     with pytest.raises(ValueError, match="a condition with two samples"):
         variety_per_condition(x, range(6))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.metrics.copying import birthday_support, copying, nearest_distances, twin_distance, twins
+from ganlab.metrics.copying import copying, have_twins, nearest_distances, twin_distance
+from ganlab.metrics.fidelity import neighbour_distances
 
 
 def normal(count: int, seed: int, dim: int = 8) -> Tensor:
@@ -50,26 +51,19 @@ def test_ties_count_half():
     assert copying(torch.tensor([[-1.0], [4.0]]), train).probability == 0.5
 
 
-def test_twins_are_counted_by_pairs():
-    """0, 0.1 and 0.15 are three pairs, 5 is alone: 3 of 4 have a twin; 4 * 3 / (2 * 3) = 2 different ones."""
-    found = twins(torch.tensor([[0.0], [0.1], [0.15], [5.0]]), 0.2)
-    assert (found.share, found.pairs, found.support) == (0.75, 3, 2.0)
-    assert twins(torch.tensor([[0.0], [1.0]]), 0.5).support is None
+def test_who_has_a_twin():
+    """0, 0.1 and 0.15 have another within 0.1, its edge included; 5 is alone."""
+    x = torch.tensor([[0.0], [0.1], [0.15], [5.0]], dtype=torch.float64)
+    assert have_twins(neighbour_distances(x, 1), 0.1).tolist() == [1, 1, 1, 0]
+    assert have_twins(torch.tensor([0.1, 0.2]), 0.1).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("size", [10, 300])
-def test_the_support_of_a_generator_with_few_pictures_is_found(size: int):
-    """2,000 draws, more than a block of rows, of `size` different points."""
-    rows = torch.randint(size, (2000,), generator=torch.Generator().manual_seed(0))
-    found = twins(normal(size, 1)[rows], 1e-3)
-    assert found.support == pytest.approx(size, rel=0.1) and found.share > 0.99
+def test_draws_from_few_pictures_have_twins():
+    """2,000 draws, more than a block of rows, of 300 different points."""
+    rows = torch.randint(300, (2000,), generator=torch.Generator().manual_seed(0))
+    assert have_twins(neighbour_distances(normal(300, 1)[rows], 1), 1e-3).mean() > 0.99
 
 
 def test_fresh_samples_have_hardly_a_twin():
     real, fake = normal(1000, 0), normal(1000, 1)
-    assert twins(fake, twin_distance(real)).share < 0.05
-
-
-def test_the_birthday_rule():
-    """s = 400, p = 1/2: 160,000 / (2 ln 2) = 115,416."""
-    assert birthday_support(400, 0.5) == pytest.approx(115_416, rel=1e-4)
+    assert have_twins(neighbour_distances(fake, 1), twin_distance(real)).mean() < 0.05

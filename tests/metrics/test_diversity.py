@@ -1,24 +1,15 @@
-"""Bins, modes, effective numbers and healthy levels: known configurations and known ceilings."""
+"""Bins, modes and effective numbers: known configurations and known ceilings."""
 
 import math
+from statistics import fmean
 
 import pytest
 import torch
 
-from ganlab.metrics.diversity import (
-    Level,
-    bin_distance,
-    histogram,
-    js_divergence,
-    k_means,
-    kl_to_uniform,
-    modes,
-    recall,
-    split_half,
-    uniform_floor,
-    vendi,
-    within_conditions,
-)
+from ganlab.metrics.conditional import variety_per_condition
+from ganlab.metrics.diversity import histogram, js_divergence, k_means, vendi
+from ganlab.metrics.fidelity import members
+from ganlab.metrics.modes import kl_to_uniform, modes, uniform_floor
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -53,43 +44,10 @@ def test_k_means_with_fewer_distinct_points_than_bins():
     assert sorted(k_means(points, 5, random()).flatten().tolist()) == [0, 2]
 
 
-def test_bin_distance_is_zero_for_the_same_and_log_2_for_disjoint_sets():
-    points = clusters([50, 50])
-    assert bin_distance(points, points.flip(0), 8, random()) == pytest.approx(0, abs=1e-12)
-    right, left = points[:50], points[50:]
-    assert js_divergence(histogram(right, points[[0, 50]]), histogram(left, points[[0, 50]])) == pytest.approx(
-        math.log(2)
-    )
-
-
-def test_a_dropped_mode_stands_out_from_the_healthy_level():
-    """1 of 10 clusters gone, 1,000 samples: many deviations off; a healthy sample is within five."""
-    real = clusters([200] * 10)
-
-    def indicator(reference: torch.Tensor, sample: torch.Tensor) -> float:
-        return bin_distance(reference, sample, 20, random())
-
-    healthy = split_half(indicator, real, 1000, 15, random())
-    reference = clusters([100] * 10, seed=3)
-    assert abs(healthy.z(indicator(reference, clusters([100] * 10, seed=4)))) < 5
-    assert healthy.z(indicator(reference, clusters([0] + [111] * 9, seed=4))) > 10
-
-
-def test_split_halves_never_share_a_sample():
-    """The indicator is the number of shared samples; 30 numbers asked for 20 give halves of 15."""
-    seen = []
-
-    def shared(reference: torch.Tensor, sample: torch.Tensor) -> float:
-        seen.append((len(reference), len(sample)))
-        return float(torch.isin(reference, sample).sum())
-
-    level = split_half(shared, torch.arange(30)[:, None], 20, 6, random())
-    assert level == Level(0, 0) and seen == [(15, 15)] * 6
-
-
 def test_recall_falls_when_modes_shrink():
     real = clusters([50] * 4)
-    assert recall(real, clusters([50] * 4, seed=1)) > 0.8 > 0.5 > recall(real, clusters([50] * 4, 1, sigma=0.005))
+    wide, narrow = (members(real, clusters([50] * 4, 1, sigma)).recall.mean() for sigma in (0.05, 0.005))
+    assert wide > 0.8 > 0.5 > narrow
 
 
 def test_modes_of_a_perfect_ring():
@@ -134,10 +92,10 @@ def test_vendi_counts_different_samples(features: torch.Tensor, expected: float)
 def test_variety_within_conditions_is_blind_to_variety_between_them() -> None:
     """Pairs 1 apart under "a" and 3 apart under "b", far from each other: (1 + 3) / 2. "c" has one sample only."""
     features = torch.tensor([[0.0], [100.0], [1.0], [103.0], [50.0]])
-    assert within_conditions(features, ["a", "b", "a", "b", "c"]) == pytest.approx(2.0)
-    assert within_conditions(torch.zeros(4, 2), [0, 0, 1, 1]) == 0.0
+    assert fmean(variety_per_condition(features, ["a", "b", "a", "b", "c"]).values()) == pytest.approx(2.0)
+    assert set(variety_per_condition(torch.zeros(4, 2), [0, 0, 1, 1]).values()) == {0.0}
     with pytest.raises(ValueError, match="two samples"):
-        within_conditions(features, range(5))
+        variety_per_condition(features, range(5))
 
 
 @pytest.mark.parametrize(("samples", "kinds"), [(5, 3), (40, 8), (2_500, 25)])

@@ -8,7 +8,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from ganlab.metrics.fidelity import inception_score, kernel_distance, kid, manifold, neighbour_distances
+from ganlab.metrics.fidelity import Members, inception_score, members, neighbour_distances
+from ganlab.metrics.kernels import kernel_distance, kid
 from ganlab.metrics.moments import Moments, frechet_distance, frechet_distance_of_sets
 
 
@@ -18,6 +19,11 @@ def random(seed: int = 0) -> torch.Generator:
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=random(seed), dtype=torch.float64)
+
+
+def manifold(real: torch.Tensor, fake: torch.Tensor, k: int = 5) -> Members:
+    """The four numbers, which are means."""
+    return Members(*(part.mean().item() for part in members(real, fake, k)))
 
 
 def test_frechet_distance_of_commuting_gaussians_is_the_sum_over_axes():

@@ -8,7 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.metrics.kernels import cmmd
+from ganlab.metrics.feature_sets import RealSide
+from ganlab.metrics.features import Small
+from ganlab.metrics.gathering import Sample
+from ganlab.metrics.kernels import KernelDistance, cmmd, kid
+from ganlab.metrics.target import Target
 
 
 def unit(count: int, dim: int, seed: int = 0, lean: float = 0.0) -> Tensor:
@@ -57,3 +61,14 @@ def test_the_standard_error_is_the_deviation_over_draws():
     found = [cmmd(real, unit(100, 16, seed, 2.0)) for seed in range(1, 101)]
     deviation = torch.tensor([one.value for one in found]).std().item()
     assert sum(one.spread or 0 for one in found) / 100 == pytest.approx(deviation, rel=0.25)
+
+
+def test_subsets_of_few_samples_are_half_of_them():
+    """Of 40 reals and 60 fakes: 50 subsets of 20; larger ones would be nearly the same set each time."""
+    real, fake = (torch.randn(count, 64, generator=torch.Generator().manual_seed(count)) for count in (40, 60))
+    side = RealSide(Small(), Sample.of(real), {})
+    metric = KernelDistance(Target(60, make_real=lambda: side))
+    metric.sets.__dict__["fake"] = Sample.of(fake)
+    found = metric.compute()
+    assert found.protocol == {"subsets": 50, "subset_size": 20}
+    assert (found.value, found.spread) == kid(real, fake, 50, 20, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Distances between pictures and the truth: closed forms, and the ruler that compares each with its own."""
+"""Distances between pictures and the truth: closed forms, and that each picture is compared with its own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from ganlab.data.pictures import Pictures
-from ganlab.evaluation.pairs import MEASURES, PairRuler
-from ganlab.metrics.pairs import l1_distance, l1_estimate, psnr, psnr_estimate
+from ganlab.evaluation.evaluator import Evaluator
+from ganlab.metrics.pairs import L1, Psnr, l1_distance, l1_estimate, psnr, psnr_estimate
+from ganlab.metrics.perceptual import Perceptual
+from ganlab.metrics.samples import Samples
+from ganlab.metrics.target import Target
 
 
 def grey(*levels: int) -> Tensor:
@@ -52,15 +55,21 @@ def test_each_picture_is_compared_with_its_own_truth() -> None:
     """The truth is the input, 10 levels apart from the next: any other pairing would give more than one level."""
     images = np.arange(0, 200, 10, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 3, 8, 8), np.uint8)
     pictures = Pictures(images, torch.from_numpy(images.copy()))
-    results = PairRuler(["l1", "psnr"], pictures, "reference", 50, 0).measure(Echo())  # type: ignore[arg-type]
+    target = Target(50, split="reference", pictures=pictures, kind="image")
+    results = Evaluator([L1, Psnr], target).measure(Echo())  # type: ignore[arg-type]
     assert results["l1"].value == pytest.approx(2 / 255, rel=1e-6)
     assert results["psnr"].value == pytest.approx(20 * math.log10(255), rel=1e-6)
     assert results["l1"].protocol == {"split": "reference", "fakes": 50, "seed": 0}
 
 
 def test_the_perceptual_distance_is_told_with_its_extractor() -> None:
-    """Of uint8 pairs, as `PairRuler` measures it: 0 for the truth itself."""
+    """Of uint8 pairs: 0 for the truth itself."""
     fake, truth = grey(0, 100), grey(200, 100)
-    (name, found), *_ = MEASURES["perceptual"](fake, truth).items()
-    assert name == "perceptual_imagenet" and found.protocol["resizer"] == "antialias 128x128"
-    assert found.value > 0 and MEASURES["perceptual"](truth, truth)[name].value == 0
+    target = Target(2, pictures=Pictures(truth, truth), kind="image", chosen=np.arange(2))
+    found = []
+    for images in (fake, truth):
+        metric = Perceptual(target)
+        metric.update(Samples(images, torch.arange(2)))
+        found.append(metric.results()["perceptual_imagenet"])
+    assert found[0].protocol["resizer"] == "antialias 128x128"
+    assert found[0].value > 0 and found[1].value == 0

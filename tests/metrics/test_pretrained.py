@@ -12,9 +12,8 @@ from torch_fidelity.feature_extractor_clip import MODEL_METADATA, build_model
 
 from ganlab.config.trust import SLOTS, judged
 from ganlab.errors import UserError
-from ganlab.evaluation.evidence import checked_extractor, extractor_named
 from ganlab.metrics import pretrained
-from ganlab.metrics.extractors import choose
+from ganlab.metrics.extractors import checked_extractor, choose, extractor_named
 from ganlab.metrics.features import digest_of, digest_of_state
 from ganlab.metrics.names import CLIP, DINOV2, EXTRACTORS, is_file
 from ganlab.metrics.pretrained import Wrapped, clip, dinov2, scripted

@@ -10,9 +10,9 @@ import torch
 
 from ganlab.errors import UserError
 from ganlab.metrics.features import Small, digest_of
-from ganlab.metrics.fidelity import frechet_distance_of_sets
 from ganlab.metrics.frechet import frechet
 from ganlab.metrics.gathering import Sample
+from ganlab.metrics.moments import frechet_distance_of_sets
 from ganlab.metrics.reference import load_reference, save_reference
 
 

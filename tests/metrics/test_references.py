@@ -17,10 +17,11 @@ from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from ganlab.metrics.fidelity import inception_score, kernel_distance, manifold
+from ganlab.metrics.fidelity import inception_score, members
 from ganlab.metrics.frechet import frechet
 from ganlab.metrics.gathering import Sample
 from ganlab.metrics.inception import Inception
+from ganlab.metrics.kernels import kernel_distance
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets
 
 COUNT = 10
@@ -92,7 +93,7 @@ def test_torch_fidelity(seen, theirs):
     assert frechet(Sample.of(real), Sample.of(fake)).value == pytest.approx(theirs[NAMES["fid"]], rel=1e-4)
     assert kernel_distance(real, fake) == pytest.approx(theirs[NAMES["kid"]], rel=1e-4)
     assert inception_score(logits, 1)[0] == pytest.approx(theirs[NAMES["is"]], rel=1e-4)
-    found = manifold(real, fake, 3)
+    found = members(real, fake, 3)
     assert (found.precision, found.recall) == pytest.approx((theirs["precision"], theirs["recall"]), rel=1e-4)
     assert 0 < found.precision < 1 or 0 < found.recall < 1  # else any mistake would pass
 

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from ganlab.errors import UserError
 from ganlab.networks import r3gan, resnet
 from ganlab.networks.attention import SelfAttention, WordAttention, Words, attend, reading, word_layers
+from ganlab.networks.conditional import ConditionalGenerator
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.text import WordEncoder
-from ganlab.variants.conditional import ConditionalGenerator
 
 
 @pytest.fixture(autouse=True)

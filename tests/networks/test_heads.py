@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
 from ganlab.objectives import Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
+from tests.components import components
 
 SHAPE = (6, 4, 4)
-KINDS = [BlindHead, JointHead, ProjectionHead, SeparateHead]
+KINDS = components(Head)
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -35,7 +36,7 @@ def test_every_logit_and_term_is_one_number_a_sample(kind: Callable[..., Head]) 
             **{f"d {n}": t for n, t in head.discriminator_terms(objective, real, fake, mismatched).items()},
             **{f"g {n}": t for n, t in head.generator_terms(objective, fake, real).items()},
         }
-        assert {tuple(t.shape) for t in [*real.values(), *terms.values(), head.potential(real)]} == {(5,)}
+        assert {tuple(t.shape) for t in [*real.values(), *terms.values(), head.critic_logit(real)]} == {(5,)}
         report = head.report(objective, real, fake, mismatched)
         assert {tuple(value.shape) for value in report.values()} == {()}
 
@@ -132,8 +133,8 @@ def test_unbiased_is_the_default() -> None:
 
 def test_penalties_see_what_tells_real_from_generated() -> None:
     """The match question compares reals with reals: a penalty would blunt a classifier that is not in the game."""
-    assert SeparateHead(SHAPE, 3).potential(flat(1, 2, 100)).item() == 3
-    assert JointHead(SHAPE, 3).potential({"pair": torch.tensor([4.0])}).item() == 4
+    assert SeparateHead(SHAPE, 3).critic_logit(flat(1, 2, 100)).item() == 3
+    assert JointHead(SHAPE, 3).critic_logit({"pair": torch.tensor([4.0])}).item() == 4
 
 
 def test_accuracy() -> None:

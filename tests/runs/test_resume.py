@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from ganlab.core.adversarial import AdversarialModule
-from ganlab.core.randomness import part_ways, random_states, restore_random_states
+from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
 from ganlab.core.sides import Side
 from ganlab.data.batch import Batch
 from ganlab.networks import dcgan
@@ -78,7 +78,7 @@ def play(vanilla: Make, trainer: Make, noise: Make, adam: Side, tmp_path: Path) 
     )
 
     def run(iterations: int, resume: Path | None = None, workers: int = 0, seed: int = 5) -> Watch:
-        part_ways(seed, 0)  # a resumed run owes nothing to what went on before it in its own process
+        seed_per_rank(seed, 0)  # a resumed run owes nothing to what went on before it in its own process
         module = vanilla(
             seed=seed,
             network=network,
@@ -139,12 +139,12 @@ def test_random_states_are_all_of_them() -> None:
     assert draws() == first
 
 
-def test_ranks_part_ways() -> None:
+def test_ranks_draw_numbers_of_their_own() -> None:
     """Every rank, iteration and seed has numbers of its own, the same again next time."""
 
     def first(seed: int, rank: int, iteration: int) -> tuple[float, ...]:
         torch.manual_seed(seed)
-        part_ways(rank, iteration)
+        seed_per_rank(rank, iteration)
         return tuple(draws())
 
     places = [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0), (0, 2, 0)]

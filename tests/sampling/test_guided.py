@@ -428,8 +428,8 @@ def test_faded_noise_is_no_obstacle() -> None:
 
 def test_pictures_have_the_gradients_that_samples_have_not() -> None:
     module, latent = points(), torch.randn(4, 3, requires_grad=True)
-    assert torch.equal(module.picture(latent), module.sample(latent))
-    assert module.picture(latent).requires_grad and not module.sample(latent).requires_grad
+    assert torch.equal(module.generate_with_grad(latent), module.sample(latent))
+    assert module.generate_with_grad(latent).requires_grad and not module.sample(latent).requires_grad
 
 
 # Guides -------------------------------------------------------------------------------------------------------------

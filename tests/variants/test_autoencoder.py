@@ -203,7 +203,7 @@ def test_samples_are_the_averages(make: Make, fit: Make, kind: type) -> None:
 
 
 @kinds
-def test_standing_is_of_the_average_and_leaves_no_trace(
+def test_held_out_report_is_of_the_average_and_leaves_no_trace(
     make: Make, fit: Make, noise: Make, snapshot: Make, same: Make, kind: type
 ) -> None:
     module = make(kind)

@@ -17,7 +17,7 @@ from ganlab.core.assembly import make_data
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.batch import Batch, to_float
+from ganlab.data.batch import Batch, Fake, to_float
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.networks import patch, unet
@@ -91,7 +91,7 @@ def test_the_losses_are_those_of_the_paper(make: Make, batch: Batch, scales: int
     over the patches of a scale, and a sum over scales, as Wang et al. 2018 have it."""
     module = make(network=architecture(scales))
     fake = module.generate(batch).detach()
-    real_logits, fake_logits = logits(module, batch.images, batch), logits(module, fake, batch)
+    real_logits, fake_logits = logits(module, batch.images, batch), logits(module, fake.images, batch)
     assert len(real_logits) == scales
     told = module.discriminator_terms(batch, fake)["realism"]
     loss = [
@@ -103,20 +103,21 @@ def test_the_losses_are_those_of_the_paper(make: Make, batch: Batch, scales: int
     torch.testing.assert_close(
         terms["realism"], torch.stack([softplus(-f).mean((1, 2, 3)) for f in fake_logits]).sum(0)
     )
-    torch.testing.assert_close(terms["l1"], 100 * (batch.images - fake).abs().mean((1, 2, 3)))
+    torch.testing.assert_close(terms["l1"], 100 * (batch.images - fake.images).abs().mean((1, 2, 3)))
 
 
 def test_weights_are_settings(make: Make, batch: Batch) -> None:
     plain, weighted = make(), make(l1_weight=10.0, realism_weight=0.0)
-    fake = torch.rand(4, *SHAPE)
+    fake = Fake(torch.rand(4, *SHAPE), plain.draw_latent(4))
     one, other = plain.generator_terms(batch, fake), weighted.generator_terms(batch, fake)
     torch.testing.assert_close(other["l1"], one["l1"] / 10)
     assert (other["realism"] == 0).all()
 
 
 def test_an_objective_that_compares_gets_both_pictures_of_a_pair(make: Make, batch: Batch) -> None:
-    module, fake = make(objective=RelativisticPairing()), torch.rand(4, *SHAPE)
-    (real,), (generated,) = logits(module, batch.images, batch), logits(module, fake, batch)
+    module = make(objective=RelativisticPairing())
+    fake = Fake(torch.rand(4, *SHAPE), module.draw_latent(4))
+    (real,), (generated,) = logits(module, batch.images, batch), logits(module, fake.images, batch)
     told = module.generator_terms(batch, fake)["realism"]
     torch.testing.assert_close(told, softplus(real - generated).mean((1, 2, 3)))
 
@@ -138,7 +139,7 @@ def test_penalties_reach_pictures_of_patches(make: Make, batch: Batch, adam: Sid
     module.discriminator = _Linear()
     weight = module.discriminator.layer.weight[0, 1]  # on the picture; channel 0 is the input
     expected = weight.square().sum() / (4 * 4) ** 2 * (4 * 4)  # 16 patches side by side, a mean over them
-    penalty = module.discriminator_terms(batch, batch.images)["r1"]
+    penalty = module.penalties("discriminator", batch, Fake(batch.images, module.draw_latent(4)))["r1"]
     torch.testing.assert_close(penalty, expected.expand(4))
 
 

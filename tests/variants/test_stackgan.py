@@ -19,7 +19,8 @@ import ganlab.data.batch
 from ganlab.config.recipe import compose
 from ganlab.core import generative
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.randomness import part_ways
+from ganlab.core.checkpoints import warm_start
+from ganlab.core.randomness import seed_per_rank
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, to_float
@@ -81,6 +82,8 @@ def fit(trainer: Make, data: Any) -> Callable[..., pl.Trainer]:
 
     def run(module: StackGAN, iterations: int, resume: Path | None = None, **kwargs: Any) -> pl.Trainer:
         running = trainer(iterations, **kwargs)
+        if resume is None:
+            warm_start(module)
         running.fit(module, data, ckpt_path=resume, weights_only=True)
         return running
 
@@ -168,7 +171,7 @@ def test_resumed_is_uninterrupted(stack: Make, fit: Make, same: Make, tmp_path: 
     side = Side(partial(torch.optim.Adam, lr=1e-2), scheduler=partial(PerStage, ends=[3, 6]))
 
     def run(seed: int, iterations: int, resume: Path | None = None) -> tuple[pl.Trainer, dict[str, Any]]:
-        part_ways(seed, 0)
+        seed_per_rank(seed, 0)
         module = stack(seed=seed, generator=side, discriminator=side)
         running = fit(module, iterations, resume)
         states = [optimizer.state_dict() for optimizer in running.strategy.optimizers]

@@ -276,7 +276,7 @@ def test_samples_and_reconstructions_are_the_averages(make: Make, trainer: Make,
     assert report.keys() == {"divergence", "realism_accuracy", "reconstruction_error", "kl"}
 
 
-def test_standing_leaves_no_trace(make: Make, batch: Batch, snapshot: Make, same: Make) -> None:
+def test_held_out_report_leaves_no_trace(make: Make, batch: Batch, snapshot: Make, same: Make) -> None:
     module = make(network=Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4)))
     before, random = snapshot(module), torch.get_rng_state()
     assert same(module.held_out_report(batch), module.held_out_report(batch))

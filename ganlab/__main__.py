@@ -1,0 +1,48 @@
+"""`ganlab COMMAND ...`, the console script, is `python -m ganlab.COMMAND ...`."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+import ganlab.config.working_folder as working_folder  # first: it changes where packages are found
+from ganlab import __version__
+from ganlab.config import cli
+from ganlab.errors import UserError, suggestion
+
+COMMANDS = {
+    "fit": "train a GAN by a recipe, or go on with a run",
+    "sample": "draw pictures from a trained model",
+    "evaluate": "measure a checkpoint's pictures, or a folder's against another",
+    "lecture": "draw and measure claims of the lecture",
+}
+
+HELP = f"""\
+A laboratory for generative adversarial networks: ganlab COMMAND [setting=VALUE ...]
+
+Commands
+{cli.table(COMMANDS)}
+
+  ganlab COMMAND --help   the settings of a command
+  ganlab --version        the version"""
+
+
+def main() -> None:
+    """Run the command that the first word names, with the other words."""
+    first = (*sys.argv[1:], "")[0]
+    with cli.errors_in_one_line():
+        if first in ("-h", "--help"):
+            print(HELP)
+        elif first == "--version":
+            print(__version__)
+        elif first not in COMMANDS:
+            what = f"`{first}` is no command" if first else "a command is needed"
+            raise UserError(f"{what}: {suggestion(first, list(COMMANDS))}")
+        else:
+            working_folder.add_last(sys.path)
+            del sys.argv[1]
+            runpy.run_module(f"ganlab.{first}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""A command -> composed, checked recipes, by Hydra. The only file that imports it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import hydra
+from hydra.conf import HydraConf, RunDir, SweepDir
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ganlab.config.catalog import base_recipe, recipe_folder
+from ganlab.config.checking import check
+from ganlab.config.command import BESIDE, RESUMED, Command, literal, split
+from ganlab.config.derived import sources
+from ganlab.config.stored import DERIVED, trusted
+from ganlab.errors import UserError
+
+Recipe = dict[str, Any]
+
+HYDRAS = (HydraException, OmegaConfBaseException)
+PARSER = OverridesParser.create()
+
+
+def prepared(command: Command) -> Command:
+    """Return the command in words that Hydra can parse, with Hydra's settings and a checkpoint's recipe in place."""
+    quiet = {"job_logging": "disabled", "hydra_logging": "disabled"}
+    defaults = [{key: quiet.get(key, value) for key, value in entry.items()} for entry in HydraConf().defaults]
+    settings = HydraConf(
+        defaults=defaults, run=RunDir("."), sweep=SweepDir(dir="runs/.sweep", subdir="."), output_subdir=None
+    )
+    ConfigStore.instance().store("config", settings, "hydra", provider="hydra")
+    command = replace(command, overrides=tuple(map(_quoted, command.overrides)))
+    return _resumed(command) if command.recipe == RESUMED else command
+
+
+def composed(command: Command, overrides: Sequence[str]) -> Recipe:
+    """Return the command's recipe with these overrides, checked. Raise `UserError`."""
+    home, *others = sorted(
+        command.catalog.folders, key=lambda folder: not (folder / f"{command.recipe}.yaml").is_file()
+    )
+    search = ",".join(f"'file://{folder.absolute()}'" for folder in others)
+    with _errors(), hydra.initialize_config_dir(str(home.absolute()), version_base="1.3"):
+        config = hydra.compose(command.recipe, [*overrides, *([f"hydra.searchpath=[{search}]"] if search else [])])
+    return _finished(config, command)
+
+
+def launch(function: Callable[[Recipe], Any], command: Command) -> None:
+    """Run the function on the command's recipe. Hydra runs sweeps, and answers its own options."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
+    sys.argv[1:] = command.words()
+    single = not command.options.keys() - {"config_name", "config_dir"}
+    if single and not any(override.lstrip("+~").startswith("hydra") for override in command.overrides):
+        function(composed(command, command.overrides))
+        return
+    for overrides in _jobs(command) if {"multirun", "cfg"} & command.options.keys() else ():
+        composed(command, overrides)
+    try:
+        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, command))()
+    except HYDRAS as error:
+        raise UserError(_flat(error)) from error
+
+
+def _finished(config: DictConfig, command: Command) -> Recipe:
+    """Return a composed configuration as plain values, checked."""
+    with _errors():
+        recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        recipe.setdefault("recipe", command.recipe)
+        derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
+        try:
+            check(recipe, [*command.groups, *BESIDE])
+        except UserError as error:  # say which other setting it follows: that is what was typed
+            if (source := derived.get(str(error).split("`")[1])) is None:
+                raise
+            raise UserError(f"{error} (it follows `{source}`)") from error
+    return recipe | {DERIVED: derived}
+
+
+# Words ------------------------------------------------------------------------------------------------------------
+
+
+def _quoted(override: str) -> str:
+    """Return the override, its value quoted if Hydra's grammar does not take it as it is (brackets in a path)."""
+    key, value = split(override)
+    typed = override.lstrip("+")
+    try:
+        PARSER.parse_override(override)
+        return override
+    except HydraException as error:
+        if value.startswith(("[", "{", '"', "'")):
+            raise UserError(f"`{typed}` cannot be read: lists are [a,b], words with signs are quoted") from error
+    try:
+        PARSER.parse_override(literal(key, value))
+    except HydraException as error:
+        raise UserError(f"`{typed}` cannot be read: settings are written key=value, see --help") from error
+    return literal(key, value)
+
+
+def _resumed(command: Command) -> Command:
+    """Store a checkpoint's recipe as one that Hydra can compose: chosen groups replace the nodes that it had."""
+    said = [key.lstrip("+~") for key, _ in map(split, command.overrides)]
+    path, allow = (None if (text := command.value(key)) is None else _value(text) for key in ("resume", "allow"))
+    if not isinstance(allow, list | None):
+        raise UserError(f"`allow` must be a list [a, b], got {allow}")
+    kept = trusted(str(path), allow or [], [key for key in said if "." in key or key in command.groups])
+    ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
+    left_out = {f"+{group}=null" for group in command.groups}
+    return replace(command, overrides=tuple(o for o in command.overrides if o not in left_out))
+
+
+def _value(text: str) -> Any:
+    """Return a value as Hydra reads it."""
+    with _errors():
+        return PARSER.parse_override(f"key={text}").value()
+
+
+# Sweeps -----------------------------------------------------------------------------------------------------------
+
+
+def _job(function: Callable[[Recipe], Any], command: Command) -> Callable[[DictConfig], Any]:
+    """Return the function for Hydra's configurations. Each job has words and an environment of its own.
+
+    Lightning repeats the words to start its other processes, and leaves ranks in the environment.
+    """
+
+    @functools.wraps(function)
+    def job(config: DictConfig) -> Any:
+        options = {name: value for name, value in command.options.items() if name != "multirun"}
+        sys.argv[1:] = Command(tuple(HydraConfig.get().overrides.task), options).words()
+        environment = dict(os.environ)
+        try:
+            return function(_finished(config, command))
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+
+    return job
+
+
+def _jobs(command: Command) -> Iterator[list[str]]:
+    """Yield overrides that together try every value of a sweep once, without ranges that only a sweeper draws from."""
+    if "multirun" not in command.options:
+        yield list(command.overrides)
+        return
+    choices = [values for override in command.overrides if (values := _values(override))]
+    for round_ in range(max(map(len, choices), default=1)):
+        yield [values[min(round_, len(values) - 1)] for values in choices]
+
+
+def _values(override: str) -> list[str]:
+    parsed = PARSER.parse_override(override)
+    if not parsed.is_sweep_override():
+        return [override]
+    values = parsed.sweep_string_iterator() if parsed.is_discrete_sweep() else ()
+    return [f"{parsed.get_key_element()}={value}" for value in values]
+
+
+# Errors -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Make a `UserError` of any error: Hydra and OmegaConf raise plain `ValueError`s, too."""
+    try:
+        yield
+    except UserError:
+        raise
+    except HYDRAS as error:
+        raise UserError(_flat(error)) from error
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise UserError(f"the settings cannot be composed: {_flat(error)}") from error
+
+
+def _flat(error: Exception) -> str:
+    """Return the part of a library's message that is for people, on one line."""
+    text = str(error)
+    if text.startswith("Ambiguous value for argument"):
+        override = text.split("'", 2)[1].rstrip("'")
+        return f"`{override}` has several values: add -m to run them all, write [a,b] for a list, or quote the whole"
+    if brought := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)'", text):
+        group, choice, other = brought.groups()
+        return (
+            f"`{group}={choice}` also chooses `{other}`, which is not open to choice here: a resumed run goes on with "
+            "its own data; elsewhere, take a recipe that has it"
+        )
+    notes = ("full_key:", "object_type=", "reference_type=", "See ", "Set the environment")
+    return " ".join(" ".join(line for line in text.splitlines() if not line.strip().startswith(notes)).split())

@@ -1,0 +1,138 @@
+"""Several metrics of one generator: samples are drawn once for all metrics that need the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from ganlab.core.generative import GenerativeModule
+from ganlab.data.base import GanData
+from ganlab.data.pictures import Pictures
+from ganlab.data.rows import some_rows
+from ganlab.errors import UserError
+from ganlab.evaluation.extract import reference_of, split_of
+from ganlab.evaluation.sources import Generated, Source, Stored
+from ganlab.metrics.feature_sets import RealSide
+from ganlab.metrics.features import Extractor
+from ganlab.metrics.gathering import MOST, Sample
+from ganlab.metrics.metric import Metric
+from ganlab.metrics.result import Result
+from ganlab.metrics.target import Target
+from ganlab.networks.weights import UnavailableError
+
+Plan = tuple[Target, list[type[Metric]]]
+
+
+class Evaluator:
+    """Metrics and what they are measured against. `leading`: the number of the first one; `better`: its direction.
+
+    Raise `UserError` if a metric needs something that is not there, before any sample is drawn.
+    """
+
+    def __init__(self, metrics: Sequence[type[Metric]], target: Target) -> None:
+        self.plans = plans(metrics, target)
+        for one, kinds in self.plans:
+            check_needs(kinds, one)
+        first = metrics[0]
+        self.leading, self.better = first.label(first.targets(target)[0], first.leading()), first.better
+
+    def measure(self, module: GenerativeModule) -> dict[str, Result]:
+        """Draw samples of the averaged generator and return all numbers by their full names."""
+        results: dict[str, Result] = {}
+        for target, kinds in self.plans:
+            results |= measured(kinds, target, Generated(module, target.real, target.rows, target.seed), module.device)
+        return results
+
+
+def plans(metrics: Sequence[type[Metric]], target: Target) -> list[Plan]:
+    """Return the targets that samples are drawn for, each once, with the metrics that take its samples."""
+    found: dict[Target, list[type[Metric]]] = {}
+    for kind in metrics:
+        for one in kind.targets(target):
+            found.setdefault(one, []).append(kind)
+    return list(found.items())
+
+
+def check_needs(metrics: Iterable[type[Metric]], target: Target) -> None:
+    """Raise `UserError` for the first metric whose needs are not met."""
+    for kind in metrics:
+        for need in kind.needs:
+            if complaint := need.missing(target):
+                raise UserError(f"`metrics`: {kind.name} cannot be measured: {complaint}")
+
+
+def measured(
+    metrics: Sequence[type[Metric]], target: Target, source: Source, device: torch.device | None = None
+) -> dict[str, Result]:
+    """Feed the source's pictures to new metrics, and return their numbers by their full names."""
+    fresh, made = replace(target), []
+    for kind in metrics:
+        with complaints(kind):
+            made.append(kind(fresh))
+    for one in made:
+        if device is not None:
+            one.to(device)
+    feed(made, source)
+    results: dict[str, Result] = {}
+    for one in made:
+        with complaints(type(one)):
+            results |= one.results()
+    return results
+
+
+def feed(metrics: Sequence[Metric], source: Source) -> None:
+    """Give the source's pictures to all metrics, as many as the one that takes most."""
+    most = max(metric.most for metric in metrics)
+    for samples in source.samples():
+        for metric in metrics:
+            metric.update(samples)
+        if int(samples.places[-1]) + 1 >= most:
+            break
+
+
+@contextmanager
+def complaints(metric: type[Metric]) -> Iterator[None]:
+    """Turn what a metric raises, for too few samples or missing weights, into a `UserError` that names the metric."""
+    try:
+        yield
+    except (ValueError, UnavailableError) as error:
+        raise UserError(f"`metrics`: {metric.name} cannot be measured: {error}") from error
+
+
+def target_of(data: GanData, split: str, count: int, seed: int) -> Target:
+    """Return a data set's split as a target for `count` samples. Its real side is yet to be given."""
+    return Target(
+        count=count,
+        seed=seed,
+        split=split,
+        pictures=split_of(data, split),
+        train=data.train,
+        kind=data.spec.kind,
+        points=len(data.spec.shape) != 3,
+        modes=data.modes,
+        digits=data.digits,
+        checkable=data.checkable,
+    )
+
+
+def real_side(extractor: Extractor, target: Target, reals: int = MOST) -> RealSide:
+    """Return the features of at most `reals` pictures of the target, from the cache if they are there."""
+    real, facts = reference_of(extractor, _some(target.real, reals, target.seed), target.seed)
+    train = partial(training_features, extractor, target, reals)
+    return RealSide(extractor, real, {"split": target.split, **facts}, train)
+
+
+def training_features(extractor: Extractor, target: Target, reals: int = MOST) -> Sample | None:
+    """Return the features of the training pictures: at most `reals` if they are the target's own split, else `MOST`."""
+    if target.train is None:
+        return None
+    count = reals if target.train is target.pictures else MOST
+    return reference_of(extractor, _some(target.train, count, target.seed), target.seed)[0]
+
+
+def _some(pictures: Pictures, count: int, seed: int) -> Stored:
+    return Stored(pictures, some_rows(len(pictures), count, seed))

@@ -1,0 +1,69 @@
+"""R-precision of generated pictures, by a matcher that learned from real ones."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.console import say
+from ganlab.data.cache import cached_path, digest
+from ganlab.data.pictures import Pictures
+from ganlab.data.rows import some_rows
+from ganlab.files.durable import torch_save
+from ganlab.metrics.matching import Matcher, train_matcher
+from ganlab.metrics.metric import CAPTIONS, HIGHER, Result, SampleMetric, Samples, Target
+from ganlab.metrics.target import captions_of
+
+CANDIDATES = 100
+
+
+def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
+    """Return the matcher of these training pictures, from the cache or trained now (about a minute)."""
+    pixels = sha256(train.get(slice(None)).numpy().tobytes()).hexdigest()
+    name = f"matcher-{digest(pixels, train.condition, seed)}.pt"
+
+    def make(part: Path) -> None:
+        say("ganlab: training the matcher that R-precision needs, on real pictures (once; about a minute)")
+        torch_save(train_matcher(train, seed=seed).stored(), part)
+
+    return Matcher.restored(torch.load(cached_path(name, make), weights_only=True))
+
+
+class RPrecision(SampleMetric):
+    """How often a sample matches its own caption better than 99 others; beside it that of reals. Chance is 1 %.
+
+    Real training pictures score high, because the matcher learned from them.
+    """
+
+    name = "r_precision"
+    better = HIGHER
+    needs = (CAPTIONS,)
+    standard = True
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self.matcher = matcher_for(target.train or target.real)
+
+    def look(self, samples: Samples) -> Tensor:
+        """Keep the pictures, uint8 (N, C, H, W)."""
+        return samples.images
+
+    def compute(self) -> Result:
+        """Return the mean over samples with its standard error; beside it that of the split's real pictures."""
+        target = self.target
+        reals = some_rows(len(target.real), target.count, target.seed)
+        result = self._score(self.rows.values, target.rows[self.rows.places.numpy()])
+        result.beside = {"r_precision_of_reals": self._score(target.real.get(reals), reals)}
+        return result
+
+    def _score(self, images: Tensor, rows: np.ndarray) -> Result:
+        """Return the number for pictures of the captions in these rows."""
+        captions, keys = captions_of(self.target.real, rows), self.target.real.keys
+        shown = [keys[row] for row in rows] if keys else None
+        candidates = min(CANDIDATES, len(set(shown or captions)))
+        found = self.matcher.r_precision(images, captions, shown, candidates)
+        return Result(found.value, found.spread, {"matcher": "trained on real training pictures", **found.protocol})

@@ -1,0 +1,122 @@
+"""The two players of a conditional game: a generator of a code with a condition in it, a discriminator with a head.
+
+Plain PyTorch. Each has a condition encoder of its own and trains it itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.data.batch import Batch, Condition, Fake
+from ganlab.errors import UserError
+from ganlab.networks.attention import reading, word_layers
+from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
+from ganlab.networks.heads import Head, Logits, Terms
+from ganlab.objectives import Objective
+
+
+class CodeGenerator(nn.Module, ABC):
+    """A network that draws from a code of latent and condition; it may attend to the condition's words, too. Abstract.
+
+    Raise `UserError` if the network attends to words and the encoder has none, or others than the network expects.
+    """
+
+    def __init__(self, encoder: ConditionEncoder, network: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.network = network
+        self.reads = bool(word_layers(network))
+        for layer in word_layers(network):
+            if layer.word_dim != encoder.word_dim:
+                raise UserError(
+                    f"`word_attention` needs a condition whose words have {layer.word_dim} numbers, got "
+                    f"{encoder.word_dim or 'one without words'}: pass condition=words, or its width as word_dim"
+                )
+
+    @abstractmethod
+    def code(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Return the network's code (N, code_dim) for latents (N, latent_dim) and N conditions."""
+
+    def forward(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Return images (N, *shape) for latents (N, latent_dim) and N conditions."""
+        code = self.code(latent, condition)
+        if not self.reads:
+            return self.network(code)
+        with reading(self.network, self.encoder.words(condition)):
+            return self.network(code)
+
+
+class ConditionalGenerator(CodeGenerator):
+    """The code is the latent with the condition's embedding beside it."""
+
+    def code(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Return latent and embedding side by side."""
+        return torch.cat([latent, self.encoder(condition)], 1)
+
+
+class AugmentedGenerator(CodeGenerator):
+    """The code has a draw from a normal distribution in the embedding's place (Zhang et al. 2017, section 3.2).
+
+    The latent has the draw's noise after z; `parts` are the sizes of the two.
+    """
+
+    def __init__(self, encoder: ConditionEncoder, network: nn.Module, parts: tuple[int, int]) -> None:
+        super().__init__(encoder, network)
+        self.parts = parts
+        self.augmentation = ConditioningAugmentation(encoder.dim, parts[1])
+
+    def code(self, latent: Tensor, condition: Condition) -> Tensor:
+        """Return z and the draw side by side."""
+        z, noise = latent.split(self.parts, 1)
+        return torch.cat([z, self.augmentation(self.encoder(condition), noise)[0]], 1)
+
+    def divergence(self, condition: Condition) -> Tensor:
+        """Return KL of the distribution from N(0, 1) in nats, the mean over its dimensions: (N,)."""
+        embedding = self.encoder(condition)
+        return self.augmentation(embedding, embedding.new_zeros(len(embedding), self.parts[1]))[1]
+
+
+class ConditionalDiscriminator(nn.Module):
+    """Features of the image, an embedding of the condition, and a head that compares the two."""
+
+    def __init__(self, trunk: Any, encoder: ConditionEncoder, head: Callable[..., Head]) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.encoder = encoder
+        self.head = head(feature_shape=trunk.feature_shape, condition_dim=encoder.dim)
+
+    def forward(self, images: Tensor, *embeddings: Tensor) -> list[Logits]:
+        """Return the head's logits for the images with each of the embedded conditions. The trunk runs once."""
+        features = self.trunk(images)
+        return [self.head(features, embedding) for embedding in embeddings]
+
+    def own_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
+        """Return what it minimizes itself: real pairs against generated and, if the head asks, mismatched ones."""
+        return self.head.discriminator_terms(objective, *self._judged(batch, fake))
+
+    def generator_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
+        """Return what the generator that it judges minimizes."""
+        own = self.encoder(batch.condition)
+        (generated,) = self(fake.images, own)
+        real = self(batch.images, own)[0] if objective.sees_reals else None
+        return self.head.generator_terms(objective, generated, real)
+
+    def critic_logit(self, images: Tensor, condition: Condition) -> Tensor:
+        """Return the logits that tell real from generated, summed: (N,)."""
+        return self.head.critic_logit(self(images, self.encoder(condition))[0])
+
+    def report(self, objective: Objective, batch: Batch, fake: Fake) -> dict[str, Tensor]:
+        """Return divergences and accuracies."""
+        return self.head.report(objective, *self._judged(batch, fake))
+
+    def _judged(self, batch: Batch, fake: Fake) -> tuple[Logits, Logits, Logits]:
+        """Return the logits of real pairs, generated pairs and mismatched pairs. Each condition is encoded once."""
+        own, other = map(self.encoder, (batch.condition, batch.mismatched))
+        real, mismatched = self(batch.images, own, other)
+        (generated,) = self(fake.images, own)
+        return real, generated, mismatched
