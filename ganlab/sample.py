@@ -113,11 +113,11 @@ def sample(settings: SampleSettings) -> None:
 
 def guided(module: Any, request: Any, settings: SampleSettings) -> Any:
     """Return latents (N, latent_dim) that the discriminator chose."""
-    from ganlab.sampling.choosing import Wish, choose
+    from ganlab.sampling.choosing import GuidanceSettings, choose
 
     s = settings
-    wish = Wish(s.method, s.calibration, s.held_out, s.candidates, s.percentile, s.steps, s.step_size)
-    return choose(module, request.condition, request.seeds, wish)
+    guidance = GuidanceSettings(s.method, s.calibration, s.held_out, s.candidates, s.percentile, s.steps, s.step_size)
+    return choose(module, request.condition, request.seeds, guidance)
 
 
 if __name__ == "__main__":

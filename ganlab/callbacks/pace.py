@@ -23,6 +23,7 @@ class Pace:
         self._marks: deque[Mark] = deque()
 
     def mark(self, seconds: float, images: int, iterations: int) -> None:
+        """Note the images and iterations done after `seconds`."""
         self._marks.append(Mark(seconds, images, iterations))
         while len(self._marks) > 2 and seconds - self._marks[1].seconds > WINDOW:
             self._marks.popleft()

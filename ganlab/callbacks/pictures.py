@@ -24,7 +24,7 @@ from ganlab.files.durable import atomic_write
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers import show
 from ganlab.loggers.sheet import Exhibit, comparison, grid, picture, png, scatter
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 POINTS = 2_000  # in a scatter plot
 
@@ -37,7 +37,7 @@ class Prompts(NamedTuple):
 
 
 def prompts(spec: DataSpec, pictures: Pictures, count: int, seed: int) -> Prompts:
-    """The spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
+    """Return the spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
     if spec.kind == "none":
         return Prompts(None, None)
     if spec.kind == "class":
@@ -58,7 +58,7 @@ class Scene(ABC):
 
     @abstractmethod
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """What the generator makes of it now."""
+        """Return what the generator makes of it now."""
 
 
 class PictureScene(Scene):
@@ -68,8 +68,9 @@ class PictureScene(Scene):
         self.wanted, self.count, self.columns, self.seed = wanted, count, columns, seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
+        """Return the sheet of this look, from fixed latents."""
         latent = module.draw_latent(self.count, torch.Generator().manual_seed(self.seed))
-        images = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
+        images = module.sample(latent, on_device(self.wanted.condition, module.device)).cpu()
         return Exhibit(
             grid(images, self.wanted.captions, self.columns), [picture(image) for image in images], self.wanted.captions
         )
@@ -84,9 +85,10 @@ class PairScene(Scene):
         self.across, self.seed = max(1, columns // 3), seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
+        """Return the sheet of this look, from fixed latents."""
         assert isinstance(self.inputs, Tensor)
         latent = module.draw_latent(len(self.inputs), torch.Generator().manual_seed(self.seed))
-        images = to_uint8(module.sample(latent, told(self.inputs, module.device)).cpu())
+        images = to_uint8(module.sample(latent, on_device(self.inputs, module.device)).cpu())
         kinds = {"input": self.inputs, "generated": images, "truth": self.truth}
         return Exhibit(comparison(kinds, self.across), [picture(image) for image in images], None)
 
@@ -98,8 +100,9 @@ class PointScene(Scene):
         self.wanted, self.real, self.seed = wanted, real, seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
+        """Return the sheet of this look, from fixed latents."""
         latent = module.draw_latent(POINTS, torch.Generator().manual_seed(self.seed))
-        points = module.sample(latent, told(self.wanted.condition, module.device)).cpu()
+        points = module.sample(latent, on_device(self.wanted.condition, module.device)).cpu()
         return Exhibit(scatter(self.real, points), [], None)
 
 
@@ -120,11 +123,13 @@ class SampleGrid(Measurement):
         self._scene: Scene | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Show the pictures of the untrained generator too."""
         super().on_train_start(trainer, module)
         if module.images_seen == 0:
             self.look(trainer, module)
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
+        """Save and log the sheet; there is no number to log."""
         scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule, module.spec)  # type: ignore[attr-defined]
         exhibit = scene.exhibit(module)
         folder = RunFolder(Path(trainer.default_root_dir)).samples

@@ -25,7 +25,7 @@ Metrics = dict[str, Any]
 
 
 def side_loss(metrics: Metrics, side: str) -> float | None:
-    """The sum of a side's terms as last logged; nothing before that."""
+    """Return the sum of a side's terms as last logged; nothing before that."""
     terms = [value for name, value in metrics.items() if name.startswith(f"{side}/") and "gradient" not in name]
     return float(sum(terms)) if terms else None
 
@@ -62,9 +62,11 @@ class Bar(Display):
         self._progress.start()
 
     def update(self, done: int, total: int | None, text: str) -> None:
+        """Show `done` of `total` steps with `text`."""
         self._progress.update(self._task, completed=done, total=total, text=text, refresh=True)
 
     def stop(self) -> None:
+        """Leave the terminal as it was."""
         self._progress.stop()
 
 
@@ -75,6 +77,7 @@ class Lines(Display):
         self.seconds = seconds
 
     def update(self, done: int, total: int | None, text: str) -> None:
+        """Show `done` of `total` steps with `text`."""
         of = "" if total is None else f"/{total}"
         print(f"iteration {done}{of}  {text}", file=sys.stderr, flush=True)
 
@@ -104,6 +107,7 @@ class IterationBar(pl.Callback):
         self._shown, self._shown_at = 0.0, -1
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Start to count, on process 0 only."""
         if not trainer.is_global_zero:
             return
         console = Console(stderr=True)
@@ -115,6 +119,7 @@ class IterationBar(pl.Callback):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Show the iteration, if the last line is old enough."""
         now = time.monotonic()
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if module.iteration % every == 0 and trainer.is_global_zero:
@@ -132,11 +137,13 @@ class IterationBar(pl.Callback):
         self._display.update(module.iteration, total, "  ".join(part for part in parts if part))
 
     def on_train_end(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Show the last iteration and stop."""
         if trainer.is_global_zero and self._shown_at != module.iteration:
             self._show(trainer, module, time.monotonic())
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, module: GenerativeModule, exception: BaseException) -> None:  # type: ignore[override]
+        """Stop, so that the error starts on a line of its own."""
         self._stop()
 
     def _stop(self) -> None:

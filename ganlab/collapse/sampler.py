@@ -22,7 +22,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.extract import real_features, split_of
 from ganlab.evaluation.sources import Generated, labels_of
 from ganlab.metrics.extractors import extractor_named
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 MAX_REALS = 5_000
 MAX_CONDITIONS = 20
@@ -116,7 +116,7 @@ class SampleSource:
         Classes need no new samples, because the drawn ones repeat them often enough.
         """
         places = np.concatenate([group[:PER_CONDITION] for group in self._groups.values()])
-        condition = told(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
+        condition = on_device(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
         latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed))
         return self._extract(module.sample(latent, condition))
 

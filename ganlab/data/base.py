@@ -36,6 +36,7 @@ class DataSpec:
     prompts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
+        """Return the fields as plain values, tuples as lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def unconditional(self) -> DataSpec:
@@ -49,12 +50,13 @@ class DataSpec:
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> DataSpec:
+        """Return the spec whose `plain` values these are."""
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**fixed)
 
 
 def wrong_kind(reads: str, has: str) -> UserError:
-    """What to say when a model reads one kind of condition and the data has another."""
+    """Return what to say when a model reads one kind of condition and the data has another."""
     words = {
         "text": "`condition` reads captions (text)",
         "class": "`condition` reads classes",
@@ -110,12 +112,12 @@ class GanData(pl.LightningDataModule, ABC):
 
     @property
     def modes(self) -> Modes | None:
-        """The density's modes where they are known (toy data), else nothing."""
+        """Return the density's modes where they are known (toy data), else nothing."""
         return None
 
     @property
     def digits(self) -> int:
-        """How many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
+        """Return how many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
         return 0
 
     @property
@@ -124,6 +126,7 @@ class GanData(pl.LightningDataModule, ABC):
         return {}
 
     def setup(self, stage: str | None = None) -> None:
+        """Load the data once. Raise `UserError` if there are fewer than two training pictures."""
         if self._ready:
             return
         self.train, self.reference, self.spec = self.load()
@@ -132,6 +135,7 @@ class GanData(pl.LightningDataModule, ABC):
             raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the endless stream of batches, from the trainer's iteration on."""
         trainer = self.trainer
         start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world)

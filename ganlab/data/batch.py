@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 Condition = Union[Tensor, "list[str]", None]
-"""What the generator is told: classes (N,) int64, N captions, images (N, C, H, W) in [-1, 1], or nothing."""
+"""The generator's input beside the latent: classes (N,) int64, N captions, or images (N, C, H, W) in [-1, 1]."""
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def take(condition: Condition, rows: Sequence[int] | slice | Tensor) -> Condition:
-    """The chosen rows of a condition of any kind."""
+    """Return the chosen rows of a condition of any kind."""
     if condition is None:
         return None
     if isinstance(condition, Tensor):
@@ -68,20 +68,22 @@ class Batch:
         return len(self.images)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """Return the batch on `device`."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory."""
         return self._map(Tensor.pin_memory)
 
     def ready(self) -> Batch:
-        """The same batch with its images, and conditions that are images, in the networks' range, [-1, 1].
+        """Return the same batch with its images, and conditions that are images, in the networks' range, [-1, 1].
 
         In torch's default number format, which during training is the run's precision.
         """
         return self._map(_ready)
 
     def chunk(self, parts: int) -> list[Batch]:
-        """`parts` equal, consecutive batches; raises when the images do not divide."""
+        """Return `parts` equal, consecutive batches; raises when the images do not divide."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} images does not divide into {parts} equal parts")
         size = len(self) // parts

@@ -28,12 +28,12 @@ def cache_folder() -> Path:
 
 
 def digest(*facts: object) -> str:
-    """A short name for plain values: the same for the same values, on any machine."""
+    """Return a short name for plain values: the same for the same values, on any machine."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array that `make()` returns, memory mapped from disk, made only the first time `facts` are seen."""
+    """Return the array that `make()` returns, memory mapped from disk, made only the first time `facts` are seen."""
 
     def write(part: Path) -> None:
         array = make()

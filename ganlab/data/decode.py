@@ -46,9 +46,11 @@ class Form:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Return (channels, side, side)."""
         return (self.channels, self.size, self.size)
 
     def facts(self) -> dict[str, Any]:
+        """Return the fields as plain values, for the cache's key."""
         return asdict(self)
 
 
@@ -106,7 +108,7 @@ def _open(path: Path) -> Iterator[Image]:
 
 
 def _cost(path: Path, least: int | None) -> int:
-    """The pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
+    """Return the pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
     with _open(path) as file:
         width, height = file.size
         if least is not None and not file.info.get("progressive"):
@@ -136,13 +138,13 @@ def _check_sums(file: Image, path: Path) -> None:
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
-    """The picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
+    """Return the picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
     with opened(path, DRAFT * form.size) as picture:
         return in_form(picture, form)
 
 
 def in_form(picture: Image, form: Form) -> np.ndarray:
-    """A picture, however large, as uint8 (C, size, size)."""
+    """Return a picture, however large, as uint8 (C, size, size)."""
     from PIL import Image
 
     picture = picture.convert("L" if form.channels == 1 else "RGB")
@@ -152,7 +154,7 @@ def in_form(picture: Image, form: Form) -> np.ndarray:
 
 
 def _on_white(picture: Image) -> Image:
-    """What is transparent shows white, whether by an alpha channel or by a transparent colour of a palette."""
+    """Return the picture with white where an alpha channel or a palette says that it is transparent."""
     from PIL import Image
 
     if not picture.has_transparency_data:

@@ -45,11 +45,11 @@ def _scaled(picture: Image) -> Image:
 
 
 def _top(picture: Image) -> int:
-    """The level of white: 65535, or 4095 in a TIFF of 12 bits."""
+    """Return the level of white: 65535, or 4095 in a TIFF of 12 bits."""
     return int(2 ** _tag(picture, BITS, 16) - 1)
 
 
 def _tag(picture: Image, number: int, default: int) -> int:
-    """A TIFF tag's first number; `default` in other formats."""
+    """Return a TIFF tag's first number; `default` in other formats."""
     value = getattr(picture, "tag_v2", {}).get(number, default)
     return int(value[0] if isinstance(value, tuple) else value)

@@ -76,7 +76,7 @@ DISTANCES = {"circle": _circle, "square": _square, "triangle": _triangle}
 
 
 def lay_out(scenes: list[Scene], random: np.random.Generator) -> Layout:
-    """Random sizes and places that fit the scenes: things stay apart, inside, and clearly in their relation."""
+    """Return random sizes and places that fit the scenes: things stay apart, inside, and clearly in their relation."""
     shape, colour = np.zeros((2, len(scenes), 2), np.int64)
     diameter = np.zeros((len(scenes), 2))
     for i, scene in enumerate(scenes):

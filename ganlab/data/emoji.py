@@ -73,6 +73,7 @@ class EmojiData(GanData):
         self.skin_tones, self.flags, self.signs, self.wordings = skin_tones, flags, signs, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         emoji = emoji_list()
         images = rasters(emoji, self.size)
         chosen = np.array([i for i, one in enumerate(emoji) if self._wanted(one)])

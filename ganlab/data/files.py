@@ -41,13 +41,13 @@ def find_pictures(root: Path) -> list[str]:
         UserError: there is no such folder, or it has no picture.
     """
     found = listing(root)
-    told = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
+    left = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
     if not found.pictures:
         kinds = " ".join(sorted(SUFFIXES))
-        also = f"; {told}" if found.left_out else ""
+        also = f"; {left}" if found.left_out else ""
         raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none{also}")
     if found.left_out:
-        rank_zero_warn(told)
+        rank_zero_warn(left)
     return found.pictures
 
 
@@ -60,14 +60,15 @@ class Split:
         self.fraction = fraction
 
     def held_out(self, file: str) -> bool:
+        """Return whether the file belongs to the reference."""
         return file.split("/")[0].lower() in REFERENCE if self.given else place(file) < self.fraction
 
     def label(self, file: str) -> str:
-        """The class a file's folder says; "" where it lies in none."""
+        """Return the class that a file's folder names; "" if it lies in none."""
         return next(iter(_folders(file)[int(self.given) :]), "")
 
     def order(self, files: Sequence[str]) -> list[str]:
-        """Held-out files first: both splits are then slices of one array, and neither needs copying."""
+        """Return held-out files first, so that both splits are slices of one array and neither is copied."""
         return sorted(files, key=lambda file: (not self.held_out(file), place(file)))
 
     def border(self, files: Sequence[str]) -> int:
@@ -100,7 +101,7 @@ def decode_all(
 
 
 def _state(path: Path) -> tuple[int, int, bool]:
-    """What tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
+    """Return what tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
     try:
         stat = path.stat()
     except OSError:

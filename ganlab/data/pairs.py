@@ -60,6 +60,7 @@ class PairsData(GanData):
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         partners = find_partners(find_pictures(self.root))
         split = Split(list(partners), self.held_out)
         names = split.order(list(partners))
@@ -107,12 +108,12 @@ def find_partners(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _side(file: str) -> str:
-    """The folder A or B that a file lies in, "" where it lies in neither."""
+    """Return the folder A or B that a file lies in, "" where it lies in neither."""
     return next((part for part in file.split("/")[:-1] if part in SIDES), "")
 
 
 def _name(file: str, side: str) -> str:
-    """What a file and its partner have in common: the path without the side and the suffix."""
+    """Return what a file and its partner have in common: the path without the side and the suffix."""
     parts = file.split("/")
     parts.remove(side)
     return Path(*parts).with_suffix("").as_posix()
@@ -128,7 +129,7 @@ def _check_partners(a: Mapping[str, str], b: Mapping[str, str]) -> None:
 
 
 def side_by_side(path: Path, form: Form) -> np.ndarray:
-    """The left and the right half of a file, (2 C, size, size). `UserError` unless it can be cut into two."""
+    """Return the left and the right half of a file, (2 C, size, size). `UserError` unless it can be cut into two."""
     with opened(path) as picture:
         width, height = picture.size
         if width % 2 or width <= height:
@@ -155,7 +156,7 @@ def in_two_files(partners: Mapping[Path, Path]) -> Reader:
 
 
 def _sized(path: Path, form: Form) -> tuple[tuple[int, int], np.ndarray]:
-    """A picture's own size, and the picture in its form. An error names the file: a pair is called after A's."""
+    """Return a picture's own size, and the picture in its form. An error names the file: a pair is called after A's."""
     try:
         with opened(path) as picture:
             return picture.size, in_form(picture, form)

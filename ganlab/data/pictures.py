@@ -55,39 +55,40 @@ class Pictures:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Return the shape of one picture, (C, H, W) or (D,)."""
         return tuple(self.images.shape[1:])
 
     def batch(self, rows: np.ndarray, random: np.random.Generator) -> Batch:
-        """The pictures in `rows`, flipped and paired with mismatched conditions as `random` decides."""
+        """Return the pictures in `rows`, flipped and paired with mismatched conditions as `random` decides."""
         mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
         images = _mirror(self.get(rows), mirrored)
         if self._codes is None:
-            told = take(self.condition, torch.from_numpy(rows))
-            return Batch(images, _mirror(told, mirrored) if isinstance(told, Tensor) else told)
+            condition = take(self.condition, torch.from_numpy(rows))
+            return Batch(images, _mirror(condition, mirrored) if isinstance(condition, Tensor) else condition)
         return Batch(images, self._say(rows, random), self._misfits(rows, random))
 
     def part(self, rows: slice, flip: bool = False) -> Pictures:
-        """The pictures in `rows` as a set of their own; images are not copied."""
+        """Return the pictures in `rows` as a set of their own; images are not copied."""
         keys = None if self.keys is None else self.keys[rows]
         wordings = None if self.wordings is None else self.wordings[rows]
         return Pictures(self.images[rows], take(self.condition, rows), keys, flip, wordings)
 
     def all_wordings(self) -> Sequence[Sequence[str]]:
-        """Every caption of every picture; for captioned pictures only."""
+        """Return every caption of every picture; for captioned pictures only."""
         return self.wordings if self.wordings is not None else [[caption] for caption in _captions(self.condition)]
 
     def get(self, rows: np.ndarray | slice) -> Tensor:
-        """Images as stored, copied out: (len(rows), C, H, W) uint8 or points."""
+        """Return images as stored, copied out: (len(rows), C, H, W) uint8 or points."""
         if isinstance(self.images, Tensor):
             return self.images[rows].clone()
         return torch.from_numpy(np.array(self.images[rows]))
 
     def _mirrors(self, rows: np.ndarray) -> np.ndarray:
-        """Which of `rows` may be mirrored: (len(rows),) bool."""
+        """Return which of `rows` may be mirrored: (len(rows),) bool."""
         return self.flip[rows] if isinstance(self.flip, np.ndarray) else np.full(len(rows), self.flip)
 
     def _say(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
-        """What the pictures in `rows` show, in one wording of each."""
+        """Return what the pictures in `rows` show, in one wording of each."""
         if self.wordings is None:
             return take(self.condition, torch.from_numpy(rows))
         wordings = [self.wordings[row] for row in rows]
@@ -129,12 +130,12 @@ class Pictures:
 
 
 def are_images(condition: Condition) -> TypeGuard[Tensor]:
-    """Whether what the generator is told is an image (N, C, H, W)."""
+    """Return whether the condition is an image (N, C, H, W)."""
     return isinstance(condition, Tensor) and condition.dim() == 4
 
 
 def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
-    """The images (N, ..., W), those that are `mirrored` (N,) turned left to right, in place."""
+    """Return the images (N, ..., W), those that are `mirrored` (N,) turned left to right, in place."""
     if mirrored.any():
         images[mirrored] = images[mirrored].flip(-1)
     return images

@@ -6,12 +6,12 @@ import numpy as np
 
 
 def some_rows(total: int, count: int, seed: int) -> np.ndarray:
-    """At most `count` different rows of `total`, always the same ones, in order."""
+    """Return at most `count` different rows of `total`, always the same ones, in order."""
     return np.sort(np.random.default_rng(seed).permutation(total)[:count])
 
 
 def many_rows(total: int, count: int, seed: int) -> np.ndarray:
-    """Exactly `count` rows of `total`, each as often as any other or once more."""
+    """Return exactly `count` rows of `total`, each as often as any other or once more."""
     random = np.random.default_rng(seed)
     rounds = -(-count // total)
     return np.concatenate([random.permutation(total) for _ in range(rounds)])[:count]

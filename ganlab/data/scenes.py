@@ -39,7 +39,7 @@ class Thing:
 
     @property
     def combination(self) -> str:
-        """What may be held out of training: the colour with the shape."""
+        """Return what may be held out of training: the colour with the shape."""
         return f"{self.colour} {self.shape}"
 
     def __str__(self) -> str:
@@ -57,22 +57,22 @@ class Scene:
         return str(self.things[0]) if self.relation is None else f"{self.things[0]} {self.relation} {self.things[1]}"
 
     def with_thing(self, place: int, thing: Thing) -> Scene:
-        """The same scene with another thing in a place."""
+        """Return the same scene with another thing in a place."""
         return Scene((*self.things[:place], thing, *self.things[place + 1 :]), self.relation)
 
     @property
     def turned(self) -> Scene:
-        """The same scene told from the other thing: 'A above B' is 'B below A'."""
+        """Return the same scene, described from the other thing: 'A above B' is 'B below A'."""
         return self if self.relation is None else Scene(self.things[::-1], RELATIONS[self.relation])
 
     @property
     def key(self) -> str:
-        """The same string for both ways to tell a scene, and for no other scene."""
+        """Return the same string for both ways to tell a scene, and for no other scene."""
         return min(str(self), str(self.turned))
 
 
 def parse(caption: str) -> Scene:
-    """The scene a caption tells; ValueError for a sentence of another world.
+    """Return the scene a caption tells; ValueError for a sentence of another world.
 
     >>> parse("a small red circle above a large blue square").things[1]
     Thing(size='large', colour='blue', shape='square')
@@ -87,7 +87,7 @@ def parse(caption: str) -> Scene:
 
 
 def things(held_out: Collection[str]) -> tuple[list[Thing], list[Thing]]:
-    """Every thing: those of combinations to train on, and those held out."""
+    """Return every thing: those of combinations to train on, and those held out."""
     every = [Thing(size, colour, shape) for size in SIZES for colour in COLOURS for shape in SHAPES]
     return [t for t in every if t.combination not in held_out], [t for t in every if t.combination in held_out]
 
@@ -119,13 +119,13 @@ def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> 
     """
     respects = ["size", "colour", "shape", "shape"] + ["relation", "order"] * (scene.relation is not None)
     for respect in random.permutation(respects):
-        if changes := [other for other in _changed(scene, respect, shown) if _is_told(other)]:
+        if changes := [other for other in _changed(scene, respect, shown) if _has_caption(other)]:
             return changes[random.integers(len(changes))]
     raise ValueError(f"no thing that training shows is like one of '{scene}' but for one attribute")
 
 
 def _changed(scene: Scene, respect: str, shown: list[Thing]) -> list[Scene]:
-    """Every scene that differs in this respect alone."""
+    """Return every scene that differs in this respect alone."""
     if respect == "relation":
         return [Scene(scene.things, relation) for relation in RELATIONS if relation != scene.relation]
     if respect == "order":
@@ -135,12 +135,12 @@ def _changed(scene: Scene, respect: str, shown: list[Thing]) -> list[Scene]:
 
 
 def _differ(thing: Thing, other: Thing) -> list[str]:
-    """The attributes in which two things differ."""
+    """Return the attributes in which two things differ."""
     return [name for name in ("size", "colour", "shape") if getattr(thing, name) != getattr(other, name)]
 
 
-def _is_told(scene: Scene) -> bool:
-    """Two things of one scene never share a colour."""
+def _has_caption(scene: Scene) -> bool:
+    """Return whether the data could have the scene: its two things never share a colour."""
     return len({thing.colour for thing in scene.things}) == len(scene.things)
 
 

@@ -1,4 +1,4 @@
-"""Coloured shapes told by their class, 'red circle' and the like: a labelled data set that needs no files.
+"""Coloured shapes with their class, 'red circle' and the like: a labelled data set that needs no files.
 
 One thing a picture, its size and place left open. `shapes` tells the same world in captions.
 """
@@ -38,6 +38,7 @@ class ShapeClassesData(GanData):
         self.size, self.count, self.held_out_count = size, count, held_out_count
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         every, _ = things(())
         classes = tuple(dict.fromkeys(thing.combination for thing in every))
         train, reference = self._pictures(self.count, classes, 0), self._pictures(self.held_out_count, classes, 1)
@@ -45,8 +46,8 @@ class ShapeClassesData(GanData):
 
     def _pictures(self, count: int, classes: tuple[str, ...], split: int) -> Pictures:
         every, _ = things(())
-        told = scenes(count, every, every, 0.0, np.random.default_rng([self.seed, split, 2]))
-        labels = torch.tensor([classes.index(scene.things[0].combination) for scene in told])
+        drawn = scenes(count, every, every, 0.0, np.random.default_rng([self.seed, split, 2]))
+        labels = torch.tensor([classes.index(scene.things[0].combination) for scene in drawn])
         facts = ["classes", self.size, self.seed, split, count, FACTS]
         places = np.random.default_rng([self.seed, split, 3])
-        return Pictures(cached_array("shapes", facts, lambda: draw(lay_out(told, places), self.size)), labels)
+        return Pictures(cached_array("shapes", facts, lambda: draw(lay_out(drawn, places), self.size)), labels)

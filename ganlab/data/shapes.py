@@ -59,10 +59,11 @@ class ShapesData(GanData):
 
     @property
     def checkable(self) -> dict[str, Pictures]:
-        """Held-out pictures of combinations that training shows, and of those that it does not."""
+        """Return held-out pictures of combinations that training shows, and of those that it does not."""
         return {"reference": self.reference, "unseen": self.unseen}
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         shown, hidden = self._shown, self._hidden
         self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)
         train = self._pictures(self.count, shown, shown, 0)
@@ -70,20 +71,20 @@ class ShapesData(GanData):
         return train, reference, self._spec(train)
 
     def _pictures(self, count: int, firsts: list[Thing], seconds: list[Thing], split: int) -> Pictures:
-        told = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
-        captions, keys = [str(scene) for scene in told], [scene.key for scene in told]
+        drawn = scenes(count, firsts, seconds, self.pairs, np.random.default_rng([self.seed, split, 0]))
+        captions, keys = [str(scene) for scene in drawn], [scene.key for scene in drawn]
         facts = [self.size, self.seed, split, captions, FACTS]
-        images = cached_array("shapes", facts, lambda: self._draw(told, split))
+        images = cached_array("shapes", facts, lambda: self._draw(drawn, split))
         return Pictures(images, captions, keys, misfit=self._misfit)
 
     def _misfit(self, own: str, other: str, random: np.random.Generator) -> str:
-        """A mismatched caption: another picture's, or nearly this one's."""
+        """Return a mismatched caption: another picture's, or nearly this one's."""
         if random.random() >= self.near_misses:
             return other
         return str(near_miss(parse(own), self._shown, random))
 
-    def _draw(self, told: list[Scene], split: int) -> np.ndarray:
-        return draw(lay_out(told, np.random.default_rng([self.seed, split, 1])), self.size)
+    def _draw(self, drawn: list[Scene], split: int) -> np.ndarray:
+        return draw(lay_out(drawn, np.random.default_rng([self.seed, split, 1])), self.size)
 
     def _spec(self, train: Pictures) -> DataSpec:
         from ganlab.data.vocabulary import vocabulary
@@ -95,7 +96,7 @@ class ShapesData(GanData):
 
 
 def check_drawable(size: int) -> None:
-    """`UserError` for a picture too small to tell shapes apart, or needlessly large."""
+    """Raise `UserError` for a picture too small to tell shapes apart, or needlessly large."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(
             f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
@@ -103,7 +104,7 @@ def check_drawable(size: int) -> None:
 
 
 def check_counts(count: int, held_out_count: int) -> None:
-    """`UserError` unless both splits have pictures."""
+    """Raise `UserError` unless both splits have pictures."""
     if count < 1 or held_out_count < 1:
         raise UserError(f"`data.count` and `data.held_out_count` must be at least 1, got {count} and {held_out_count}")
 

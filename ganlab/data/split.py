@@ -9,12 +9,12 @@ import numpy as np
 
 
 def place(name: str) -> float:
-    """A fixed number in [0, 1) for a name, spread evenly over names."""
+    """Return a fixed number in [0, 1) for a name, spread evenly over names."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def held_out_rows(names: Sequence[str], fraction: float) -> np.ndarray:
-    """True where a name's place lies under `fraction`: equal names go together. (N,) bool.
+    """Return True where a name's place lies under `fraction`: equal names go together. (N,) bool.
 
     Where that leaves nothing on one side, the name with the lowest (highest) place goes there.
     """

@@ -51,9 +51,11 @@ class StackedMnistData(GanData):
 
     @property
     def digits(self) -> int:
+        """Return the number of digits in a picture, one a channel."""
         return CHANNELS
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         train, reference, _ = self.source.load()
         stacked = self._stacked(train, self.count, 0)
         return stacked, self._stacked(reference, self.held_out_count, 1), self._spec(stacked)

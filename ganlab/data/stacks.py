@@ -21,7 +21,7 @@ def modes_of(digits: Tensor) -> Tensor:
 
 
 def drawn_parts(count: int, channels: int, total: int, seed: int, split: int) -> np.ndarray:
-    """(count, channels) int64: which of `total` pictures lie on one another, each uniform and independent.
+    """Return (count, channels) int64: which of `total` pictures lie on one another, each uniform and independent.
 
     Picture i has words channels * i, ... of a generator that counts (Philox, Salmon et al. 2011), whose key is the
     seed and the split: it is the same however many are drawn. A remainder of 64 bits is uniform to total / 2^64.

@@ -103,6 +103,7 @@ class TorchvisionData(GanData):
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         source = SOURCES[self.dataset]
         train, reference = self._open(source.train), self._open(source.reference)
         pictures = self._pictures(source, train, self.flip)
@@ -118,7 +119,7 @@ class TorchvisionData(GanData):
         return Pictures(resized(images, self.size), labels.long(), flip=flip)
 
     def _open(self, split: Mapping[str, Any]) -> Any:
-        """The set as torchvision reads it; one process downloads, the others wait for it."""
+        """Return the set as torchvision reads it; one process downloads, the others wait for it."""
         from torchvision import datasets  # costs a second: not before it is needed
 
         kind = getattr(datasets, self.dataset)

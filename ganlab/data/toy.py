@@ -38,7 +38,7 @@ class Mixture:
         return self.log_prob(points).exp()
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """`count` points (count, D), float32."""
+        """Return `count` points (count, D), float32."""
         which = torch.multinomial(self.weights, count, replacement=True, generator=generator)
         noise = torch.randn(count, self.centers.shape[1], generator=generator)
         return self.centers[which] + self.sigma * noise
@@ -63,7 +63,7 @@ def ring(modes: PositiveInt = 8, radius: NonNegative = 1.0, sigma: Positive = 0.
 
 
 def grid(side: PositiveInt = 5, spacing: Positive = 2.0, sigma: Positive = 0.05) -> Mixture:
-    """`side` x `side` Gaussians, `spacing` apart, around the origin: {-4, -2, 0, 2, 4}^2 (the same papers)."""
+    """Return `side` x `side` Gaussians, `spacing` apart, around the origin: {-4, -2, 0, 2, 4}^2 (the same papers)."""
     places = [spacing * (k - (side - 1) / 2) for k in range(side)]
     return mixture([list(point) for point in product(places, repeat=2)], sigma)
 
@@ -94,6 +94,7 @@ class ToyData(GanData):
         self.mixture, self.count, self.held_out_count = mixture, count, held_out_count
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        """Return the training pictures, the held-out pictures and what they are."""
         generator = torch.Generator().manual_seed(self.seed)
         train = Pictures(self.mixture.sample(self.count, generator))
         reference = Pictures(self.mixture.sample(self.held_out_count, generator))
@@ -101,5 +102,5 @@ class ToyData(GanData):
 
     @property
     def modes(self) -> Modes:
-        """The Gaussians' centers and their standard deviation."""
+        """Return the Gaussians' centers and their standard deviation."""
         return Modes(self.mixture.centers, self.mixture.sigma)

@@ -12,7 +12,7 @@ WORD = re.compile(r"[^\W_]+")
 
 
 def tokenize(caption: str) -> list[str]:
-    """The caption's words in lower case: runs of letters and digits of any script.
+    """Return the caption's words in lower case: runs of letters and digits of any script.
 
     >>> tokenize("A red-haired Woman, 3 ÉCLAIRS!")
     ['a', 'red', 'haired', 'woman', '3', 'éclairs']
@@ -21,7 +21,7 @@ def tokenize(caption: str) -> list[str]:
 
 
 def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
-    """The `limit` most frequent words, most frequent first, then by the alphabet.
+    """Return the `limit` most frequent words, most frequent first, then by the alphabet.
 
     >>> vocabulary(["a red apple", "a green apple"])
     ['a', 'apple', 'green', 'red']

@@ -23,7 +23,7 @@ from ganlab.data.progress import progress
 from ganlab.data.rows import many_rows, some_rows
 from ganlab.errors import UserError
 from ganlab.metrics.samples import Samples
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 BATCH = 250  # pictures generated, or taken from a data set, at once
 READ_AHEAD = 64  # files decoded at once
@@ -92,7 +92,7 @@ class Generated(Source):
         """Draw samples, `BATCH` at once; pictures are uint8."""
         noise = torch.Generator().manual_seed(self.seed)
         for rows in torch.split(torch.from_numpy(self.rows), BATCH):
-            condition = told(take(self.pictures.condition, rows), self.module.device)
+            condition = on_device(take(self.pictures.condition, rows), self.module.device)
             images = self.module.sample(self.module.draw_latent(len(rows), noise), condition)
             yield to_uint8(images) if images.dim() == 4 else images.float(), labels_of(self.pictures, rows)
 

@@ -27,6 +27,7 @@ class LectureSettings:
 
 
 def help_text() -> str:
+    """Return what `--help` prints."""
     return f"""\
 Draw and measure claims of the lecture: python -m ganlab.lecture NAME [NAME ...] [setting=VALUE ...]
 
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def understood(words: Sequence[str]) -> tuple[list[str], LectureSettings]:
-    """The experiments that are named, each once, and the settings. Raises `UserError`."""
+    """Return the experiments that are named, each once, and the settings. Raises `UserError`."""
     names = list(dict.fromkeys(word for word in words if "=" not in word))
     settings = cli.read_settings(LectureSettings, [word for word in words if "=" in word])
     known = list(experiments())
@@ -70,7 +71,7 @@ def lecture(names: Sequence[str], settings: LectureSettings) -> None:
 
 
 def measure(name: str, folder: Path, seed: int) -> Path:
-    """One experiment from its seed to its file of numbers, folder/NAME.json."""
+    """Run one experiment and return its file of numbers, folder/NAME.json."""
     import pytorch_lightning as pl
 
     from ganlab.files.durable import atomic_write
@@ -87,7 +88,7 @@ def measure(name: str, folder: Path, seed: int) -> Path:
 
 
 def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float, processor: float) -> dict[str, Any]:
-    """The numbers with all it takes to measure them again."""
+    """Return the numbers with all it takes to measure them again."""
     import torch
 
     import ganlab

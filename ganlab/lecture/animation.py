@@ -45,6 +45,7 @@ class Moment:
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=1000, seed=seed)
     moments = played(data)
@@ -60,7 +61,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def played(data: ToyData) -> list[Moment]:
-    """The game, looked at before it begins and every `EVERY` iterations."""
+    """Play the game and return what is measured before it begins and every `EVERY` iterations."""
     calming = partial(ConstantThenLinear, end=ITERATIONS)
     sides = adam(5e-4, scheduler=calming), adam(1e-3, scheduler=calming)
     module = game(data, fully_connected(), NonSaturating(), *sides, latent_dim=4)

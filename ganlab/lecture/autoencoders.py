@@ -1,4 +1,4 @@
-"""The same decoder draws blurred pictures when it is told off by the pixel, and sharp ones when a discriminator judges.
+"""The same decoder draws blurred pictures under a pixel loss and sharp ones under a discriminator.
 
 An autoencoder, a VAE (at the variational bound, and with its KL divergence weighed more), a VAE-GAN and a GAN: the same
 decoder, trunk, code, pictures (`data=shapes`) and batches, and iterations that take about the same time.
@@ -42,6 +42,7 @@ MODELS = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     runs = trained(folder / "runs" / "autoencoders", {name: _words(name, seed) for name in MODELS})
     models = {name: load_module(run.last()) for name, run in runs.items()}
     real = _real(models["VAE"])
@@ -69,20 +70,20 @@ def _cost(run: RunFolder) -> dict[str, float]:
 
 
 def _real(model: GenerativeModule) -> Tensor:
-    """Held-out pictures in [-1, 1], (COUNT, 3, side, side)."""
+    """Return held-out pictures in [-1, 1], (COUNT, 3, side, side)."""
     data = make_data(model.recipe)
     return to_float(data.reference.get(some_rows(len(data.reference), COUNT, 0)))
 
 
 @torch.no_grad()
 def _again(models: dict[str, GenerativeModule], real: Tensor) -> dict[str, Tensor]:
-    """The same pictures, encoded and decoded by the models that can."""
+    """Return the same pictures, encoded and decoded by the models that can."""
     coders = {name: model.average for name, model in models.items() if isinstance(model.average, EncoderDecoder)}
     return {f"{name}: again": torch.cat([coder(x) for x in real.split(AT_ONCE)]) for name, coder in coders.items()}
 
 
 def _drawn(model: GenerativeModule) -> Tensor:
-    """What the decoder makes of codes from N(0, 1), the same for all models."""
+    """Return what the decoder makes of codes from N(0, 1), the same for all models."""
     latent = torch.randn(COUNT, model.latent_dim, generator=torch.Generator().manual_seed(0))
     return torch.cat([model.sample(codes) for codes in latent.split(AT_ONCE)])
 
@@ -101,5 +102,5 @@ def judged(images: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def is_clear(view: View) -> bool:
-    """Whether there are one or two things, each of a shape that can be told, and nothing else."""
+    """Return whether there are one or two things of a recognizable shape, and nothing else."""
     return len(view.things) in (1, 2) and not view.litter and all(thing.shape != "unclear" for thing in view.things)

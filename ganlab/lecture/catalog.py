@@ -11,7 +11,7 @@ SENTENCE = re.compile(r"(.+?[.!?])(?=\s+[A-Z]|\s*$)", re.DOTALL)  # "et al. 2017
 
 
 def experiments(folder: Path = HERE) -> dict[str, str]:
-    """Every experiment's name with its claim: the modules of the folder that have a function `run`."""
+    """Return every experiment's name with its claim: the modules of the folder that have a function `run`."""
     trees = {file.stem: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("[!_]*.py"))}
     return {name: claim(ast.get_docstring(tree) or "") for name, tree in trees.items() if _runs(tree)}
 
@@ -21,7 +21,7 @@ def _runs(tree: ast.Module) -> bool:
 
 
 def claim(text: str) -> str:
-    """A docstring's first sentence, on one line.
+    """Return a docstring's first sentence, on one line.
 
     >>> claim("Found by Arjovsky et al. 2017: W1 grows\\nby 0.5. The rest.")
     'Found by Arjovsky et al. 2017: W1 grows by 0.5.'

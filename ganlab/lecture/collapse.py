@@ -27,11 +27,12 @@ COMMON = (
 
 
 def bare(rate: float, objective: str = "nonsaturating") -> tuple[str, ...]:
-    """A game without a penalty, both players at this rate."""
+    """Return a game without a penalty, both players at this rate."""
     return ("regularizer=[]", f"objective={objective}", *rates(rate))
 
 
 def rates(rate: float) -> tuple[str, ...]:
+    """Return the settings that give both sides this learning rate."""
     return tuple(f"{side}.optimizer.lr={rate}" for side in ("generator", "discriminator"))
 
 
@@ -59,6 +60,7 @@ class Course(NamedTuple):
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {name: [*COMMON, *words, f"seed={seed}"] for name, words in ARMS.items()}
     runs = trained(folder / "runs" / "collapse", jobs)
     courses = {name: course(one) for name, one in runs.items()}
@@ -77,7 +79,7 @@ def course(run: RunFolder) -> Course:
 
 
 def doubled(values: Sequence[float]) -> int | None:
-    """The first place after the lowest value where one is at least twice as high.
+    """Return the first place after the lowest value where one is at least twice as high.
 
     >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([2.0, 5.0, 1.5, 2.5])
     (4, None)
@@ -87,7 +89,7 @@ def doubled(values: Sequence[float]) -> int | None:
 
 
 def lowest(values: Sequence[float]) -> int:
-    """Where it is."""
+    """Return the place of the lowest value."""
     return min(range(len(values)), key=values.__getitem__)
 
 

@@ -24,7 +24,7 @@ from ganlab.data.batch import Batch, Condition, take, to_float, to_uint8
 from ganlab.data.rows import some_rows
 from ganlab.lecture.runs import summary, trained
 from ganlab.lecture.strips import draw, steepness
-from ganlab.lecture.untold import apart, read
+from ganlab.lecture.unplaced import composed_answers, parse_caption
 from ganlab.metrics.caption_accuracy import verdict
 from ganlab.metrics.sightings import look
 from ganlab.networks.architecture import Architecture
@@ -37,13 +37,13 @@ from ganlab.variants import ConditionalGAN
 CAPTIONS, SHOWN = 500, 8  # how many are judged, and shown
 SILENT = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.pictures=null")
 SAME = (
-    *("recipe=cgan_text2img", "data=shapes", "data._target_=ganlab.lecture.untold.Untold", *SILENT),
+    *("recipe=cgan_text2img", "data=shapes", "data._target_=ganlab.lecture.unplaced.UnplacedShapes", *SILENT),
     *(
         "condition.dim=16",
         "latent_dim=64",
     ),  # few numbers of the caption among those that are to decide what it leaves open
 )
-TOLD_BY = {
+LOSSES = {
     "pixel loss": ("variant._target_=ganlab.lecture.correlation.PixelLoss", "trainer.max_steps=3_000"),
     "adversarial": ("match_weight=0", "trainer.max_steps=2_000"),
 }
@@ -66,6 +66,7 @@ class PixelLoss(GenerativeModule):
         super().__init__(spec, {"generator": (player, generator)}, average, latent_dim)
 
     def take_turns(self, batch: Batch) -> None:
+        """Take one step of the generator on its squared error."""
         self.backward_terms("generator", {"error": self._error(batch)})
         self.step("generator")
 
@@ -73,18 +74,21 @@ class PixelLoss(GenerativeModule):
         return per_sample((self.generator(self.draw_latent(len(batch)), batch.condition) - batch.images).square())
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the squared error of pixels."""
         return {"error": self._error(batch).mean()}
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
+        """Return pictures of `network` for the latents and conditions."""
         return network(latent, condition)
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
-    jobs = {name: [*SAME, *words, f"seed={seed}"] for name, words in TOLD_BY.items()}
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
+    jobs = {name: [*SAME, *words, f"seed={seed}"] for name, words in LOSSES.items()}
     runs = trained(folder / "runs" / "correlation", jobs)
     models = {name: load_module(run.last(), ["ganlab.lecture"]) for name, run in runs.items()}
     captions, true = _some(models["adversarial"])
-    rows = {"true": true, **apart([read(caption) for caption in captions], seed)}
+    rows = {"true": true, **composed_answers([parse_caption(caption) for caption in captions], seed)}
     again = {"true": rows["another right answer"]}
     for name, model in models.items():
         rows[name], again[name] = (_answers(model, captions, start) for start in (0, CAPTIONS))
@@ -101,7 +105,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
-    """Held-out captions and their pictures in [-1, 1]."""
+    """Return held-out captions and their pictures in [-1, 1]."""
     pictures = make_data(model.recipe).reference
     rows = some_rows(len(pictures), CAPTIONS, 0)
     captions = take(pictures.condition, torch.from_numpy(rows))
@@ -110,13 +114,15 @@ def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
 
 
 def _answers(model: GenerativeModule, captions: list[str], start: int) -> Tensor:
-    """The model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
+    """Return the model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
     return model.sample(latents(model, range(start, start + len(captions))), captions)
 
 
 def judged(images: Tensor, true: Tensor, captions: list[str]) -> dict[str, float]:
     """What the oracle sees, how steep edges are, and how near the true pictures are: (N, 3, side, side) in [-1, 1]."""
-    verdicts = [verdict(view, read(caption)) for view, caption in zip(look(to_uint8(images)), captions, strict=True)]
+    verdicts = [
+        verdict(view, parse_caption(caption)) for view, caption in zip(look(to_uint8(images)), captions, strict=True)
+    ]
     return {
         "all": sum(all(one.values()) for one in verdicts) / len(verdicts),
         **{name: sum(one[name] for one in verdicts) / len(verdicts) for name in verdicts[0]},

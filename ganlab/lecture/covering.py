@@ -37,6 +37,7 @@ Fit = dict[str, float]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     density = mixture([[-2.0], [2.0]], sigma=0.5)
     fits: dict[str, dict[str, Fit]] = {}
     curves: dict[tuple[str, float], dict[str, list[float]]] = {}
@@ -66,7 +67,7 @@ def divergences(mean: Tensor, log_deviation: Tensor, density: Mixture) -> dict[s
 
 
 def direct(name: str, start: float, density: Mixture) -> Fit:
-    """The Gaussian that minimises the integral itself."""
+    """Return the Gaussian that minimises the integral itself."""
     parameters = torch.tensor([start, 0.0], dtype=torch.float64, requires_grad=True)  # mean, log of the deviation
     solver = torch.optim.LBFGS([parameters], max_iter=200, line_search_fn="strong_wolfe")
 
@@ -82,7 +83,7 @@ def direct(name: str, start: float, density: Mixture) -> Fit:
 
 
 def described(mean: float, deviation: float, density: Mixture) -> Fit:
-    """A Gaussian, and both its divergences from the data."""
+    """Return a Gaussian, and both its divergences from the data."""
     found = divergences(torch.tensor(mean), torch.tensor(deviation).log(), density)
     return {"mean": mean, "deviation": deviation, **{name: float(value) for name, value in found.items()}}
 
@@ -99,11 +100,12 @@ class GaussianGenerator(nn.Module):
         self.log_deviation = nn.Parameter(torch.zeros(code_dim))
 
     def forward(self, code: Tensor) -> Tensor:
+        """Map noise (N, 1) to points (N, 1)."""
         return self.mean + self.log_deviation.exp() * code
 
 
 def adversarial(name: str, start: float, seed: int) -> dict[str, list[float]]:
-    """The averaged generator's two numbers, while it plays against a network."""
+    """Return the averaged generator's two numbers, while it plays against a network."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=100_000, held_out_count=1000, seed=seed)
     network = Architecture(partial(GaussianGenerator, start=start), partial(mlp.Trunk, width=64, depth=2))

@@ -45,9 +45,10 @@ LOOKED_AT = 100_000  # of them, until the last look
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     real, fake = normal(0.0, 1.0), normal(CENTER, SCALE)
-    curves = {name: read(objective, real, fake) for name, objective in ROWS.items()}
+    curves = {name: readings(objective, real, fake) for name, objective in ROWS.items()}
     rows = {name: verdict(curves[name][-1], exact(ROWS[name].f, CENTER, SCALE)) for name in ROWS}
     shifted = {name: {d: between_shifted(ROWS[name], d) for d in DISTANCES} for name in ("JS", "GAN")}
     _draw(folder / "divergences.png", rows, curves, shifted)
@@ -64,11 +65,12 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def normal(center: float, scale: float) -> Source:
+    """Return a source of points from N(center, scale^2)."""
     return lambda count: center + scale * torch.randn(count, 1)
 
 
-def read(objective: FGAN, real: Source, fake: Source) -> list[float]:
-    """The readings while a network learns; the last is that of all held-out samples."""
+def readings(objective: FGAN, real: Source, fake: Source) -> list[float]:
+    """Return the readings while a network learns; the last is that of all held-out samples."""
     network, held_out = discriminator(1), (real(HELD_OUT), fake(HELD_OUT))
     parts = list(zip(*(points.split(LOOKED_AT) for points in held_out), strict=True))
     curve = [
@@ -81,7 +83,7 @@ def read(objective: FGAN, real: Source, fake: Source) -> list[float]:
 
 def between_shifted(objective: FGAN, distance: float) -> dict[str, float]:
     """N(0, 1) against N(distance, 1), with the error of the JSD that the reading amounts to."""
-    said, truth = read(objective, normal(0.0, 1.0), normal(distance, 1.0))[-1], exact(objective.f, distance, 1.0)
+    said, truth = readings(objective, normal(0.0, 1.0), normal(distance, 1.0))[-1], exact(objective.f, distance, 1.0)
     jsd = (said - nothing(objective.f)) / 2
     return {**verdict(said, truth), "error_of_jsd": jsd / gaussian_jsd(distance) - 1}
 
@@ -92,6 +94,7 @@ def nothing(divergence: Divergence) -> float:
 
 
 def verdict(said: float, truth: float) -> dict[str, float]:
+    """Return the exact value, the reading and its relative error."""
     return {"exact": truth, "held_out": said, "error": said / truth - 1}
 
 
@@ -112,7 +115,7 @@ def exact(divergence: Divergence, center: float, scale: float) -> float:
 
 
 def beyond(edge: float) -> float:
-    """The share of Neyman's E_q q / p that lies more than `edge` away from 0, where P has nearly no samples."""
+    """Return the share of Neyman's E_q q / p that lies more than `edge` away from 0, where P has nearly no samples."""
     x, p, q = _log_densities(CENTER, SCALE)
     integrand = (2 * q - p).exp()
     return float(integrand[x.abs() > edge].sum() / integrand.sum())

@@ -18,7 +18,7 @@ REAL, GENERATED, JUDGED, TRUTH = "tab:green", "tab:red", "tab:blue", "0.35"
 
 
 def panels(columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 3.3) -> tuple[Figure, Any]:
-    """A figure and its axes, an array (rows, columns); `width` and `height` of each in inches."""
+    """Return a figure and its axes, an array (rows, columns); `width` and `height` of each in inches."""
     figure = Figure(figsize=(columns * width, rows * height), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -29,13 +29,13 @@ def panels(columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 
 
 
 def picture(figure: Figure) -> Image.Image:
-    """The figure as it looks now."""
+    """Return the figure as it looks now."""
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba()).copy()).convert("RGB")  # type: ignore[attr-defined]
 
 
 def save(figure: Figure, file: Path) -> Path:
-    """A PNG of 256 colors, which is enough for curves and a third of the size."""
+    """Write a PNG of 256 colors, enough for curves and a third of the size, and return its path."""
     buffer = io.BytesIO()
     picture(figure).quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return atomic_write(file, buffer.getvalue())

@@ -2,7 +2,8 @@
 
 Goodfellow et al. 2014, section 3, at a single logit; Arjovsky and Bottou 2017, section 2.2 and figure 2, in a game: the
 generator is stopped, a discriminator learns from scratch to tell its pictures from real ones, and meanwhile the
-generator's gradient is measured under both objectives.
+generator's gradient is measured under both objectives. The game is chaotic: another seed, or rounding on another
+machine, changes the numbers after many turns, so one seed says little about the generator that had played.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SIZE, LATENT, BATCH, PICTURES = 32, 32, 32, 4000
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     logits = torch.linspace(-12, 12, 241)
     slopes = {name: slope(objective, logits) for name, objective in OBJECTIVES.items()}
     data = ShapesData(size=SIZE, count=PICTURES, held_out_count=256, seed=seed)
@@ -48,7 +50,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def slope(objective: Objective, logits: Tensor) -> Tensor:
-    """(N,) |d loss_G / d logit| at logits (N,), by autograd."""
+    """Return |d loss_G / d logit|, (N,), at logits (N,), by autograd."""
     logits = logits.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(objective.generator(logits).sum(), logits)
     return gradient.abs()
@@ -58,13 +60,13 @@ def slope(objective: Objective, logits: Tensor) -> Tensor:
 
 
 def _networks() -> Architecture:
-    """The networks of `network=lighter`, narrower."""
+    """Return the networks of `network=lighter`, narrower."""
     trunk = partial(dcgan.Trunk, width=16, normalization=NoNorm())
     return Architecture(partial(resnet.Generator, width=8), trunk)
 
 
 def stopped(data: GanData, iterations: int, seed: int) -> nn.Module:
-    """A generator that has played the non-saturating game for so many iterations."""
+    """Return a generator that has played the non-saturating game for `iterations` iterations."""
     torch.manual_seed(seed)
     module = game(data, _networks(), NonSaturating(), adam(1e-3), adam(1e-3), LATENT)
     if iterations:
@@ -73,11 +75,11 @@ def stopped(data: GanData, iterations: int, seed: int) -> nn.Module:
 
 
 def _nothing(module: VanillaGAN) -> None:
-    """Nobody looks at this game."""
+    """Measure nothing in this game."""
 
 
 def fading(generator: nn.Module, data: GanData, seed: int) -> dict[str, list[float]]:
-    """The gradient's norm under both objectives, and generated pictures' median and highest logit, by turns."""
+    """Return the gradient's norm under both objectives, and the median and highest logit of 256 fakes, by turns."""
     torch.manual_seed(seed + 1)
     trunk = _networks().trunk(data.spec.shape)
     judge = nn.Sequential(trunk, RealismLogit(trunk.feature_shape))
@@ -109,7 +111,7 @@ def _note(curve: dict[str, list[float]], turn: int, generator: nn.Module, judge:
 
 
 def _summary(curve: dict[str, list[float]]) -> dict[str, float]:
-    """First and last norms, and by how many powers of ten each fell."""
+    """Return the first and last norms, and by how many powers of ten each changed."""
     found = {key: curve[key][-1] for key in ("median_logit", "highest_logit")}
     for name in OBJECTIVES:
         first, last = curve[name][0], curve[name][-1]

@@ -40,6 +40,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {f"{name} {seed + i}": _words(name, seed + i) for i in range(SEEDS) for name in HEADS}
     runs = trained(folder / "runs" / "heads", jobs)
     _draw(folder / "heads.png", {name: runs[f"{name} {seed}"] for name in HEADS})
@@ -52,7 +53,7 @@ def _words(head: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, list[float]]:
-    """Each seed's numbers."""
+    """Return each seed's numbers."""
     found = [measured(run) for run in runs]
     return {
         "caption_accuracy": [round(one["quality/caption_accuracy"], 4) for one in found],
@@ -63,7 +64,7 @@ def _row(runs: list[RunFolder]) -> dict[str, list[float]]:
 
 
 def variety(run: RunFolder) -> float:
-    """Mean distance between pictures of one caption over that between real pictures of one caption."""
+    """Return the mean distance between pictures of one caption over that between real pictures of one caption."""
     module = load_module(run.last())
     data, features = make_data(module.recipe), extractor_named("small")
     rows = many_rows(len(data.reference), COUNT, 0)  # those that `generated` draws for
@@ -85,5 +86,5 @@ def _draw(file: Path, runs: dict[str, RunFolder]) -> None:
 
 
 def _drawn(module: GenerativeModule, prompts: Sequence[str]) -> Tensor:
-    """One picture of each prompt."""
+    """Return one picture of each prompt."""
     return torch.cat(list(draw(module, list(prompts), latents(module, range(len(prompts))))))

@@ -30,7 +30,7 @@ def gaussian_jsd(distance: float) -> float:
 
 
 def masses(density: Mixture) -> Tensor:
-    """(122,): the exact mass of each bin."""
+    """Return (122,): the exact mass of each bin."""
     scaled = (EDGES[:, None] - density.centers[:, 0].double()) / density.sigma
     below = (torch.special.ndtr(scaled) * density.weights.double()).sum(1)
     return torch.cat([below, below.new_ones(1)]) - torch.cat([below.new_zeros(1), below])
@@ -42,7 +42,7 @@ def counts(points: Tensor) -> Tensor:
 
 
 def generated(module: VanillaGAN) -> Tensor:
-    """(20,000, 1): always from the same latents, so that two looks differ by what the generator learned."""
+    """Return 20,000 generated points (20,000, 1), always from the same latents."""
     return module.sample(module.draw_latent(SAMPLES, torch.Generator().manual_seed(0)))
 
 

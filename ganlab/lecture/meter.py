@@ -30,6 +30,7 @@ HEART = (10, 200)  # dimensions and samples that a network learns by heart
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     gaussians = {distance: between_gaussians(distance) for distance in DISTANCES}
     alike = {sizes: of_nothing(*sizes) for sizes in ALIKE}
@@ -59,7 +60,7 @@ def between_gaussians(distance: float) -> dict[str, float]:
 
 
 def of_nothing(dims: int, samples: int) -> dict[str, float]:
-    """Mean readings when both sides are N(0, I), by the best linear discriminator of so many samples a side.
+    """Return the mean readings when both sides are N(0, I), by the best linear discriminator of so many samples a side.
 
     Wilks' theorem says +-dims / (4 samples) on training and on held-out samples, while dims / samples is small.
     """
@@ -92,7 +93,7 @@ def _best_linear(dims: int, samples: int) -> tuple[float, float]:
 
 
 def by_heart(dims: int, samples: int) -> dict[str, list[float]]:
-    """A network that is trained on and on, both sides N(0, I): its readings by turns."""
+    """Return the readings, by turns, of a network that is trained for long; both sides are N(0, I)."""
     network = discriminator(dims, width=128)
     train, held_out = torch.randn(2, samples, dims), torch.randn(2, 20_000, dims)
     curve: dict[str, list[float]] = {"turns": [], "train": [], "held_out": []}

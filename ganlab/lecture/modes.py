@@ -44,6 +44,7 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {
         f"{data} {name} {number}": _words(data, name, number)
         for data in DATA
@@ -64,7 +65,7 @@ def _words(data: str, objective: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
+    """Return modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],

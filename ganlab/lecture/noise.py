@@ -47,6 +47,7 @@ Curve = dict[str, list[float]]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     points = {ratio: between_points(ratio) for ratio in RATIOS}
     games = {str(setting): [played(setting, seed + n) for n in range(REPEATS)] for setting in SETTINGS}
@@ -74,7 +75,7 @@ def between_points(ratio: float) -> Row:
 
 
 def around(place: float, sigma: float) -> Source:
-    """A point and its noise: N(place, sigma^2), (N, 1)."""
+    """Return a point and its noise: N(place, sigma^2), (N, 1)."""
     return lambda count: place + sigma * torch.randn(count, 1)
 
 
@@ -125,19 +126,19 @@ STEPPING: dict[str, Callable[[], Side]] = {
 
 
 def segment(x: float) -> Mixture:
-    """Points (x, y), y from -1 to 1, a hundredth thick: 41 Gaussians in a row."""
+    """Return points (x, y), y from -1 to 1, a hundredth thick: 41 Gaussians in a row."""
     return mixture([[x, -1 + k / 20] for k in range(41)], THIN)
 
 
 def short(shape: Sequence[int], code_dim: int) -> nn.Module:
-    """A generator whose first pictures lie on a line of length about 0.4 near the origin."""
+    """Return a generator whose first pictures lie on a line of length about 0.4 near the origin."""
     network = mlp.Generator(shape, code_dim, width=64, depth=2)
     network.out[0].get_parameter("weight").data.mul_(0.1)
     return network
 
 
 def played(setting: Setting, seed: int) -> Curve:
-    """Distances and the generator's gradient as the game goes on; noise has faded after half of it."""
+    """Return the distances and the generator's gradient as the game goes on; noise has faded after half of it."""
     torch.manual_seed(seed)
     data = ToyData(segment(AWAY), count=20_000, held_out_count=1000, seed=seed)
     noise = {"noise": InstanceNoise(setting.sigma, until=ITERATIONS * BATCH * TURNS // 2)} if setting.sigma else {}
@@ -174,7 +175,7 @@ def to_segment(points: Tensor) -> Tensor:
 
 
 def from_segment(points: Tensor) -> Tensor:
-    """(41,): how far each place of the data's segment is from the nearest of the points (N, 2)."""
+    """Return (41,): how far each place of the data's segment is from the nearest of the points (N, 2)."""
     y = torch.linspace(-1, 1, 41)
     return torch.cdist(torch.stack([torch.full_like(y, AWAY), y], 1), points).min(1).values
 

@@ -37,6 +37,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     runs = trained(folder / "runs" / "patches", {name: _words(name, seed) for name in ARMS})
     data = make_data(load_module(next(iter(runs.values())).last()).recipe)
     inputs, truth = _held_out(data, seed)
@@ -54,7 +55,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(name: str, seed: int) -> list[str]:
-    """The recipe, for fewer iterations; nothing is measured on the way."""
+    """Return the recipe, for fewer iterations; nothing is measured on the way."""
     quiet = [f"callbacks.{one}=null" for one in ("quality", "collapse", "pictures", "game")]
     return ["recipe=patchgan", f"trainer.max_steps={ITERATIONS}", f"seed={seed}", *quiet, *ARMS[name]]
 
@@ -68,7 +69,7 @@ def _held_out(data: GanData, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
-    """A picture of every held-out outline, uint8 (N, 3, side, side)."""
+    """Return a picture of every held-out outline, uint8 (N, 3, side, side)."""
     return torch.cat(list(generated(load_module(run.last()), data.reference, len(data.reference), seed)))
 
 
@@ -76,7 +77,7 @@ def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
 
 
 def measured(images: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, float]:
-    """Distances from the truth, pixel by pixel and in features; the rest as shares of the truth's own."""
+    """Return distances from the truth, pixel by pixel and in features; the rest as shares of the truth's own."""
     return {
         "l1": l1_distance(images, truth),
         "fid_small": _distance(images, truth),

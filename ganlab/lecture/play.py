@@ -33,13 +33,13 @@ Look = Callable[[VanillaGAN], None]
 
 
 def discriminator(dims: int, width: int = 64, depth: int = 2) -> nn.Sequential:
-    """A fully connected trunk with a logit: (N, dims) -> (N,)."""
+    """Return a fully connected trunk with a logit: (N, dims) -> (N,)."""
     trunk = mlp.Trunk((dims,), width, depth)
     return nn.Sequential(trunk, RealismLogit(trunk.feature_shape))
 
 
 def falling(rate: float, steps: int, **kwargs: Any) -> Side:
-    """A side that learns by Adam, at a rate that falls to zero over the second half of `steps`."""
+    """Return a side that learns by Adam, at a rate that falls to zero over the second half of `steps`."""
     optimizer = partial(torch.optim.Adam, lr=rate, betas=(0.9, 0.99), fused=True)
     return Side(optimizer, scheduler=partial(ConstantThenLinear, hold=0.5, end=steps), **kwargs)
 
@@ -77,13 +77,13 @@ def learn(*args: Any, **kwargs: Any) -> None:
 
 
 def shuffled(points: Tensor) -> Source:
-    """A training set as a source: rows drawn at random, with replacement."""
+    """Return a training set as a source: rows drawn at random, with replacement."""
     return lambda count: points[torch.randint(len(points), (count,))]
 
 
 @torch.no_grad()
 def reading(network: nn.Module, objective: Objective, real: Tensor, fake: Tensor) -> float:
-    """What the discriminator says the divergence is, on these points."""
+    """Return what the discriminator says the divergence is, on these points."""
     return float(objective.divergence(network(real), network(fake)))
 
 
@@ -96,6 +96,7 @@ def adam(rate: float, **kwargs: Any) -> Side:
 
 
 def fully_connected(width: int = 64, depth: int = 2) -> Architecture:
+    """Return fully connected networks with `depth` hidden layers of `width` on both sides."""
     return Architecture(partial(mlp.Generator, width=width, depth=depth), partial(mlp.Trunk, width=width, depth=depth))
 
 

@@ -50,6 +50,7 @@ BALANCE = {"by heart, as it is": "tab:orange", "by heart, calibrated": "tab:brow
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     data = ToyData(ring(), held_out_count=HELD_OUT, seed=seed)
     module = stopped(data)
@@ -69,7 +70,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def stopped(data: ToyData) -> VanillaGAN:
-    """The game of `recipe=ring` in a tenth of the time."""
+    """Return the game of `recipe=ring` in a tenth of the time."""
     fading = partial(ConstantThenLinear, hold=0.5, end=ITERATIONS)
     sides = adam(1e-3, scheduler=fading), adam(1e-3, scheduler=fading, regularizers={"r1": R1(0.1, every=4)})
     module = game(data, fully_connected(128, 3), NonSaturating(), *sides, LATENT, average=20_000)
@@ -78,11 +79,12 @@ def stopped(data: ToyData) -> VanillaGAN:
 
 
 def fakes(module: VanillaGAN) -> Source:
+    """Return a source of samples of the averaged generator."""
     return lambda count: module.sample(torch.randn(count, LATENT))
 
 
 def judges(module: VanillaGAN, data: ToyData) -> dict[str, nn.Module]:
-    """Discriminators to ask, all of which begin where the game ended."""
+    """Return the discriminators to compare. All begin where the game ended."""
     points, fake = torch.as_tensor(data.train.images), fakes(module)
     few = shuffled(points[:BY_HEART]), shuffled(fake(BY_HEART))
     found: dict[str, nn.Module] = {"game": module.discriminator}
@@ -110,6 +112,7 @@ class Judged:
 
 @torch.no_grad()
 def gathered(module: VanillaGAN, judge: nn.Module, data: ToyData) -> Judged:
+    """Return the judge's scores of held-out and of generated points."""
     real = torch.as_tensor(data.reference.images)
     return Judged(judge, Evidence(judge(real), judge(fakes(module)(len(real))), None))
 
@@ -125,6 +128,7 @@ class Drawn:
     accepted: float
 
     def numbers(self, data: ToyData) -> dict[str, float]:
+        """Return the modes' shares and quality of the chosen points."""
         report = modes(self.points, data.modes.centers, data.modes.sigma)
         found = {"modes": report.captured, "high_quality": report.high_quality, "reverse_kl": report.kl}
         return {**found, "accepted": self.accepted}
@@ -139,19 +143,20 @@ class Answer:
 
     @classmethod
     def of(cls, module: VanillaGAN, seen: Judged, calibration: Calibration) -> Answer:
+        """Return what each method draws by this judge."""
         found = outcomes(module, seen, calibration)
         drawn = {name: Drawn(module.sample(outcome.latents), outcome.rate) for name, outcome in found.items()}
         return cls(Verdict.on(seen.evidence, calibration), drawn)
 
     def numbers(self, data: ToyData) -> dict[str, Any]:
-        """Brier's score and Z after the calibration, beside the line that says what was wrong before."""
+        """Return Brier's score and Z after the calibration, beside the line that says what was wrong before."""
         v = self.verdict
         line = {"slope": v.slope, "slope_error": v.error, "intercept": v.intercept, "brier": v.brier[1], "z": v.z[1]}
         return {**line, **{name: drawn.numbers(data) for name, drawn in self.drawn.items()}}
 
 
 def outcomes(module: VanillaGAN, seen: Judged, calibration: Calibration) -> dict[str, Outcome]:
-    """Latents by each method; rejection and the chain choose among the same candidates."""
+    """Return latents by each method; rejection and the chain choose among the same candidates."""
 
     def log_ratio(latent: Tensor) -> Tensor:
         return calibration(seen.judge(module.generate_with_grad(latent)))

@@ -19,7 +19,7 @@ AT_ONCE, AS_LONG_AS_IT_TAKES = 0, -1  # how long FileLock waits
 
 
 def trained(folder: Path, jobs: Mapping[str, Sequence[str]]) -> dict[str, RunFolder]:
-    """The finished run of every job: a recipe's words, by the name that its folder has in `folder`.
+    """Return the finished run of every job: a recipe's words, by the name that its folder has in `folder`.
 
     A run that is there is not made again, one that was interrupted goes on. The same command started several times
     shares the work: what another process is training is left to it until nothing else is to do.
@@ -32,13 +32,13 @@ def trained(folder: Path, jobs: Mapping[str, Sequence[str]]) -> dict[str, RunFol
 
 
 def measured(run: RunFolder) -> dict[str, float]:
-    """What the run's summary says was measured last."""
+    """Return what the run's summary says was measured last."""
     numbers: dict[str, float] = summary(run)["metrics"]
     return numbers
 
 
 def summary(run: RunFolder) -> dict[str, Any]:
-    """The run's summary."""
+    """Return the run's summary."""
     content: dict[str, Any] = json.loads(run.summary_file.read_text(encoding="utf-8"))
     return content
 

@@ -32,6 +32,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {f"ring {name} {seed + i}": _on_ring(name, seed + i) for name in POINTS for i in range(SEEDS)}
     runs = trained(folder / "runs" / "stabilizers", jobs)
     points = {name: _row([runs[f"ring {name} {seed + i}"] for i in range(SEEDS)]) for name in POINTS}
@@ -44,7 +45,7 @@ def _on_ring(name: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Each seed's numbers."""
+    """Return each seed's numbers."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],

@@ -55,6 +55,7 @@ QUIET = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.picture
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     jobs = {name: [*words, f"seed={seed}", *QUIET] for name, words in JOBS.items()}
     runs = trained(folder / "runs" / "stages", jobs)
     stacked, single = (load_module(runs[name].last()) for name in JOBS)
@@ -99,6 +100,7 @@ def true(data: GanData, caption: str) -> Tensor:
 
 
 def latents(model: GenerativeModule, seed: int) -> Tensor:
+    """Return one latent for each shown caption, from the seed."""
     return model.draw_latent(len(SHOWN), torch.Generator().manual_seed(seed))
 
 
@@ -121,7 +123,7 @@ def measured(model: GenerativeModule, data: GanData, seed: int) -> dict[str, flo
 
 
 def reals(data: GanData) -> Tensor:
-    """All training pictures, in [-1, 1]."""
+    """Return all training pictures, in [-1, 1]."""
     return to_float(data.train.get(np.arange(len(data.train))))
 
 
@@ -140,13 +142,13 @@ def small_fid(model: StackGAN, data: GanData, seed: int) -> float:
 
 
 def sizes(model: GenerativeModule) -> dict[str, int]:
-    """Parameters of each side, encoders of captions and all."""
+    """Return the number of parameters of each side, with its caption encoder."""
     sides = {name: model.player(name) for name in ("generator", "discriminator")}
     return {f"{name}_parameters": sum(p.numel() for p in side.parameters()) for name, side in sides.items()}
 
 
 def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
-    """Iterations of each stage, and the processor's seconds that one of them takes."""
+    """Return the iterations of each stage, and the processor seconds of one."""
     first = stacked.stage_one_iterations
     second = summary(run)["iterations"] - first
     words = JOBS["two stages"]
@@ -154,7 +156,7 @@ def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
 
 
 def cost(run: RunFolder, stages: Sequence[tuple[int, float]]) -> dict[str, Any]:
-    """What the run counted, and what it takes of a processor."""
+    """Return the iterations that the run counted, and its processor seconds."""
     found = summary(run)
     return {
         **{name: found[name] for name in ("iterations", "images_seen", "seconds")},
@@ -170,6 +172,7 @@ class Clock(pl.Callback):
         self.seconds: list[float] = []
 
     def on_train_batch_end(self, *_: Any) -> None:
+        """Note the processor time after the iteration."""
         self.seconds.append(time.process_time())
 
 

@@ -25,7 +25,7 @@ def strip(images: Tensor) -> Tensor:
 
 
 def sheet(rows: Mapping[str, Tensor], enlarged: int = 2) -> Image.Image:
-    """Rows of pictures (N, C, H, W), each pixel `enlarged` pixels wide, with their labels on the left."""
+    """Return rows of pictures (N, C, H, W), each pixel `enlarged` pixels wide, with their labels on the left."""
     strips = [Image.fromarray(strip(images).contiguous().numpy()) for images in rows.values()]
     height, width = (enlarged * (side + GAP) for side in (strips[0].height, strips[0].width))
     left = int(max(map(font().getlength, rows))) + 2 * ROOM

@@ -30,6 +30,7 @@ Curve = dict[str, list[float]]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     curves = {turns: [played(*turns, seed + n) for n in range(REPEATS)] for turns in TURNS}
     _draw(folder / "turns.png", curves)
     return {
@@ -49,7 +50,7 @@ def _name(turns: tuple[int, int]) -> str:
 
 
 def played(discriminator_turns: int, generator_turns: int, seed: int) -> Curve:
-    """The true divergence and the discriminator's held-out reading after each `EVERY` iterations."""
+    """Return the true divergence and the discriminator's held-out reading after each `EVERY` iterations."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=20_000, seed=seed)
     generator, discriminator = adam(2e-3, turns=generator_turns), adam(2e-3, turns=discriminator_turns)

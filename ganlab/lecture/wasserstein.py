@@ -36,6 +36,7 @@ Reading = dict[str, float]
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
+    """Run the experiment: draw its pictures into `folder` and return its numbers."""
     torch.manual_seed(seed)
     lines = {theta: on_lines(theta) for theta in THETAS}
     gaussians = {
@@ -74,7 +75,7 @@ SIDES: dict[str, Callable[[], Side]] = {
 
 
 def by_critic(pair: Pair, dims: int, side: Side) -> Reading:
-    """What a critic reads on fresh samples, how steep it is, and the one by the other: a lower bound of W1."""
+    """Return what a critic reads on fresh samples, how steep it is, and the one by the other: a lower bound of W1."""
     network = discriminator(dims)
     learn(network, Wasserstein(), side, *pair, STEPS)
     real, fake = (source(HELD_OUT) for source in pair)
@@ -83,7 +84,7 @@ def by_critic(pair: Pair, dims: int, side: Side) -> Reading:
 
 
 def lipschitz(network: nn.Module, real: Tensor, fake: Tensor) -> float:
-    """The steepest slope found on real points, generated points and the lines between them."""
+    """Return the steepest slope found on real points, generated points and the lines between them."""
 
     def critic(points: Tensor, condition: Condition) -> Tensor:
         return network(points)
@@ -93,7 +94,7 @@ def lipschitz(network: nn.Module, real: Tensor, fake: Tensor) -> float:
 
 
 def predicted(shift: float, weight: float) -> float:
-    """The reading at the optimum of the penalized objective between N(0, 1) and N(shift, 1), two-sided.
+    """Return the reading at the optimum of the penalized objective between N(0, 1) and N(shift, 1), two-sided.
 
     With F and H their distribution functions and r the density of the points between, the critic's slope s maximises
     the integral of s (F - H) - weight r (s - 1)^2, so s = 1 + (F - H) / (2 weight r): W1 is read too large by
@@ -117,7 +118,7 @@ def gaussian_pair(shift: float) -> Pair:
 
 
 def line_pair(theta: float) -> Pair:
-    """(0, Z) and (theta, Z), Z uniform on [0, 1]."""
+    """Return (0, Z) and (theta, Z), Z uniform on [0, 1]."""
 
     def line(place: float) -> Source:
         return lambda count: torch.stack([torch.full((count,), place), torch.rand(count)], dim=1)
@@ -126,7 +127,7 @@ def line_pair(theta: float) -> Pair:
 
 
 def on_lines(theta: float) -> dict[str, Any]:
-    """Both divergences between the lines, exact and read by networks."""
+    """Return both divergences between the lines, exact and read by networks."""
     judge, pair = discriminator(2), line_pair(theta)
     learn(judge, NonSaturating(), falling(3e-3, STEPS), *pair, STEPS)
     return {

@@ -75,6 +75,7 @@ class CsvLogger(Logger):
 
     @property
     def save_dir(self) -> str:
+        """Return the run's folder."""
         return str(self.path.parent)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -82,6 +83,7 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add numbers to the row of iteration `step`."""
         if self._columns is None:
             self._columns = self._open(step or 0)
         if self._row and self._row["iteration"] != step:
@@ -98,6 +100,7 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        """Write the last row."""
         self._write()
 
     def _open(self, step: int) -> list[str]:

@@ -62,6 +62,7 @@ class Lines:
         self._points: dict[str, list[Point]] = {}
 
     def add(self, values: Mapping[str, float], x: float) -> None:
+        """Add one point at `x` to the line of each number."""
         for name in values:
             if any(chart.wanted(name) for chart in CHARTS.values()):
                 line = self._points.setdefault(name, [])
@@ -76,11 +77,12 @@ class Lines:
                 self.add({name: float(cell) for name, cell in row.items()}, float(row[X]))
 
     def of(self, chart: Chart) -> dict[str, list[Point]]:
+        """Return the lines that belong to a chart."""
         return {name: line for name, line in self._points.items() if chart.wanted(name)}
 
 
 def logged_in() -> bool:
-    """Whether there is a key: `WANDB_API_KEY`, or an entry for W&B's host in the netrc file."""
+    """Return whether there is a key: `WANDB_API_KEY`, or an entry for W&B's host in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
@@ -114,7 +116,7 @@ class Dashboard(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The run, begun when first asked for."""
+        """Return the run of W&B; begin it at the first call."""
         if self._experiment is None:
             self._experiment = self._begin()
             self._lay_out(self._experiment)
@@ -150,7 +152,7 @@ class Dashboard(WandbLogger):
         )
 
     def _same_id(self) -> str:
-        """The run's name at W&B, kept in its folder so that resuming goes on with the same one."""
+        """Return the run's name at W&B, kept in its folder so that resuming goes on with the same one."""
         file = self.folder.path / "wandb" / "id"
         if not file.exists():
             atomic_write(file, secrets.token_hex(4))
@@ -164,6 +166,7 @@ class Dashboard(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers at iteration `step`, and redraw the charts if it is time."""
         values = {name: value for name, value in metrics.items() if name != "epoch"}
         self.experiment.log({**values, "iteration": step})
         if X in values:
@@ -212,6 +215,7 @@ class Dashboard(WandbLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        """Draw the charts a last time and end the run."""
         if self._experiment is None:
             return
         self.draw()

@@ -40,7 +40,7 @@ def font() -> ImageFont.FreeTypeFont:
 
 
 def pieces(word: str, width: float) -> list[str]:
-    """A word cut where it is wider than `width` pixels."""
+    """Return a word cut where it is wider than `width` pixels."""
     parts = [""]
     for letter in word:
         if parts[-1] and font().getlength(parts[-1] + letter) > width:
@@ -50,7 +50,7 @@ def pieces(word: str, width: float) -> list[str]:
 
 
 def wrap(caption: str, width: float) -> list[str]:
-    """A caption in at most `LINES` lines of `width` pixels."""
+    """Return a caption in at most `LINES` lines of `width` pixels."""
     lines: list[str] = []
     for word in [part for whole in caption.split() for part in pieces(whole, width)]:
         joined = f"{lines[-1]} {word}" if lines else word
@@ -62,7 +62,7 @@ def wrap(caption: str, width: float) -> list[str]:
 
 
 def shortened(line: str, width: float) -> str:
-    """The line with an ellipsis, in `width` pixels."""
+    """Return the line with an ellipsis, in `width` pixels."""
     while line and font().getlength(line + "…") > width:
         line = line[:-1]
     return line.rstrip() + "…"
@@ -110,7 +110,7 @@ def comparison(kinds: Mapping[str, Tensor], across: int = 3) -> Image.Image:
 
 
 def scatter(real: Tensor, generated: Tensor) -> Image.Image:
-    """Points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set.
+    """Return points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set.
 
     Without real points the generated ones set it.
     """
@@ -132,13 +132,14 @@ def scatter(real: Tensor, generated: Tensor) -> Image.Image:
 
 
 def drawn(figure: Any) -> Image.Image:
-    """A matplotlib figure as a picture."""
+    """Return a matplotlib figure as a picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(buffer).convert("RGB")
 
 
 def png(image: Image.Image) -> bytes:
+    """Return the picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -40,7 +40,7 @@ def is_whole(path: Path) -> bool:
 
 
 def columns_of(rows: Iterable[Row], known: Iterable[str]) -> list[str]:
-    """The columns there were, and new ones in the order of their appearance.
+    """Return the columns there were, and new ones in the order of their appearance.
 
     >>> columns_of([{"b": 1}, {"c": 2, "b": 3}], ["a"])
     ['a', 'b', 'c']
@@ -52,7 +52,7 @@ def columns_of(rows: Iterable[Row], known: Iterable[str]) -> list[str]:
 
 
 def as_text(rows: Iterable[Row], columns: list[str], header: bool) -> str:
-    """The rows as lines of a file with these columns."""
+    """Return the rows as lines of a file with these columns."""
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     if header:

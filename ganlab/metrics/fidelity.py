@@ -5,7 +5,7 @@ Functions of features (N, D) and logits (N, K).
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -115,8 +115,12 @@ class BallMetric(FeatureMetric, ABC):
 
     def compute(self) -> Result:
         """Return the mean with its standard error, balls held fixed."""
-        values: Tensor = getattr(self.sets.once(members_of), self.name)
+        values = self.values(self.sets.once(members_of))
         return Result.mean(values, k=NEIGHBOURS, compared=self.sets.pairs)
+
+    @abstractmethod
+    def values(self, found: Members) -> Tensor:
+        """Return the values whose mean is the number."""
 
 
 class Precision(BallMetric):
@@ -125,6 +129,10 @@ class Precision(BallMetric):
     name = "precision"
     standard = True
 
+    def values(self, found: Members) -> Tensor:
+        """Return the values of `precision`."""
+        return found.precision
+
 
 class Recall(BallMetric):
     """Share of reals that lie among the fakes."""
@@ -132,14 +140,26 @@ class Recall(BallMetric):
     name = "recall"
     standard = True
 
+    def values(self, found: Members) -> Tensor:
+        """Return the values of `recall`."""
+        return found.recall
+
 
 class Density(BallMetric):
     """How many reals have a fake in their neighbourhood, over what is expected; 1 on average if perfect."""
 
     name = "density"
 
+    def values(self, found: Members) -> Tensor:
+        """Return the values of `density`."""
+        return found.density
+
 
 class Coverage(BallMetric):
     """Share of reals with a fake in their neighbourhood."""
 
     name = "coverage"
+
+    def values(self, found: Members) -> Tensor:
+        """Return the values of `coverage`."""
+        return found.coverage

@@ -26,7 +26,7 @@ class Line:
 
 
 def loss(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy, summed: inputs (N, 2), targets (N,) in [0, 1]."""
+    """Return cross-entropy, summed: inputs (N, 2), targets (N,) in [0, 1]."""
     logits = inputs @ weights
     return (softplus(logits) - targets * logits).sum()
 
@@ -55,7 +55,7 @@ def fit_line(scores: Tensor, labels: Tensor) -> Line:
 
 
 def _curvature(weights: Tensor, inputs: Tensor) -> Tensor:
-    """The loss's second derivative (2, 2), kept from vanishing."""
+    """Return the loss's second derivative (2, 2), kept from vanishing."""
     chance = torch.sigmoid(inputs @ weights)
     return (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-9 * torch.eye(2, device=inputs.device)
 
@@ -73,6 +73,7 @@ class Unchanged(Calibration):
     """The discriminator's word as it stands."""
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         return scores.double()
 
 
@@ -84,6 +85,7 @@ class Platt(Calibration):
     intercept: float
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         return self.slope * scores.double() + self.intercept
 
     @classmethod
@@ -101,6 +103,7 @@ class Isotonic(Calibration):
     values: Tensor
 
     def __call__(self, scores: Tensor) -> Tensor:
+        """Return the calibrated log density ratios (N,), in nats."""
         edges, values = self.edges.to(scores.device), self.values.to(scores.device)
         return values[(torch.bucketize(scores.double(), edges, right=True) - 1).clamp(min=0)]
 
@@ -139,7 +142,7 @@ def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def brier(scores: Tensor, labels: Tensor) -> float:
-    """The mean of (label - D)^2: 0 when sure and right, 0.25 when every answer is 1/2 (Brier 1950)."""
+    """Return the mean of (label - D)^2: 0 when sure and right, 0.25 when every answer is 1/2 (Brier 1950)."""
     return float((labels.double() - torch.sigmoid(scores.double())).square().mean())
 
 

@@ -19,7 +19,7 @@ from ganlab.sampling.outcome import Outcome
 
 
 @dataclass(frozen=True)
-class Wish:
+class GuidanceSettings:
     """A method, how it is calibrated on how many held-out pictures, and what each method reads of the rest."""
 
     method: str
@@ -31,27 +31,29 @@ class Wish:
     step_size: float
 
 
-GUIDES: dict[str, Callable[[Target, Evidence, Wish], Guide]] = {
-    "rejection": lambda target, evidence, wish: Rejection.of(target, evidence, wish.candidates, wish.percentile),
-    "mh": lambda target, evidence, wish: Metropolis(target, evidence, wish.steps),
-    "langevin": lambda target, evidence, wish: Langevin(target, wish.steps, wish.step_size),
+GUIDES: dict[str, Callable[[Target, Evidence, GuidanceSettings], Guide]] = {
+    "rejection": lambda target, evidence, settings: Rejection.of(
+        target, evidence, settings.candidates, settings.percentile
+    ),
+    "mh": lambda target, evidence, settings: Metropolis(target, evidence, settings.steps),
+    "langevin": lambda target, evidence, settings: Langevin(target, settings.steps, settings.step_size),
 }
 
 
-def choose(module: GenerativeModule, condition: Condition, seeds: Sequence[int], wish: Wish) -> Tensor:
-    """Latents (N, latent_dim) for the seeds, told the rows of `condition`; says how they were come by.
+def choose(module: GenerativeModule, condition: Condition, seeds: Sequence[int], settings: GuidanceSettings) -> Tensor:
+    """Return latents (N, latent_dim) for the seeds and the rows of `condition`; say how they were found.
 
     `UserError` if the model's discriminator cannot guide, before its data are loaded.
     """
     game = as_ratio_game(module, condition)
     data = make_data(module.recipe)
     game.to("cuda" if torch.cuda.is_available() else "cpu")
-    evidence = Evidence.gather(game, data.reference, wish.held_out)
-    calibration = CALIBRATIONS[wish.calibration](*evidence.half(0))
-    _say_verdict(Verdict.on(evidence, calibration), wish.calibration, len(evidence.real))
-    guide = GUIDES[wish.method](Target(game, calibration), evidence, wish)
+    evidence = Evidence.gather(game, data.reference, settings.held_out)
+    calibration = CALIBRATIONS[settings.calibration](*evidence.half(0))
+    _say_verdict(Verdict.on(evidence, calibration), settings.calibration, len(evidence.real))
+    guide = GUIDES[settings.method](Target(game, calibration), evidence, settings)
     outcome = guide.choose(condition, seeds)
-    _say_outcome(outcome, wish.method)
+    _say_outcome(outcome, settings.method)
     return outcome.latents
 
 

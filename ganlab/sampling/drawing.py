@@ -14,7 +14,7 @@ BATCH = 64
 
 
 def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
-    """(len(seeds), latent_dim): row i depends on seeds[i] alone."""
+    """Return (len(seeds), latent_dim): row i depends on seeds[i] alone."""
     rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.cat(rows)
 
@@ -23,10 +23,10 @@ def draw(module: GenerativeModule, condition: Condition, latent: Tensor) -> Iter
     """Pictures for latents (N, latent_dim), a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
     for start in range(0, len(latent), BATCH):
         rows = slice(start, start + BATCH)
-        images = module.sample(latent[rows], told(take(condition, rows), module.device)).cpu()
+        images = module.sample(latent[rows], on_device(take(condition, rows), module.device)).cpu()
         yield to_uint8(images) if images.dim() == 4 else images
 
 
-def told(condition: Condition, device: torch.device) -> Condition:
-    """A condition as a generator takes it: tensors on its device, images in [-1, 1]."""
+def on_device(condition: Condition, device: torch.device) -> Condition:
+    """Return a condition as a generator takes it: tensors on its device, images in [-1, 1]."""
     return to_float(condition.to(device)) if isinstance(condition, Tensor) else condition

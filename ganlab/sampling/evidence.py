@@ -14,7 +14,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.data.rows import some_rows
 from ganlab.sampling.calibration import Calibration, Isotonic, Platt, Unchanged, brier, fit_line, z_statistic
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 
 BATCH = 64
 SEED = 0  # of the calibration: pictures depend on their own seeds alone
@@ -28,9 +28,9 @@ CALIBRATIONS: dict[str, Callable[[Tensor, Tensor], Calibration]] = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """Uncalibrated log density ratios: `real` (N,) of held-out pictures, `fake` (N,) of generated ones, told the same.
+    """Uncalibrated log density ratios: `real` (N,) of held-out pictures, `fake` (N,) of generated ones.
 
-    `condition`: of N rows, the real pictures' own.
+    `condition`: N rows, those of the real pictures; both kinds have the same.
     """
 
     real: Tensor
@@ -40,13 +40,13 @@ class Evidence:
     @classmethod
     @torch.no_grad()
     def gather(cls, game: RatioGame, pictures: Pictures, count: int) -> Evidence:
-        """At most `count` real pictures, always the same ones, and as many of the averaged generator."""
+        """Return at most `count` real pictures, always the same ones, and as many of the averaged generator."""
         rows = torch.from_numpy(some_rows(len(pictures), count, SEED))
         noise = torch.Generator().manual_seed(SEED)
         real, fake = [], []
         parts = torch.split(rows, BATCH)
         for part in progress(parts, len(parts), "judging held-out pictures, by batches:"):
-            condition = told(take(pictures.condition, part), game.device)
+            condition = on_device(take(pictures.condition, part), game.device)
             images = to_float(pictures.get(part.numpy())).to(game.device)
             real.append(game.log_density_ratio(images, condition).cpu())
             drawn = game.generate_with_grad(game.draw_latent(len(part), noise), condition)
@@ -54,7 +54,7 @@ class Evidence:
         return cls(torch.cat(real), torch.cat(fake), take(pictures.condition, rows))
 
     def half(self, first: int) -> tuple[Tensor, Tensor]:
-        """Every second score of either kind, from `first` (0 or 1) on, with labels."""
+        """Return every second score of either kind, from `first` (0 or 1) on, with labels."""
         real, fake = self.real[first::2], self.fake[first::2]
         return torch.cat([real, fake]), torch.cat([torch.ones(len(real)), torch.zeros(len(fake))])
 
@@ -75,6 +75,7 @@ class Verdict:
 
     @classmethod
     def on(cls, evidence: Evidence, calibration: Calibration) -> Verdict:
+        """Return the calibration's quality on the half of the evidence that it was not fitted to."""
         line = fit_line(*evidence.half(0))
         scores, labels = evidence.half(1)
         versions = (scores, calibration(scores))

@@ -46,7 +46,7 @@ class Request:
 
     @classmethod
     def of(cls, spec: DataSpec, said: Mapping[str, Sequence[str]], count: int, seed: int) -> Request:
-        """`count` pictures of each caption, class or input picture, with seeds `seed`, `seed + 1`, ...
+        """Return `count` pictures of each caption, class or input picture, with seeds `seed`, `seed + 1`, ...
 
         `said`: the values of `text`, `label` and `input`. Nothing said means the data's own prompts, or all classes.
         `UserError` for a word that is not this model's.
@@ -100,7 +100,7 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
 
 
 def _input(title: str, form: Form) -> Tensor:
-    """A picture file as the data would have it: uint8 (C, size, size). `UserError` where it cannot be opened."""
+    """Return a picture file as the data would have it: uint8 (C, size, size). `UserError` where it cannot be opened."""
     try:
         return torch.tensor(decode(Path(title).expanduser(), form))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
@@ -108,7 +108,7 @@ def _input(title: str, form: Form) -> Tensor:
 
 
 def class_number(spec: DataSpec, label: str) -> int:
-    """A class by its number or its name. `UserError` with the nearest one."""
+    """Return a class by its number or its name. `UserError` with the nearest one."""
     if label in spec.classes:
         return spec.classes.index(label)
     if label.isdigit() and int(label) < len(spec.classes):
@@ -145,7 +145,7 @@ def _check_room(spec: DataSpec, count: int) -> None:
 
 
 def _sheet(request: Request, images: Tensor) -> Image.Image:
-    """Pictures (N, C, H, W) uint8 with their captions; beside their inputs and the truth where there are any."""
+    """Return pictures (N, C, H, W) uint8 with their captions; beside their inputs and the truth where there are any."""
     if are_images(request.condition):
         truth = {} if request.truth is None else {"truth": request.truth}
         return comparison({"input": request.condition, "generated": images, **truth})
@@ -159,7 +159,7 @@ def _native(image: Tensor) -> Image.Image:
 
 
 def slug(title: str) -> str:
-    """A caption as the start of a file's name.
+    """Return a caption as the start of a file's name.
 
     >>> slug("A red apple, sliced!")
     'a-red-apple-sliced-'

@@ -13,7 +13,7 @@ from ganlab.core.density_ratio import RatioGame
 from ganlab.data.batch import Condition, take
 from ganlab.data.progress import progress
 from ganlab.sampling.calibration import Calibration
-from ganlab.sampling.drawing import told
+from ganlab.sampling.drawing import on_device
 from ganlab.sampling.evidence import BATCH, Evidence
 from ganlab.sampling.langevin import langevin
 from ganlab.sampling.metropolis import metropolis
@@ -29,15 +29,15 @@ class Stream:
         self.generator = torch.Generator().manual_seed(seed)
 
     def latent(self) -> Tensor:
-        """(1, latent_dim), standard normal."""
+        """Return (1, latent_dim), standard normal."""
         return self.game.draw_latent(1, self.generator)
 
     def uniform(self) -> Tensor:
-        """(1,), in [0, 1)."""
+        """Return (1,), in [0, 1)."""
         return torch.rand(1, generator=self.generator)
 
     def candidates(self, count: int) -> tuple[Tensor, Tensor]:
-        """The next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
+        """Return the next latents (1, count, latent_dim), and a uniform number for each (1, count)."""
         latents, uniforms = zip(*[(self.latent(), self.uniform()) for _ in range(count)], strict=True)
         return torch.cat(latents)[None], torch.cat(uniforms)[None].to(self.game.device)
 
@@ -50,8 +50,8 @@ class Target:
     calibration: Calibration
 
     def given(self, condition: Condition) -> LogRatio:
-        """For pictures told the rows of `condition`; differentiable in the latents."""
-        condition = told(condition, self.game.device)
+        """Return log ratios for pictures with the rows of `condition`; differentiable in the latents."""
+        condition = on_device(condition, self.game.device)
 
         def log_ratio(latent: Tensor) -> Tensor:
             images = self.game.generate_with_grad(latent, condition)
@@ -76,7 +76,7 @@ class Guide(ABC):
 
     @abstractmethod
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        """A latent a seed; `condition` has a row for each."""
+        """Return a latent a seed; `condition` has a row for each."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Rejection(Guide):
         return cls(target, bound, shift, candidates)
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         places = progress(range(len(seeds)), len(seeds), "rejection, pictures:")
         return Outcome.joined([self._one(take(condition, [i]), seeds[i]) for i in places])
 
@@ -115,7 +116,7 @@ class Rejection(Guide):
 
 
 def _over_blocks(tried: Sequence[Outcome], log_ratio: LogRatio) -> Outcome:
-    """One picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
+    """Return one picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
     *_, last = tried
     proposed = torch.stack([block.proposed for block in tried]).sum(0)
     if last.accepted.any():
@@ -133,13 +134,14 @@ class Metropolis(Guide):
     steps: int
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         groups = [slice(start, start + self._group) for start in range(0, len(seeds), self._group)]
         shown = progress(groups, len(groups), f"Metropolis-Hastings, {self._group} pictures at a time:")
         return Outcome.joined([self._some(take(condition, rows), seeds[rows]) for rows in shown])
 
     @property
     def _group(self) -> int:
-        """Pictures whose chains walk side by side: as many as make a few batches of candidates."""
+        """Return pictures whose chains walk side by side: as many as make a few batches of candidates."""
         return max(1, 16 * BATCH // self.steps)
 
     def _some(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
@@ -150,14 +152,14 @@ class Metropolis(Guide):
         return metropolis(latents, uniforms, log_ratio, torch.tensor(starts, device=uniforms.device))
 
     def _start(self, condition: Condition, uniform: float) -> float:
-        """The log ratio of a real picture that is told the same, or of any where none is."""
+        """Return the log ratio of a real picture with the same condition, or of any if there is none."""
         own = _alike(self.evidence.condition, condition, len(self.evidence.real))
         score = self.evidence.real[own[int(uniform * len(own))]]
         return float(self.target.calibration(score[None]))
 
 
 def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
-    """The rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
+    """Return the rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
     if conditions is None or one is None:
         return list(range(count))
     said = conditions.tolist() if isinstance(conditions, Tensor) else conditions
@@ -174,6 +176,7 @@ class Langevin(Guide):
     step_size: float
 
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
+        """Return a latent for each seed, and how it was found."""
         batches = [slice(start, start + BATCH) for start in range(0, len(seeds), BATCH)]
         return Outcome.joined([self._batch(take(condition, rows), seeds[rows]) for rows in batches])
 

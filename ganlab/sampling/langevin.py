@@ -36,7 +36,7 @@ class Place:
         return self.latent - step / 2 * self.slope + step**0.5 * noise
 
     def log_chance(self, other: Tensor, step: float) -> Tensor:
-        """(N,): the log density of proposing `other` from here, up to a constant."""
+        """Return (N,): the log density of proposing `other` from here, up to a constant."""
         return -(other - self.latent + step / 2 * self.slope).double().square().sum(1) / (2 * step)
 
 
@@ -65,5 +65,5 @@ def _fields(then: Place, now: Place) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _over(moves: Tensor, values: Tensor) -> Tensor:
-    """(N,) to the number of dimensions of `values`."""
+    """Return (N,) to the number of dimensions of `values`."""
     return moves.view(-1, *[1] * (values.dim() - 1))

@@ -9,7 +9,7 @@ from ganlab.sampling.outcome import LogRatio, Outcome
 
 
 def chain(score: Tensor, uniforms: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Which candidate (N,) each chain ends on, -1 for its start, and how many it accepted (N,).
+    """Return which candidate (N,) each chain ends on, -1 for its start, and how many it accepted (N,).
 
     A chain at x moves to candidate x' with chance min(1, r(x') / r(x)), r = p_data / p_g = 1 / (1/D - 1).
     score, uniforms: (N, K); start: (N,), the log ratio of a real sample, so that the chain is among the data at once.

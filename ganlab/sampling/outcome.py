@@ -22,12 +22,12 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Accepted of proposed, over all pictures: 0 to 1."""
+        """Return accepted of proposed, over all pictures: 0 to 1."""
         return float(self.accepted.sum() / self.proposed.sum())
 
     @property
     def stuck(self) -> int:
-        """How many pictures no candidate was accepted for."""
+        """Return how many pictures no candidate was accepted for."""
         return int((self.accepted == 0).sum())
 
     @classmethod

@@ -20,7 +20,7 @@ def log_odds(score: Tensor, bound: float) -> Tensor:
 
 
 def acceptance(score: Tensor, bound: float, shift: float = 0.0) -> Tensor:
-    """Chances sigmoid(F - shift), as many as scores; `shift` is the paper's gamma.
+    """Return chances sigmoid(F - shift), as many as scores; `shift` is the paper's gamma.
 
     Samples accepted at shift 0 are distributed as the data, and one in exp(bound) is. A positive shift accepts fewer,
     a negative one more at the price of a bias: the ratio counts up to about exp(bound + shift) and levels off there.

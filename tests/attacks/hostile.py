@@ -170,7 +170,7 @@ FOREIGN = (
     *(
         "ganlab.networks.mlp.Generator",
         "ganlab.core.averaging.MovingAverage",
-        "ganlab.lecture.untold.Untold",
+        "ganlab.lecture.unplaced.UnplacedShapes",
         "\x1b[2Jx.y",
     ),
 )

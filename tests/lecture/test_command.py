@@ -18,7 +18,7 @@ from ganlab.lecture.__main__ import LectureSettings, measure, show, understood
 from ganlab.lecture.catalog import claim, experiments
 
 ROOT = Path(__file__).parent.parent.parent
-HELPERS = {"catalog", "drawing", "line", "play", "runs", "strips", "untold"}
+HELPERS = {"catalog", "drawing", "line", "play", "runs", "strips", "unplaced"}
 
 
 def command(folder, *words):

@@ -18,36 +18,44 @@ from ganlab.data.drawing import lay_out
 from ganlab.data.scenes import parse
 from ganlab.data.stream import Stream
 from ganlab.lecture.correlation import PixelLoss, judged, preferred
-from ganlab.lecture.untold import AND, Untold, apart, pictures, read, somehow, things_apart
+from ganlab.lecture.unplaced import (
+    AND,
+    UnplacedShapes,
+    composed_answers,
+    parse_caption,
+    pictures,
+    things_apart,
+    with_some_relation,
+)
 from ganlab.networks.text import WordEncoder
 from ganlab.variants import ConditionalGAN
 
 
 @pytest.fixture(scope="module")
-def untold():
-    data = Untold(count=200, held_out_count=40)
+def unplaced():
+    data = UnplacedShapes(count=200, held_out_count=40)
     data.setup()
     return data
 
 
-def test_captions_tell_the_things_and_no_place(untold):
-    for caption in untold.train.condition[:20]:
-        scene = read(caption)
+def test_captions_tell_the_things_and_no_place(unplaced):
+    for caption in unplaced.train.condition[:20]:
+        scene = parse_caption(caption)
         assert len(scene.things) == 2 and scene.relation is None
         assert AND.join(map(str, scene.things)) == caption
-    assert not {"above", "below", "left", "right"} & set(untold.spec.vocabulary)
+    assert not {"above", "below", "left", "right"} & set(unplaced.spec.vocabulary)
 
 
-def test_a_mismatched_caption_tells_other_things(untold):
+def test_a_mismatched_caption_tells_other_things(unplaced):
     """In whichever order: 'A and B' is what 'B and A' is."""
-    batch = untold.train.batch(np.arange(200), np.random.default_rng(0))
+    batch = unplaced.train.batch(np.arange(200), np.random.default_rng(0))
     pairs = zip(batch.condition, batch.mismatched, strict=True)
-    assert all(set(read(own).things) != set(read(other).things) for own, other in pairs)
+    assert all(set(parse_caption(own).things) != set(parse_caption(other).things) for own, other in pairs)
 
 
-def test_pictures_show_what_the_captions_tell(untold):
-    captions = list(untold.reference.condition)
-    images = to_float(untold.reference.get(slice(0, 40)))
+def test_pictures_show_what_the_captions_tell(unplaced):
+    captions = list(unplaced.reference.condition)
+    images = to_float(unplaced.reference.get(slice(0, 40)))
     found = judged(images, images, captions)
     assert found["all"] == found["count"] == found["shape"] == 1
     assert (found["steepness"], found["pixel_error"]) == (1, 0)
@@ -56,8 +64,8 @@ def test_pictures_show_what_the_captions_tell(untold):
 
 
 def test_relations_are_drawn_as_the_data_draw_them():
-    scene = read("a large red circle and a large blue triangle")
-    drawn = [somehow(scene, np.random.default_rng(i)) for i in range(400)]
+    scene = parse_caption("a large red circle and a large blue triangle")
+    drawn = [with_some_relation(scene, np.random.default_rng(i)) for i in range(400)]
     assert {one.things for one in drawn} == {scene.things}
     counts = [sum(one.relation == relation for one in drawn) for relation in ("above", "below", "left of", "right of")]
     assert sum(counts) == 400 and all(70 < count < 130 for count in counts)
@@ -72,11 +80,11 @@ def test_things_apart_are_each_where_one_answer_has_them():
     assert np.array_equal(mixed.diameter, one.diameter)
 
 
-def test_what_is_drawn_apart_does_not_fit_and_the_mean_shows_nothing(untold):
+def test_what_is_drawn_apart_does_not_fit_and_the_mean_shows_nothing(unplaced):
     """And a right answer is twice as far from another, in squares, as their mean is: E|x - y|^2 = 2 E|x - E x|^2."""
-    captions = list(untold.reference.condition)
-    true = to_float(untold.reference.get(slice(0, 40)))
-    rows = apart([read(caption) for caption in captions], seed=0)
+    captions = list(unplaced.reference.condition)
+    true = to_float(unplaced.reference.get(slice(0, 40)))
+    rows = composed_answers([parse_caption(caption) for caption in captions], seed=0)
     found = {name: judged(images, true, captions) for name, images in rows.items()}
     assert found["another right answer"]["all"] == 1
     assert found["halves drawn apart"]["all"] < 0.5 < found["things placed apart"]["all"] < 1
@@ -86,8 +94,8 @@ def test_what_is_drawn_apart_does_not_fit_and_the_mean_shows_nothing(untold):
 
 
 def test_halves_are_halves():
-    scenes = [read("a large red circle and a large blue triangle")] * 3
-    rows = apart(scenes, seed=0)
+    scenes = [parse_caption("a large red circle and a large blue triangle")] * 3
+    rows = composed_answers(scenes, seed=0)
     assert torch.equal(rows["halves drawn apart"][..., :16], rows["another right answer"][..., :16])
     assert not torch.equal(rows["halves drawn apart"][..., 16:], rows["another right answer"][..., 16:])
 

@@ -35,7 +35,7 @@ def test_a_short_training_reads_the_curve(monkeypatch):
     torch.manual_seed(0)
     monkeypatch.setattr(divergences, "LOOKS", (50, 200))
     monkeypatch.setattr(divergences, "HELD_OUT", 200_000)
-    curve = divergences.read(FGAN("js"), divergences.normal(0.0, 1.0), divergences.normal(2.0, 1.0))
+    curve = divergences.readings(FGAN("js"), divergences.normal(0.0, 1.0), divergences.normal(2.0, 1.0))
     assert len(curve) == 2 and curve[-1] == pytest.approx(0.6737, rel=0.05)
 
 

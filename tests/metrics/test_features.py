@@ -122,7 +122,7 @@ def test_a_file_that_would_run_code_is_not_inception(tmp_path):
 
 
 def test_metrics_bring_neither_lightning_nor_hydra():
-    names = ["extractors", "fidelity", "diversity", "matching", "train_small"]  # torchmetrics takes long to import
+    names = ["extractors", "fidelity", "diversity", "matching", "variety"]  # torchmetrics takes long to import
     names += ["bins", "copying", "conditional", "reference", "lpips", "perceptual", "clip_score"]
     code = "import sys\n" + "".join(f"import ganlab.metrics.{name}\n" for name in names)
     heavy = "{'pytorch_lightning', 'lightning', 'hydra', 'torchmetrics'}"

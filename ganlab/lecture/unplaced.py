@@ -21,39 +21,39 @@ AND = " and "
 KNOWN = ("red circle", "green square", "blue triangle", "yellow circle", "purple square", "cyan triangle")
 
 
-class Untold(ShapesData):
-    """Two large things a picture, and no word of how they stand: "a large red circle and a large blue triangle"."""
+class UnplacedShapes(ShapesData):
+    """Two large things a picture, captions without their relation: "a large red circle and a large blue triangle"."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "pairs": 1.0, "near_misses": 0.0})
         self._shown, self._hidden = [Thing("large", *words.split()) for words in KNOWN], []
 
     def _pictures(self, count: int, firsts: list[Thing], seconds: list[Thing], split: int) -> Pictures:
-        told = super()._pictures(count, firsts, seconds, split)
-        assert isinstance(told.condition, list)
-        pairs = [parse(caption).things for caption in told.condition]
+        placed = super()._pictures(count, firsts, seconds, split)
+        assert isinstance(placed.condition, list)
+        pairs = [parse(caption).things for caption in placed.condition]
         return Pictures(
-            told.images, [AND.join(map(str, pair)) for pair in pairs], [tuple(sorted(pair)) for pair in pairs]
+            placed.images, [AND.join(map(str, pair)) for pair in pairs], [tuple(sorted(pair)) for pair in pairs]
         )
 
     @property
     def checkable(self) -> dict[str, Pictures]:
-        """None by that oracle, which wants to hear of a relation."""
+        """Return no split: the oracle needs captions with a relation."""
         return {}
 
 
-def read(caption: str) -> Scene:
-    """The two things that a caption tells."""
+def parse_caption(caption: str) -> Scene:
+    """Return the two things that a caption names, as a scene without a relation."""
     return Scene(tuple(parse(part).things[0] for part in caption.split(AND)))
 
 
 # Answers without a network -------------------------------------------------------------------------------------------
 
 
-def apart(scenes: Sequence[Scene], seed: int) -> dict[str, Tensor]:
-    """Pictures (N, 3, side, side) of N scenes: right ones, parts of right ones drawn apart, the mean of right ones."""
+def composed_answers(scenes: Sequence[Scene], seed: int) -> dict[str, Tensor]:
+    """Return pictures (N, 3, side, side) of N scenes: right ones, ones with parts from two right ones, their mean."""
     random = np.random.default_rng([seed, 0])
-    layouts = [lay_out([somehow(scene, random) for scene in scenes], random) for _ in range(ANSWERS)]
+    layouts = [lay_out([with_some_relation(scene, random) for scene in scenes], random) for _ in range(ANSWERS)]
     right, other = pictures(layouts[0]), pictures(layouts[1])
     return {
         "another right answer": right,
@@ -63,15 +63,16 @@ def apart(scenes: Sequence[Scene], seed: int) -> dict[str, Tensor]:
     }
 
 
-def somehow(scene: Scene, random: np.random.Generator) -> Scene:
-    """The scene with a relation drawn as the data draw it."""
+def with_some_relation(scene: Scene, random: np.random.Generator) -> Scene:
+    """Return the scene with a relation drawn as the data draw it."""
     return Scene(scene.things, list(RELATIONS)[random.integers(len(RELATIONS))])
 
 
 def pictures(layout: Layout) -> Tensor:
+    """Return pictures (N, 3, SIZE, SIZE) in [-1, 1] of a layout."""
     return to_float(torch.from_numpy(draw(layout, SIZE)))
 
 
 def things_apart(layout: Layout, other: Layout) -> Layout:
-    """Each scene's first thing where one layout has it, its second thing where the other has it."""
+    """Return a layout with each scene's first thing from one layout and its second thing from the other."""
     return replace(layout, center=np.stack([layout.center[:, 0], other.center[:, 1]], axis=1))

@@ -1,0 +1,27 @@
+"""What mkdocs calls while it builds the site: pages from the source, formulas, figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from figures import with_figures
+from formulas import with_mathml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from reference import pages
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated reference pages."""
+    for path, content in pages().items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Set formulas as MathML and pictures as figures."""
+    root = Path(config.docs_dir)
+    place = root / Path(page.file.dest_uri).parent  # as if pictures lay beside the built page: see `with_figures`
+    return with_figures(with_mathml(html), place, root)
