@@ -158,7 +158,7 @@ class KnownWords(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: Sequence[str], dim: Dim, buckets: PositiveInt = 16_384, dropout: ProperFraction = 0.0
+        self, vocabulary: Sequence[str], dim: Dim, buckets: PositiveInt = 2048, dropout: ProperFraction = 0.0
     ) -> None:
         super().__init__()
         self.rows = {word: row for row, word in enumerate(vocabulary, buckets)}
@@ -205,7 +205,7 @@ class CaptionEncoder(ConditionEncoder):
         dim: Dim,
         model: str | None = None,
         noise: NonNegative = 0.0,
-        buckets: PositiveInt = 16_384,
+        buckets: PositiveInt = 2048,
         dropout: ProperFraction = 0.0,
         hub: bool = True,
     ) -> None:
