@@ -32,20 +32,17 @@ Recipe = Mapping[str, Any]
 def make_data(recipe: Recipe) -> GanData:
     """Return the data module, loaded: its images are in memory (or memory mapped) and its `spec` is known.
 
-    Raise `UserError` if networks, condition and data do not fit. That is checked before any image is decoded if the
-    recipe states `data.size`, else as soon as the data are loaded.
+    Raise `UserError` if networks, condition and data do not fit. The discriminator is tried before any image is decoded
+    if the recipe states `data.size`; `make_module` tries it in any case.
     """
     check_parts(recipe)
     _check_condition(recipe)
     _check_generator(recipe)
-    size = recipe["data"].get("size")
-    if size:
+    if size := recipe["data"].get("size"):
         _check_discriminator(recipe, (3, size, size))
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
-    if not size:
-        _check_discriminator(recipe, data.spec.shape)
     return data
 
 
@@ -94,7 +91,8 @@ def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
-    """Return the variant with every component that its constructor names. Raise `UserError` if the recipe lacks one."""
+    """Return the variant with every component that its constructor names. Raise `UserError` if one does not fit."""
+    _check_discriminator(recipe, spec.shape)
     variant = locate(recipe["variant"]["_target_"])
     wanted = [
         name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]

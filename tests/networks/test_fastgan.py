@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ganlab.core.sides import Side
-from ganlab.data.batch import Batch
+from ganlab.data.batch import Batch, Fake
 from ganlab.errors import UserError
 from ganlab.networks import fastgan
 from ganlab.networks.architecture import Architecture
@@ -71,10 +71,11 @@ def test_the_second_task_is_learned(vanilla: Callable[..., VanillaGAN], adam: Si
 def test_a_perfect_decoder_costs_nothing() -> None:
     """Against the mean over 4 x 4 pixels, by pixel: an error of 1/2 everywhere costs weight / 2."""
     task, images = Reconstruction(weight=3.0), torch.rand(2, 1, 16, 16)
+    batch, fake = Batch(images), Fake(images, torch.zeros(2, 1))
     task.autoencoder = nn.AvgPool2d(4)
-    assert task(lambda images, condition: images, images, images, None).tolist() == [0.0, 0.0]
+    assert task(lambda images, condition: images, batch, fake).tolist() == [0.0, 0.0]
     task.autoencoder = lambda images: nn.functional.avg_pool2d(images, 4) + 0.5
-    torch.testing.assert_close(task(lambda x, c: x, images, images, None), torch.full((2,), 1.5))
+    torch.testing.assert_close(task(lambda x, c: x, batch, fake), torch.full((2,), 1.5))
 
 
 def test_another_trunk_is_refused(vanilla: Callable[..., VanillaGAN], adam: Side) -> None:
