@@ -53,6 +53,7 @@ class Recipe:
     minibatch_deviation: Group
     gamma: NonNegative | Component
     penalty_every: PositiveInt
+    wordings: PositiveInt
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
     fused: bool | None
