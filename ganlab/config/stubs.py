@@ -1,6 +1,6 @@
-"""What a recipe's top takes, and the ranges that other packages do not write beside their parameters.
+"""The parameters at a recipe's top, and ranges that other packages do not write beside their parameters.
 
-Only read as source, like a .pyi file: a stub's annotation goes before the package's own.
+This file is only read as source, like a .pyi file. A stub's annotation takes precedence over the package's own.
 """
 
 from __future__ import annotations
