@@ -42,7 +42,7 @@ SAME = (
     *(
         "condition.dim=16",
         "latent_dim=64",
-    ),  # the caption has few numbers, compared with the latent that decides what it leaves open
+    ),  # fewer numbers for the caption than for the latent, which decides what the caption leaves open
 )
 LOSSES = {
     "pixel loss": ("variant._target_=ganlab.lecture.correlation.PixelLoss", "trainer.max_steps=3_000"),

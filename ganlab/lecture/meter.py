@@ -76,7 +76,9 @@ def of_nothing(dims: int, samples: int) -> dict[str, float]:
 
 
 def _best_linear(dims: int, samples: int) -> tuple[float, float]:
-    """Return the estimates of logistic regression, which minimises the objective exactly, on its and on fresh samples.
+    """Return the estimates of logistic regression on its own samples and on fresh ones.
+
+    It minimises the objective exactly.
     """
     real, fake = torch.randn(2, samples, dims).double()
     network = nn.Sequential(nn.Linear(dims, 1), nn.Flatten(0)).double()
