@@ -1,4 +1,4 @@
-"""`python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
+"""The command `python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Sample = Annotated[int, Range(least=2, most=10_000_000)]
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """The settings of evaluate's command line."""
+    """The settings of the command line of evaluate."""
 
     checkpoint: str | None = cli.setting(
         None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
@@ -143,7 +143,7 @@ def _settings(s: EvaluateSettings) -> evaluation.Settings:
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measure, compare two files of numbers, or write a reference's statistics, as the settings say."""
+    """Measure, compare two files of numbers, or write a reference's statistics, according to the settings."""
     if settings.compare:
         compare(*map(Path, _pair(settings.compare)))
     elif settings.checkpoint or settings.generated:

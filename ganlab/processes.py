@@ -36,6 +36,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def is_distributed() -> bool:
+    """Return whether several processes train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 

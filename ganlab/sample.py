@@ -1,4 +1,4 @@
-"""`python -m ganlab.sample`: pictures from a checkpoint."""
+"""The command `python -m ganlab.sample`: draw pictures from a checkpoint."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Examples
 
 
 def main() -> None:
-    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(HELP) if cli.asks_for_help(words) else sample(checked(cli.read_settings(SampleSettings, words)))
@@ -84,7 +84,7 @@ def _check_method(settings: SampleSettings) -> None:
 
 
 def sample(settings: SampleSettings) -> None:
-    """Load the checkpoint, draw the pictures, write them: single PNGs and one grid."""
+    """Load the checkpoint, draw the pictures, and write them as single PNGs and one grid."""
     from ganlab.core.assembly import make_data
     from ganlab.core.checkpoints import load_module, stored_content
     from ganlab.sampling.drawing import latents
