@@ -2,9 +2,9 @@
 
     python benchmarks/frechet.py [count=2000] [dim=2048] [decay=1] [rounds=3] [threads=2] [out=FILE.json]
 
-It measures means, covariances and the trace of the root. The network before them is in `benchmarks/fid.py`. Features are
-normal. Their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. The goal is a fifth of
-the others' time.
+It measures means, covariances and the trace of the root. The network before them is in `benchmarks/fid.py`. Features
+are normal. Their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. The goal is a
+fifth of the others' time.
 """
 
 from __future__ import annotations

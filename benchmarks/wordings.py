@@ -2,8 +2,8 @@
 
     python benchmarks/wordings.py checkpoint=RUN [count=16] [seed=0] [out=FILE.json] [figure=FILE.png]
 
-The captions name hearts, circles and squares in nine colours, those that the model was trained on. They are in the words
-of training, then in five other wordings. `count` pictures of each are drawn with the seeds `seed`, `seed + 1`, ... They
+The captions name hearts, circles and squares in nine colours, those that the model was trained on. They use the words
+of training, then five other wordings. `count` pictures of each are drawn with the seeds `seed`, `seed + 1`, ... They
 are judged from their pixels by `ganlab.data.coloured`: colour and shape must both be right. Of the five wordings,
 training has the first one only (`ganlab/data/wordings.py`). A test checks that.
 """

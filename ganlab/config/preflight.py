@@ -57,7 +57,7 @@ def check_machine(recipe: Recipe) -> None:
     _check_memory(recipe)
 
 
-# Settings and each other ------------------------------------------------------------------------------------------
+# Settings against each other --------------------------------------------------------------------------------------
 
 
 def _check_pack(recipe: Recipe) -> None:

@@ -68,7 +68,7 @@ def _components(settings: Settings) -> Iterator[str]:
             yield from [table(shown, indent=4)] if shown else []
 
 
-# What is written in a recipe's files ------------------------------------------------------------------------------
+# Values in a recipe's files ---------------------------------------------------------------------------------------
 
 
 def written(choices: Catalog, recipe: str, chosen: Mapping[str, object]) -> Settings:
@@ -105,7 +105,7 @@ def _leaves(file: Path, start: str) -> Iterator[tuple[str, str, str]]:
     return walk(node, start) if node else iter(())
 
 
-# What is written in a component's source --------------------------------------------------------------------------
+# Docstrings in a component's source -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

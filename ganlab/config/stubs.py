@@ -36,7 +36,7 @@ class Component:
 
 @dataclass
 class Recipe:
-    """The top of a recipe. What has no default is needed; groups and other parts may stand beside it."""
+    """The top of a recipe. A field without a default is needed. Groups and other parts may be beside it."""
 
     variant: Component
     data: Component
@@ -72,14 +72,14 @@ class Recipe:
 
 @dataclass
 class Ganlab:
-    """How ganlab itself behaves."""
+    """The settings of ganlab itself."""
 
     debug: bool = False
 
 
 @dataclass
 class Trainer:
-    """Of Lightning's Trainer."""
+    """Some settings of Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"] | Component
     strategy: Literal["auto", "ddp"] | Component
@@ -93,7 +93,7 @@ class Trainer:
 
 @dataclass
 class Optimizer:
-    """Of any optimizer of torch."""
+    """The settings of torch's optimizers."""
 
     lr: Annotated[float, Range(least=0, most=1_000)]
     betas: tuple[ProperFraction, ProperFraction]

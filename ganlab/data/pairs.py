@@ -88,7 +88,7 @@ class PairsData(GanData):
         return Pictures(wanted, torch.from_numpy(given), names)
 
 
-# Who belongs to whom ----------------------------------------------------------------------------------------------
+# Partners ---------------------------------------------------------------------------------------------------------
 
 
 def find_partners(files: Sequence[str]) -> dict[str, tuple[str, ...]]:

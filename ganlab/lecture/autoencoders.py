@@ -89,7 +89,7 @@ def _drawn(model: GenerativeModule) -> Tensor:
     return torch.cat([model.sample(codes) for codes in latent.split(AT_ONCE)])
 
 
-# What they are worth -------------------------------------------------------------------------------------------------
+# Scores --------------------------------------------------------------------------------------------------------------
 
 
 def judged(images: Tensor, real: Tensor) -> dict[str, float]:

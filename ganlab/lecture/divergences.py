@@ -61,7 +61,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-# What is read -----------------------------------------------------------------------------------------------------
+# Estimates --------------------------------------------------------------------------------------------------------
 
 
 def normal(center: float, scale: float) -> Source:
@@ -98,7 +98,7 @@ def verdict(said: float, truth: float) -> dict[str, float]:
     return {"exact": truth, "held_out": said, "error": said / truth - 1}
 
 
-# What is true -----------------------------------------------------------------------------------------------------
+# Exact values -----------------------------------------------------------------------------------------------------
 
 
 def _log_densities(center: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -56,7 +56,7 @@ def slope(objective: Objective, logits: Tensor) -> Tensor:
     return gradient.abs()
 
 
-# A generator that is stopped, a discriminator that grows sure -----------------------------------------------------
+# A fixed generator, a discriminator that becomes sure -------------------------------------------------------------
 
 
 def _networks() -> Architecture:

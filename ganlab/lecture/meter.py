@@ -56,7 +56,7 @@ def between_gaussians(distance: float) -> dict[str, float]:
     return {"exact": truth, "held_out": said, "error": said / truth - 1, "train": reading(network, OBJECTIVE, *train)}
 
 
-# Where there is nothing to read -----------------------------------------------------------------------------------
+# Between equal distributions --------------------------------------------------------------------------------------
 
 
 def of_nothing(dims: int, samples: int) -> dict[str, float]:

@@ -73,7 +73,7 @@ def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
     return torch.cat(list(generated(load_module(run.last()), data.reference, len(data.reference), seed)))
 
 
-# What they are worth ----------------------------------------------------------------------------------------------
+# Scores -----------------------------------------------------------------------------------------------------------
 
 
 def measured(images: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, float]:

@@ -66,7 +66,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     return {"plain": plain.numbers(data), **numbers}
 
 
-# The game, and who is asked ---------------------------------------------------------------------------------------
+# The game and its discriminators ----------------------------------------------------------------------------------
 
 
 def stopped(data: ToyData) -> VanillaGAN:
@@ -117,7 +117,7 @@ def gathered(module: VanillaGAN, judge: nn.Module, data: ToyData) -> Judged:
     return Judged(judge, Evidence(judge(real), judge(fakes(module)(len(real))), None))
 
 
-# What they answer -------------------------------------------------------------------------------------------------
+# Samples by each method -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

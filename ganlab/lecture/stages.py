@@ -73,7 +73,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-# What they draw ------------------------------------------------------------------------------------------------------
+# Samples -------------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -104,7 +104,7 @@ def latents(model: GenerativeModule, seed: int) -> Tensor:
     return model.draw_latent(len(SHOWN), torch.Generator().manual_seed(seed))
 
 
-# What they are worth -------------------------------------------------------------------------------------------------
+# Scores --------------------------------------------------------------------------------------------------------------
 
 
 def measured(model: GenerativeModule, data: GanData, seed: int) -> dict[str, float]:
@@ -138,7 +138,7 @@ def small_fid(model: StackGAN, data: GanData, seed: int) -> float:
     return frechet_distance_of_sets(*features)
 
 
-# What they cost ------------------------------------------------------------------------------------------------------
+# Cost ----------------------------------------------------------------------------------------------------------------
 
 
 def sizes(model: GenerativeModule) -> dict[str, int]:

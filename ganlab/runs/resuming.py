@@ -49,7 +49,7 @@ def is_complete(recipe: Recipe, checkpoint: Path, done: int) -> bool:
     raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
 
 
-# Does it fit ------------------------------------------------------------------------------------------------------
+# Checks -----------------------------------------------------------------------------------------------------------
 
 
 def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], file: Path) -> GenerativeModule:

@@ -102,8 +102,7 @@ class Platt(Calibration):
 
 @dataclass(frozen=True)
 class Isotonic(Calibration):
-    """A nondecreasing step function: it takes `values[b]` from `edges[b]` on, (B,) each. It has no gradient to follow.
-    """
+    """A nondecreasing step function. It is `values[b]` from `edges[b]` on, (B,) each. It has no gradient to follow."""
 
     edges: Tensor
     values: Tensor

@@ -61,8 +61,8 @@ def _say_verdict(verdict: Verdict, calibration: str, count: int) -> None:
     print(f"calibration={calibration} on {count} held-out and {count} generated pictures: {verdict}")
     if not verdict.generalizes:
         say(
-            "ganlab: the discriminator does not tell held-out pictures from generated ones (slope under two standard "
-            "errors; it may know its training pictures by heart), so that no method can do much for this model"
+            "ganlab: the discriminator does not distinguish held-out from generated pictures (slope under two standard "
+            "errors; it may have memorized its training pictures), so no method can improve this model's pictures much"
         )
 
 
