@@ -33,7 +33,7 @@ class SampleSettings:
         "let the discriminator choose: rejection, mh (Metropolis-Hastings) or langevin (in latent space); needs the "
         "run's data, whose held-out pictures calibrate the discriminator",
     )
-    calibration: str = cli.setting("platt", "of its scores, on held-out pictures: platt, isotonic or none")
+    calibration: str = cli.setting("platt", "of the discriminator, on held-out pictures: platt, isotonic or none")
     held_out: Annotated[int, Range(least=4, most=1_000_000)] = cli.setting(
         1000, "the most held-out pictures for the calibration, with as many generated ones"
     )
