@@ -127,7 +127,7 @@ def lookup(module: Module, name: str) -> Found:
 
 
 def evaluate(module: Module, expression: ast.expr) -> Found:
-    """Return what an expression of names and dots refers to. Return any other expression itself."""
+    """Return the object that an expression of names and dots refers to. Return any other expression itself."""
     if isinstance(expression, ast.Name) and expression.id not in BUILTINS:
         return lookup(module, expression.id)
     if isinstance(expression, ast.Attribute):

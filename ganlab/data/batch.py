@@ -55,9 +55,9 @@ def _ready(values: Tensor) -> Tensor:
 class Batch:
     """Real images with their conditions.
 
-    `images`: uint8 (N, C, H, W) before `ready`, then in [-1, 1]. Points are float32 (N, D) before `ready`. A
-    `condition` of images is uint8 before `ready` as well. `mismatched`: conditions of the same kind as `condition`.
-    None of them fits its image.
+    `images`: uint8 (N, C, H, W) before `ready`, then in [-1, 1]. Points are float32 (N, D) before `ready`.
+    `condition`: images are uint8 before `ready` as well.
+    `mismatched`: conditions of the same kind as `condition`. None of them fits the image of its row.
     """
 
     images: Tensor

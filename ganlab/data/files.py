@@ -72,7 +72,7 @@ class Split:
         return sorted(files, key=lambda file: (not self.held_out(file), place(file)))
 
     def border(self, files: Sequence[str]) -> int:
-        """Return how many of the ordered files are held out: at least one if any should be, leaving two to train on."""
+        """Return the number of held-out files: at least one if any should be, with two left for training."""
         held = sum(map(self.held_out, files))
         return held if self.given or self.fraction == 0 else min(max(held, 1), max(len(files) - 2, 0))
 

@@ -25,11 +25,12 @@ class Pictures:
     """N pictures with their conditions.
 
     `images`: uint8 (N, C, H, W), an array, a memory map, a tensor or stacks of others; points are float32 (N, D).
-    `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or None. `keys`: identify the content of
-    each picture. Two pictures with the same key fit each other's condition, so neither is a mismatch for the other.
-    Defaults to the condition itself. If the condition is an image there are no mismatches. `flip`: mirror every second
-    picture, drawn at random, left to right, together with an image that is its condition; or (N,) bool, which ones may
-    be mirrored. `wordings`: all captions of each picture if there are several; a batch draws one of them at random.
+    `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or None.
+    `keys`: identify the content of each picture. Two pictures with the same key fit each other's condition, so neither
+    is a mismatch for the other. Defaults to the condition itself. If the condition is an image there are no mismatches.
+    `flip`: mirror half of the pictures, drawn at random, left to right, together with an image that is its condition;
+    or a mask (N,) bool of those that may be mirrored.
+    `wordings`: all captions of each picture if there are several; a batch draws one of them at random.
     `misfit`: makes a mismatched caption from a picture's own and another's. Without it, the other's is used unchanged.
     """
 
@@ -83,7 +84,7 @@ class Pictures:
         return torch.from_numpy(np.array(self.images[rows]))
 
     def _mirrors(self, rows: np.ndarray) -> np.ndarray:
-        """Return which of `rows` may be mirrored: (len(rows),) bool."""
+        """Return a mask of the `rows` that may be mirrored: (len(rows),) bool."""
         return self.flip[rows] if isinstance(self.flip, np.ndarray) else np.full(len(rows), self.flip)
 
     def _say(self, rows: np.ndarray, random: np.random.Generator) -> Condition:

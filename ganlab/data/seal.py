@@ -17,7 +17,7 @@ BLOCK = 2**20
 
 
 def seal_of(path: Path) -> Path:
-    """Return where the seal of a cached file or folder is kept."""
+    """Return the path of a cached file's or folder's seal."""
     return path.with_name(path.name + ".seal")
 
 

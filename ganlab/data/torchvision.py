@@ -65,7 +65,7 @@ SOURCES = {
 def resized(images: Tensor, size: int) -> Tensor:
     """Resize uint8 (N, C, H, W) to (N, C, size, size).
 
-    Digits of 28 pixels get a border of two pixels more for 32, since they have an empty border already.
+    Images of 28 pixels first get a border of two if `size` is a multiple of 32. Digits have an empty border already.
     """
     if images.shape[-1] == 28 and size % 32 == 0:
         images = functional.pad(images, (2, 2, 2, 2))

@@ -1,4 +1,4 @@
-"""During the game the model's density moves to where the discriminator says real, until D(x) is about 1/2 there.
+"""During the game the model's density moves towards high D(x), until D(x) is about 1/2 on the data.
 
 The figure 1 of Goodfellow et al. 2014, measured: the data's density, the model's density, D(x), and the optimal
 D*(x) = p(x) / (p(x) + q(x)), on one axis during the game.

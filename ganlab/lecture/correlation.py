@@ -137,7 +137,7 @@ def judged(images: Tensor, true: Tensor, captions: list[str]) -> dict[str, float
 
 @torch.no_grad()
 def preferred(game: GenerativeModule, true: Tensor, images: Tensor, captions: list[str]) -> float:
-    """Return how often the discriminator gives the true picture the higher score: 0.5 at chance level, 1 always."""
+    """Return the share of captions whose true picture gets the higher score: 0.5 at chance level, 1 always."""
     assert isinstance(game, ConditionalGAN)
     margin = game.critic(true, captions) - game.critic(images, captions)
     return float((margin.sign() / 2 + 0.5).mean())
