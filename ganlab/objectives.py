@@ -141,8 +141,9 @@ class LeastSquares(Objective):
         return per_sample((fake.float() - 1) ** 2) / 2
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return 1 - 4 loss. At D* = p / (p + q) the loss is half the integral of pq / (p + q), so this is Le Cam's
-        divergence.
+        """Return 1 - 4 loss. At D* = p / (p + q) the loss is half the integral of pq / (p + q).
+
+        The result is then Le Cam's divergence.
         """
         return 1 - 4 * self._squares(real, fake, 1).mean()
 

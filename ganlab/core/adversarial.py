@@ -162,9 +162,7 @@ class AdversarialModule(GenerativeModule, ABC):
         self.backward_terms("generator", {**terms, **self.penalties("generator", batch, fake)}, parts)
 
     def _advance_perturbations(self, batch: Batch, images_seen: int) -> None:
-        """Pass on the total number of images seen and, to perturbations that need them now, the critic's logits of this
-        batch.
-        """
+        """Pass the number of images seen to all perturbations, and logits of this batch to those that need them now."""
         for perturbation in self._perturbations:
             every = perturbation.listens_every
             rows = slice(0, None if every and self.iteration % every == 0 else 0)

@@ -101,9 +101,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         return None
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
-        """Take weights from the state of the checkpoint `starts_from`. spec: the description of the data it was trained
-        on.
-        """
+        """Take weights from the state of the checkpoint `starts_from`. spec: the description of its training data."""
         raise NotImplementedError(f"{type(self).__name__} starts from no other run")
 
     # For all callers ----------------------------------------------------------------------------------------------
@@ -237,8 +235,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
 
     def train(self, mode: bool = True) -> GenerativeModule:
-        """Set the mode of all parts but the average, which stays in evaluation mode: its batch statistics are averages
-        too.
+        """Set the mode of all parts but the average, which stays in evaluation mode.
+
+        Its batch statistics are averages too.
         """
         super().train(mode)
         self.average.eval()
