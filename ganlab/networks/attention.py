@@ -57,7 +57,7 @@ class SelfAttention(nn.Module):
 
 
 class WordAttention(nn.Module):
-    """x + gamma o(attention from the positions of x to words); gamma starts at 0 (after Xu et al. 2018, AttnGAN, eq. 2).
+    """x + gamma o(attention from the positions of x to words); gamma starts at 0 (Xu et al. 2018, AttnGAN, eq. 2).
 
     word_dim: the size of the words' states. Padding is masked and changes nothing. The context manager `reading` sets
     the words, so the blocks before this layer need not pass them on. Raise `UserError` if no words are set.

@@ -60,10 +60,9 @@ class ConditionalGenerator(CodeGenerator):
 
 
 class AugmentedGenerator(CodeGenerator):
-    """A generator whose code has a draw from a normal distribution in place of the embedding (Zhang et al. 2017, section
-    3.2).
+    """A generator whose code has a draw from a normal distribution in place of the embedding.
 
-    The latent contains z and then the noise of the draw. parts: the sizes of the two.
+    Zhang et al. 2017, section 3.2. The latent contains z and then the noise of the draw. parts: the sizes of the two.
     """
 
     def __init__(self, encoder: ConditionEncoder, network: nn.Module, parts: tuple[int, int]) -> None:
@@ -97,7 +96,7 @@ class ConditionalDiscriminator(nn.Module):
         return [self.head(features, embedding) for embedding in embeddings]
 
     def own_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
-        """Return the terms of the discriminator: real pairs against generated and, if the head asks, mismatched ones."""
+        """Return the discriminator's terms: real pairs against generated and, if the head asks, mismatched ones."""
         return self.head.discriminator_terms(objective, *self._judged(batch, fake))
 
     def generator_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:

@@ -26,7 +26,7 @@ class DiagonalGaussian:
     log_variance: Tensor
 
     def draw(self) -> Tensor:
-        """Return one draw from each, (N, K): mean + sigma eps, the reparameterization of Kingma and Welling 2014, eq. 4."""
+        """Return one draw from each, (N, K): mean + sigma eps (reparameterized; Kingma and Welling 2014, eq. 4)."""
         return self.mean + (self.log_variance / 2).exp() * torch.randn_like(self.mean)
 
     def kl(self) -> Tensor:

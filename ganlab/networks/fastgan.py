@@ -104,7 +104,7 @@ class Generator(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """A block that halves the side by two paths, averaged: two convolutions, and a 1 x 1 convolution of averaged pixels."""
+    """The mean of two paths that halve the side: two convolutions, and a 1 x 1 convolution of averaged pixels."""
 
     def __init__(self, inputs: int, outputs: int, norm: Normalization) -> None:
         super().__init__()

@@ -42,9 +42,7 @@ class MiniLM:
         return [found[place] for place in range(len(captions))]
 
     def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
-        """Return each caption's states (L, word_dim): first that of the token for the whole caption, then those of its
-        pieces.
-        """
+        """Return each caption's states (L, word_dim): first that of the whole caption, then those of its pieces."""
         found: dict[int, Tensor] = {}
         for places, states in self._read(captions, device):
             found |= zip(places, states[:, :-1].cpu(), strict=False)  # the last token only ends the sentence

@@ -21,7 +21,7 @@ Plan = tuple[tuple[int, int], ...]
 
 
 def receptive_field(plan: Plan) -> int:
-    """Return the receptive field of one output in pixels: from the last layer to the first, r <- (r - 1) stride + kernel.
+    """Return one output's receptive field in pixels: from the last layer to the first, r <- (r - 1) stride + kernel.
 
     >>> receptive_field(((4, 2), (4, 2), (4, 2), (4, 1), (4, 1)))
     70

@@ -41,7 +41,7 @@ class FrozenFeatures:
         self.networks = {torch.device("cpu"): network}
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Return the maps at strides 4, 8, 16, 32 of pictures (N, 3, H, W) in [-1, 1]. Gradients flow to the pictures."""
+        """Return maps at strides 4, 8, 16, 32 of pictures (N, 3, H, W) in [-1, 1]. Gradients flow to pictures."""
         if images.device not in self.networks:
             self.networks[images.device] = copy.deepcopy(self.networks[torch.device("cpu")]).to(images.device)
         return self.networks[images.device].stages((LEVEL * images + LEVEL - 127) / 128)

@@ -21,7 +21,7 @@ from ganlab.networks.conditioning import ConditionalBatchNorm2d
 
 
 class Start(ABC):
-    """A choice of the generator's first map. Called with (code_dim, channels), it returns a layer (N, code_dim) -> 4 x 4."""
+    """A choice of the first map. Called with (code_dim, channels), it returns a layer (N, code_dim) -> 4 x 4."""
 
     @abstractmethod
     def __call__(self, code_dim: int, channels: int) -> nn.Module:
@@ -58,7 +58,7 @@ class LearnedMap(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """x + a branch of two modulated convolutions, at twice the side. Biases would be removed by the next normalization."""
+    """x + a branch of two modulated convolutions without biases, which normalization removes; at twice the side."""
 
     def __init__(self, inputs: int, outputs: int, code_dim: int) -> None:
         super().__init__()

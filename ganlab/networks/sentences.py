@@ -49,7 +49,7 @@ class Memory:
         self.known: OrderedDict[str, Tensor] = OrderedDict()
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
-        """Return the result for each caption, on the CPU. Captions that are not in the cache are encoded on `device`."""
+        """Return the result for each caption, on the CPU. Captions not in the cache are encoded on `device`."""
         missing = [caption for caption in dict.fromkeys(captions) if caption not in self.known]
         if missing:
             self.known.update(zip(missing, self.read(missing, device), strict=True))
@@ -77,7 +77,7 @@ class FrozenSentences:
         self.states = Memory(self.reader.words, min(remember, LATELY))
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
-        """Return (N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
+        """Return (N, dim) on `device`, scaled to mean square 1 a component if the model's vectors have unit length."""
         return torch.stack(self.vectors(captions, device)).to(device) * self.dim**0.5
 
     def learn(self, captions: Sequence[str], vectors: Tensor) -> None:

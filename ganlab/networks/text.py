@@ -134,8 +134,7 @@ class SentenceEncoder(ConditionEncoder):
         return self.normalize(self.linear(self._noised(vectors)))
 
     def words(self, condition: Condition) -> Words:
-        """Return states (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L), true at
-        pieces.
+        """Return states (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L) of pieces.
 
         The first piece stands for the whole caption. L is the largest number of pieces of a caption. Raise `UserError`
         if the model gives vectors only.
