@@ -98,7 +98,7 @@ class Metric(ABC):
 
     @classmethod
     def targets(cls, target: Target) -> list[Target]:
-        """Return the targets for which samples are drawn: the target itself, unless the metric needs other conditions."""
+        """Return the targets for which samples are drawn: this one, unless the metric needs other conditions."""
         return [target]
 
     def results(self) -> dict[str, Result]:
