@@ -1,4 +1,4 @@
-"""Ways to the same number against one another: interleaved, timed, told as ratios."""
+"""Compare several ways to compute the same number: interleaved, timed, reported as ratios."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import torch
 
 
 def contest(contestants: Mapping[str, Callable[[], float]], rounds: int, truth: str) -> dict[str, Any]:
-    """Every round runs every contestant once, in an order that moves on by one.
+    """Run each contestant once in each round, in an order that moves on by one.
 
-    Median seconds; ratios of those whose name begins with ganlab to the others; the numbers that they found, and their
-    relative difference from that of `truth`.
+    Return median seconds, the ratios of those whose name begins with ganlab to the others, their numbers, and the
+    relative differences from the number of `truth`.
     """
     names = list(contestants)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -41,7 +41,7 @@ def contest(contestants: Mapping[str, Callable[[], float]], rounds: int, truth: 
 
 
 def tell(found: Mapping[str, Any], out: str, **settings: object) -> None:
-    """As JSON, with the settings that it was found with, here and in the file `out`, if there is one."""
+    """Print the results as JSON with their settings, and write them to the file `out` if it is given."""
     text = json.dumps({**found, **settings, "torch": torch.__version__}, indent=2)
     print(text)
     if out:
@@ -49,6 +49,6 @@ def tell(found: Mapping[str, Any], out: str, **settings: object) -> None:
 
 
 def settings() -> dict[str, Any]:
-    """The command line's name=value, whole numbers as such."""
+    """Return the command line's name=value settings, whole numbers as int."""
     words = dict(word.split("=", 1) for word in sys.argv[1:])
     return {name: int(text) if text.isdecimal() else text for name, text in words.items()}

@@ -1,12 +1,12 @@
-"""Do the extractors' Fréchet distances grow as pictures get worse, and where do they start to notice?
+"""Measure whether the extractors' Fréchet distances grow with damage of pictures, and from which strength.
 
     python benchmarks/damage.py [cifar=FILE.zip] [mnist=FOLDER] [count=1000] [extractors=small,imagenet] [threads=1]
         [out=FILE.json] [figure=FILE.png]
 
 Real pictures are cut into two halves at random. One half is damaged, with six kinds of damage at five strengths, and
-compared with the other half, which stays as it is; strength 0 is the distance of two real halves. 20 other cuts say how
-much that differs: the spread is what the largest exceeds their mean by. A damage is noticed at the first strength from
-which on the distance exceeds that at strength 0 by more than the spread; a curve rises if it never falls by more.
+compared with the other half, which is unchanged. Strength 0 is the distance of two real halves. 20 other cuts give the
+spread: the amount by which the largest of their distances exceeds the mean. A damage is noticed at the first strength
+from which on the distance exceeds that at strength 0 by more than the spread. A curve rises if it never falls by more.
 
 `cifar`: a zip of `train/CLASS/*.jpg`; `mnist`: torchvision's folder. Without them, emoji and shapes only.
 """
@@ -53,12 +53,12 @@ def blur(x: Tensor, sigma: float, random: torch.Generator) -> Tensor:
 
 
 def noise(x: Tensor, deviation: float, random: torch.Generator) -> Tensor:
-    """Add normal noise of that many levels."""
+    """Add normal noise of this standard deviation, in levels."""
     return x + deviation * torch.randn(x.shape, generator=random)
 
 
 def colors(x: Tensor, degrees: float, random: torch.Generator) -> Tensor:
-    """Turn each picture's hues by an angle between plus and minus so many degrees, around the grey axis."""
+    """Rotate each picture's hues by a random angle between plus and minus `degrees`, around the grey axis."""
     angle = (torch.rand(len(x), generator=random) * 2 - 1) * degrees * torch.pi / 180
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5
@@ -67,7 +67,7 @@ def colors(x: Tensor, degrees: float, random: torch.Generator) -> Tensor:
 
 
 def shapes(x: Tensor, pixels: float, random: torch.Generator) -> Tensor:
-    """Displace every pixel, by a smooth field of that deviation."""
+    """Displace every pixel by a smooth field of this standard deviation."""
     field = F.interpolate(torch.randn(len(x), 2, 5, 5, generator=random), x.shape[-2:], mode="bicubic")
     grid = F.affine_grid(torch.eye(2, 3).expand(len(x), 2, 3), list(x.shape), align_corners=False)
     moved = grid + field.permute(0, 2, 3, 1) * pixels * 2 / x.shape[-1]
@@ -75,7 +75,7 @@ def shapes(x: Tensor, pixels: float, random: torch.Generator) -> Tensor:
 
 
 def patches(x: Tensor, pairs: float, random: torch.Generator) -> Tensor:
-    """Exchange so many pairs of the 16 patches of 8 x 8."""
+    """Exchange this number of pairs of the 16 patches of 8 x 8."""
     parts = F.unfold(x, PATCH, stride=PATCH)
     order = torch.rand(len(x), parts.shape[2], generator=random).argsort(1)
     places = order.clone()
@@ -86,7 +86,7 @@ def patches(x: Tensor, pairs: float, random: torch.Generator) -> Tensor:
 
 
 def holes(x: Tensor, side: float, random: torch.Generator) -> Tensor:
-    """Fill a square of that side, somewhere within, with the colour of the picture's edge."""
+    """Fill a square of this side, at a random place, with the colour of the picture's edge."""
     size = x.shape[-1]
     corner = torch.randint(0, size - int(side) + 1, (len(x), 2, 1), generator=random)
     inside = (torch.arange(size) >= corner) & (torch.arange(size) < corner + side)
@@ -107,7 +107,7 @@ DAMAGES: dict[str, tuple[Damage, tuple[float, ...], str]] = {
 
 
 def damaged(images: Tensor, name: str, level: int, seed: int = 0) -> Tensor:
-    """uint8 (N, C, 32, 32) at a strength of 1 to 5; 0 leaves them as they are."""
+    """Return pictures uint8 (N, C, 32, 32) damaged at a strength of 1 to 5. 0 leaves them unchanged."""
     if not level:
         return images
     damage, strengths, _ = DAMAGES[name]
@@ -119,7 +119,7 @@ def damaged(images: Tensor, name: str, level: int, seed: int = 0) -> Tensor:
 
 
 def pictures(count: int, cifar: str, mnist: str) -> dict[str, Tensor]:
-    """By name, at most `count` pictures (N, C, 32, 32) of each data set there is."""
+    """Return at most `count` pictures (N, C, 32, 32) of each available data set, by name."""
     found = {"emoji": recipe_pictures(count, "data=emoji")}
     if cifar:
         found["CIFAR-10"] = zipped(Path(cifar), count)
@@ -146,20 +146,20 @@ def zipped(path: Path, count: int) -> Tensor:
 
 
 def floors(clean: Tensor) -> list[float]:
-    """Distances of two halves of real pictures' features, for `CUTS` cuts."""
+    """Return the distances of two halves of real pictures' features, for `CUTS` cuts."""
     orders = [torch.randperm(len(clean), generator=torch.Generator().manual_seed(seed)) for seed in range(CUTS)]
     return [frechet_distance_of_sets(*clean[order].chunk(2)) for order in orders]
 
 
 def curve(extractor: Extractor, images: Tensor, name: str, clean: Tensor) -> list[float]:
-    """Distances of the damaged second half from the first, at strengths 0 to 5."""
+    """Return the distances of the damaged second half from the first, at strengths 0 to 5."""
     first, second = clean.chunk(2)
     seen = [extractor(damaged(images.chunk(2)[1], name, level)) for level in range(1, 6)]
     return [frechet_distance_of_sets(first, features) for features in (second, *seen)]
 
 
 def told(distances: list[float], spread: float) -> dict[str, Any]:
-    """Summarize a curve: whether it rises, and the first strength that is noticed."""
+    """Return a curve's summary: whether it rises, and the first strength that is noticed."""
     seen = [distance - distances[0] > spread for distance in distances]
     noticed = next((level for level in range(1, 6) if all(seen[level:])), None)
     rises = all(later > earlier - spread for earlier, later in pairwise(distances))
@@ -167,7 +167,7 @@ def told(distances: list[float], spread: float) -> dict[str, Any]:
 
 
 def measure(extractor: Extractor, sets: dict[str, Tensor]) -> dict[str, Any]:
-    """By data set and damage."""
+    """Return the summaries by data set and damage."""
     report: dict[str, Any] = {}
     for data, images in sets.items():
         clean, started = extractor(images), time.perf_counter()

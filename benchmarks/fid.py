@@ -2,13 +2,13 @@
 
     python benchmarks/fid.py [images=2000] [rounds=3] [threads=2] [weights=FILE] [out=FILE.json]
 
-Two sets of 32-pixel pictures in memory, the same weights for all (Inception's own from torch's hub cache, or random
-ones), TensorFlow 1's resizing for all, on the processor. Half of the others' time is the goal. What comes after the
-features, means, covariances and the trace of the root, is measured by itself in `benchmarks/frechet.py`.
+All use the same two sets of 32-pixel pictures in memory, the same weights (Inception's own from torch's hub cache, or
+random ones) and TensorFlow 1's resizing, on the CPU. The goal is half of the others' time. The steps after the features
+(means, covariances and the trace of the root) are measured separately in `benchmarks/frechet.py`.
 
 ganlab runs twice. float32 gives the others' number to rounding. bfloat16 rounds weights and activations to 8 bits but
-adds up in float32, and pools and measures in float64; its rounded weights are a slightly different network, and the
-last figures say by how much that moves the FID.
+accumulates in float32, and pools and measures in float64. Its rounded weights are a slightly different network. The
+last figures give the change of the FID.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIDE = 32
 
 
 class Pictures(Dataset):
-    """As torch-fidelity wants them."""
+    """A data set of pictures in the form that torch-fidelity needs."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -48,7 +48,7 @@ class Pictures(Dataset):
 
 
 def pictures(count: int, seed: int, contrast: float) -> Tensor:
-    """Blotches with a little noise, uint8 (count, 3, 32, 32)."""
+    """Return blotches with a little noise, uint8 (count, 3, 32, 32)."""
     random = torch.Generator().manual_seed(seed)
     coarse = torch.randn(count, 3, 4, 4, generator=random) * contrast + 0.7 * seed
     smooth = nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic") * 60 + 128
@@ -59,7 +59,7 @@ Way = Callable[[Tensor, Tensor, Path], float]
 
 
 def ganlab(precision: str) -> Way:
-    """As `ganlab.evaluate` does it, spread included."""
+    """Return FID as `ganlab.evaluate` computes it, spread included."""
 
     def run(real: Tensor, fake: Tensor, weights: Path) -> float:
         extractor = Inception(weights, "tf1", precision)

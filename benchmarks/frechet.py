@@ -2,9 +2,9 @@
 
     python benchmarks/frechet.py [count=2000] [dim=2048] [decay=1] [rounds=3] [threads=2] [out=FILE.json]
 
-Means, covariances, trace of the root; what comes before, the network, is in `benchmarks/fid.py`. Features are normal,
-their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. A fifth of the others' time
-is the goal.
+It measures means, covariances and the trace of the root. The network before them is in `benchmarks/fid.py`. Features
+are normal. Their covariance's eigenvalues fall as i^-decay in a random basis, another for each set. The goal is a
+fifth of the others' time.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ganlab.metrics.frechet import frechet
 from ganlab.metrics.gathering import Sample
 from ganlab.metrics.moments import frechet_distance_of_sets
 
-BATCH = 64  # torchmetrics gathers its covariances while it looks at pictures; that part is counted here too
+BATCH = 64  # torchmetrics accumulates its covariances while it reads pictures; that part is counted here too
 
 
 class Through(nn.Module):
-    """Gives back the features that it is given as pictures."""
+    """A network that returns the features that it gets as pictures."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ WAYS: dict[str, Callable[[Tensor, Tensor], float]] = {
 
 
 def features(count: int, dim: int, decay: float, seed: int) -> Tensor:
-    """(count, dim) float32."""
+    """Return random features (count, dim), float32."""
     random = torch.Generator().manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(dim, dim, generator=random)).Q
     scales = torch.arange(1, dim + 1).pow(-decay / 2)

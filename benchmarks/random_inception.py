@@ -1,7 +1,8 @@
-"""Inception with random weights in a file, for benchmarks and tests where the real ones cannot be had.
+"""Write Inception with random weights to a file, for benchmarks and tests without the real ones.
 
-They have the variance that keeps signals alive (He et al. 2015), a little spread in the batch statistics, and answers
-that differ, so that every score has something to measure. Its own initial values let nothing through.
+The weights have the variance that preserves signals (He et al. 2015), a small spread in the batch statistics, and
+different answers, so that every score has something to measure. Inception's own initial values would suppress all
+signals.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MODULE = "torch_fidelity.feature_extractor_inceptionv3"
 
 
 def save(path: Path, seed: int = 0) -> Path:
-    """The file, readable by torch-fidelity, torchmetrics and ganlab."""
+    """Write the file, readable by torch-fidelity, torchmetrics and ganlab, and return its path."""
     with (
         patch(f"{MODULE}.load_state_dict_from_url", lambda *_, **__: {}),
         patch.object(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None),

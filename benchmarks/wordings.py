@@ -1,11 +1,11 @@
-"""Does a model draw the right colour and shape, whatever words it is asked in?
+"""Measure whether a model draws the right colour and shape for captions in other words than those of training.
 
     python benchmarks/wordings.py checkpoint=RUN [count=16] [seed=0] [out=FILE.json] [figure=FILE.png]
 
-Hearts, circles and squares in nine colours, those that the model was trained on: in the words of training, then in five
-other wordings. `count` pictures of each, drawn with the seeds `seed`, `seed + 1`, ..., are judged from their pixels by
-`ganlab.data.coloured`: colour and shape must both be right. Of the five wordings, training has the first one only
-(`ganlab/data/wordings.py`); a test says so.
+The captions name hearts, circles and squares in nine colours, those that the model was trained on. They use the words
+of training, then five other wordings. `count` pictures of each are drawn with the seeds `seed`, `seed + 1`, ... They
+are judged from their pixels by `ganlab.data.coloured`: colour and shape must both be right. Of the five wordings,
+training has the first one only (`ganlab/data/wordings.py`). A test checks that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORDINGS = {
     "a heart that is red": "a {shape} that is {colour}",
     "draw me a red heart, please": "draw me {a} {colour} {shape}, please",
 }
-"""Written down before any model was measured. The key is the wording of a red heart."""
+"""Five other wordings, fixed before any model was measured. The key is the wording of a red heart."""
 
 Thing = tuple[str, str]
 
@@ -79,7 +79,7 @@ def worded(template: str, colour: str, shape: str) -> str:
 
 
 def drawn(module: GenerativeModule, captions: list[str], count: int, seed: int) -> Tensor:
-    """`count` pictures of each caption: uint8 (N, 3, S, S)."""
+    """Return `count` pictures of each caption: uint8 (N, 3, S, S)."""
     latent = latents(module, range(seed, seed + count)).repeat(len(captions), 1)
     told = [caption for caption in captions for _ in range(count)]
     return torch.cat(list(draw(module, told, latent)))

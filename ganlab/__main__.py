@@ -1,4 +1,4 @@
-"""`ganlab COMMAND ...`, the console script, is `python -m ganlab.COMMAND ...`."""
+"""The console script: `ganlab COMMAND ...` is `python -m ganlab.COMMAND ...`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Commands
 
 
 def main() -> None:
-    """Run the command that the first word names, with the other words."""
+    """Run the command named by the first word, with the other words."""
     first = (*sys.argv[1:], "")[0]
     with cli.errors_in_one_line():
         if first in ("-h", "--help"):

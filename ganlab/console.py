@@ -1,4 +1,4 @@
-"""Messages to the user: one line at a time, and paths as they are typed."""
+"""Print messages to the user: one line at a time, with paths that can be typed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def say_once(line: str) -> None:
 
 
 def from_here(path: Path) -> str:
-    """Return a path to type: relative if it lies below the working folder, quoted if a shell needs it."""
+    """Return a path to type: relative if it is below the working folder, quoted if a shell needs it."""
     path = path.resolve()
     inside = path.is_relative_to(Path.cwd())
     return shlex.quote(str(path.relative_to(Path.cwd()) if inside else path))

@@ -1,4 +1,4 @@
-"""What keeps a player's weights in bounds, whatever its loss asks for. Plain torch."""
+"""Constraints on the weights of a player, independent of its loss. Plain torch."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTran
 
 
 class Constraint(ABC):
-    """A set of weights that a player may have."""
+    """The set of weights that a player may have."""
 
     @abstractmethod
     def start(self, network: nn.Module) -> None:
-        """Once, before training, before optimizers and copies are made: may put other layers into the network."""
+        """Prepare the network, once, before optimizers and copies are made. It may replace layers."""
 
     @abstractmethod
     def enforce(self, network: nn.Module) -> None:
-        """After each of the player's steps: brings the weights back."""
+        """Project the weights back into the set, after each step of the player."""
 
 
 class Unconstrained(Constraint):
-    """Any weights."""
+    """No constraint."""
 
     def start(self, network: nn.Module) -> None:
-        """Nothing to change."""
+        """Do nothing."""
 
     def enforce(self, network: nn.Module) -> None:
-        """Nothing to bring back."""
+        """Do nothing."""
 
 
 class WeightClipping(Constraint):
-    """Every parameter in [-limit, limit]: Arjovsky et al. 2017, algorithm 1, line 7, from the start on.
+    """Every parameter is in [-limit, limit], from the start: Arjovsky et al. 2017, algorithm 1, line 7.
 
-    It makes a critic Lipschitz with a constant that nobody knows, which its estimate of W1 is then multiplied by.
+    It makes a critic Lipschitz with an unknown constant, by which its estimate of W1 is multiplied.
     """
 
     def __init__(self, limit: Positive = 0.01) -> None:
@@ -62,14 +62,14 @@ class WeightClipping(Constraint):
 class SpectralNormalization(Constraint):
     """W / sigma(W) in every convolution and linear layer, sigma the largest singular value: Miyato et al. 2018, eq. 8.
 
-    One power iteration a forward pass in training mode, none in evaluation mode (section 2.1, appendix A). A
-    convolution's W is its kernel flattened to (channels out, the rest), a transposed one's too, so that the
-    layer's own norm is at most sigma times the root of the kernel's size. Embeddings and recurrent layers keep their
-    weights. `UserError` for weights that are parametrized already, or all zero.
+    Each forward pass in training mode makes one power iteration; evaluation mode makes none (section 2.1, appendix A).
+    The W of a convolution, also of a transposed one, is its kernel flattened to (channels out, the rest). So the norm
+    of the layer itself is at most sigma times the root of the kernel's size. Embeddings and recurrent layers keep their
+    weights. Raise `UserError` if weights are already parametrized, or all zero.
     """
 
     def start(self, network: nn.Module) -> None:
-        """Normalize every convolution and linear layer. Raise `UserError` if one cannot be."""
+        """Normalize every convolution and linear layer. Raise `UserError` if that is impossible."""
         kinds = (*CONVOLUTIONS, nn.Linear)
         layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
         for name, layer in layers.items():
@@ -78,11 +78,11 @@ class SpectralNormalization(Constraint):
             spectral_norm(layer, n_power_iterations=1, eps=1e-12)  # of dim 1 in transposed convolutions, else 0
 
     def enforce(self, network: nn.Module) -> None:
-        """Layers divide by sigma as they are used: there is nothing left to do."""
+        """Do nothing: layers divide by sigma when they are used."""
 
 
 def _refuse(name: str, layer: nn.Module) -> None:
-    """`UserError` for a layer whose weight cannot be divided by its largest singular value."""
+    """Raise `UserError` if the layer's weight cannot be divided by its largest singular value."""
     if parametrize.is_parametrized(layer, "weight"):
         reason = "is parametrized already"
     elif not (weight := layer.get_parameter("weight")).is_meta and not weight.any():

@@ -1,12 +1,13 @@
-"""The f-divergences of Nowozin et al. 2016 (tables 1 and 2, and its supplement): what f-GAN measures and minimizes.
+"""The f-divergences of Nowozin et al. 2016 (tables 1 and 2, and its supplement), which f-GAN estimates and minimizes.
 
-D_f(p || q) = E_q f(p / q) for a convex f, p the data and q the model, is the largest value, over functions T, of
-E_p T - E_q f*(T), where f*(t) = sup_u ut - f(u) is f's conjugate. A discriminator's logit v makes T = g(v), and the
-activation g, which increases, keeps T where f* is finite: any logits give a lower bound. It is tight at T = f'(p / q).
+For a convex f, D_f(p || q) = E_q f(p / q), with p the data and q the model. It is the maximum over functions T of E_p T
+- E_q f*(T), where f*(t) = sup_u ut - f(u) is the conjugate of f. A discriminator's logit v gives T = g(v). The
+activation g is increasing and keeps T where f* is finite, so any logits give a lower bound. The bound is tight at T =
+f'(p / q).
 
-What is trained is the composite f*(g(v)), written so that values and slopes are finite at any logit. Where it grows
-like exp(v), `tamed` bends the logit beforehand, in T and f*(T) alike: T is then another function of v, still where f*
-is finite, so that the bound holds as before. Plain torch; dtype in, dtype out (objectives pass float32).
+Training uses the composite f*(g(v)), in a form whose values and slopes are finite at any logit. Where it grows like
+exp(v), `tamed` first bends the logit, in both T and f*(T). T is then another function of v that stays where f* is
+finite, so the bound still holds. Plain torch. The result has the dtype of the input (objectives pass float32).
 """
 
 from __future__ import annotations
@@ -26,34 +27,35 @@ from ganlab.errors import UserError
 
 
 def tamed(x: Tensor) -> Tensor:
-    """x up to a bound c, c + log(1 + x - c) above it: exp(tamed(x)) is exp(x) up to exp(c), then its tangent.
+    """Return x up to a bound c, and c + log(1 + x - c) above it.
 
-    exp(c) is the fourth root of the dtype's largest number (c = 22.2 in float32): squared slopes, which Adam keeps,
-    must be finite, too. Increasing, with a continuous slope that is never zero.
+    exp(tamed(x)) is exp(x) up to exp(c), and its tangent above. exp(c) is the fourth root of the dtype's largest number
+    (c = 22.2 in float32), because squared slopes, which Adam stores, must be finite too. The function is increasing,
+    with a continuous slope that is never zero.
     """
     bound = math.log(torch.finfo(x.dtype).max) / 4
     return x.clamp(max=bound) + torch.log1p((x - bound).relu())
 
 
 def log_softplus(x: Tensor) -> Tensor:
-    """log log(1 + exp(x)), which is x where exp(x) is too small to count."""
+    """Return log log(1 + exp(x)), which is x if exp(x) is negligible."""
     return torch.where(x < -30, x, softplus(x.clamp(min=-30)).log())
 
 
 def log_one_minus_exp(y: Tensor) -> Tensor:
-    """log(1 - exp(-y)) for y > 0, from the form that is exact there."""
+    """Return log(1 - exp(-y)) for y > 0, by the form that is accurate at y."""
     half = math.log(2)
     small, large = y.clamp(max=half), y.clamp(min=half)
     return torch.where(y < half, (-torch.expm1(-small)).log(), torch.log1p(-torch.exp(-large)))
 
 
 def inverse_softplus(y: float) -> float:
-    """The x of softplus(x) = y > 0."""
+    """Return the x with softplus(x) = y > 0."""
     return y + math.log(-math.expm1(-y))
 
 
 class _LogWrightOmega(Function):
-    """Newton's method on the convex exp(w) + w - z, from the right of its root, where it cannot overshoot."""
+    """Newton's method on the convex exp(w) + w - z. It starts to the right of the root, where it cannot overshoot."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ class _LogWrightOmega(Function):
 
 
 def log_wright_omega(z: Tensor) -> Tensor:
-    """log omega(z), where omega + log omega = z; omega(z) is Lambert's W(exp(z)) without exp(z). d/dz 1 / (1 + omega).
+    """Return log omega(z), where omega + log omega = z. omega(z) is Lambert's W(exp(z)), computed without exp(z).
 
     >>> log_wright_omega(torch.tensor([1 + math.e, -1e4]))  # e + log e, and where only the logarithm is left
     tensor([ 1.0000e+00, -1.0000e+04])
@@ -83,45 +85,45 @@ def log_wright_omega(z: Tensor) -> Tensor:
 
 
 class Divergence(ABC):
-    """One convex f, and what a discriminator needs to measure its divergence."""
+    """A convex f, and the functions by which a discriminator estimates its divergence."""
 
     measures: str
-    """What D_f is called, with its unit or range. `model` is generated."""
+    """The name of D_f, with its unit or range. `model` is the distribution of generated samples."""
     largest: float = math.inf
-    """f'(inf): f* is infinite above it."""
+    """f'(inf). f* is infinite above it."""
     undecided: float = 0.0
-    """The logit of a discriminator that cannot tell, g(v) = f'(1): below it a sample is called generated."""
+    """The logit at which g(v) = f'(1): the discriminator cannot distinguish. A smaller logit means generated."""
 
     @abstractmethod
     def f(self, u: Tensor) -> Tensor:
-        """f at density ratios u = p / q >= 0."""
+        """Return f at density ratios u = p / q >= 0."""
 
     def conjugate(self, t: Tensor) -> Tensor:
-        """f*(t), infinite above `largest`. As the paper prints it, to be read and tested; trained is `composite`."""
+        """Return f*(t), infinite above `largest`, as the paper prints it. Tests use it; training uses `composite`."""
         return torch.where(t <= self.largest, self._conjugate(t), math.inf)
 
     @abstractmethod
     def _conjugate(self, t: Tensor) -> Tensor:
-        """f*(t) for t <= `largest`."""
+        """Return f*(t) for t <= `largest`."""
 
     @abstractmethod
     def activation(self, v: Tensor) -> Tensor:
-        """T = g(v) of logits v, increasing, at most `largest`."""
+        """Return T = g(v) of logits v: increasing, at most `largest`."""
 
     @abstractmethod
     def composite(self, v: Tensor) -> Tensor:
-        """f*(g(v)) of logits v."""
+        """Return f*(g(v)) of logits v."""
 
     @abstractmethod
     def log_ratio(self, v: Tensor) -> Tensor:
-        """log p / q as logits claim it: the log of the u at which f'(u) = g(v). Finite.
+        """Return log p / q that logits imply: the logarithm of the u at which f'(u) = g(v). It is finite.
 
-        Raises `UserError` where f' does not tell ratios apart.
+        Raise `UserError` if f' does not determine the ratio.
         """
 
 
 class TotalVariation(Divergence):
-    """f = |u - 1| / 2. T = sign(p - q) / 2 at its best: it tells which density is larger, not by how much."""
+    """f = |u - 1| / 2. The optimal T = sign(p - q) / 2 gives the larger density, but not the ratio."""
 
     measures = "total variation (0 to 1)"
     largest = 0.5
@@ -142,7 +144,7 @@ class TotalVariation(Divergence):
         return torch.tanh(v) / 2
 
     def log_ratio(self, v: Tensor) -> Tensor:
-        """Return the log density ratio that logits v stand for."""
+        """Raise `UserError`: logits do not determine the density ratio."""
         raise UserError(
             "`divergence=total_variation` identifies no density ratio, only which density is larger: use kl or js"
         )
@@ -201,7 +203,7 @@ class ReverseKL(Divergence):
 
 
 class Pearson(Divergence):
-    """f = (u - 1)^2. T = 2 (p / q - 1). f* is -1 below t = -2, where the printed t^2 / 4 + t is only a bound."""
+    """f = (u - 1)^2. T = 2 (p / q - 1). f* is -1 below t = -2, where the paper's t^2 / 4 + t is only a bound."""
 
     measures = "Pearson chi-squared divergence (0 to infinity)"
 
@@ -253,7 +255,7 @@ class Neyman(Divergence):
 
 
 class SquaredHellinger(Divergence):
-    """f = (sqrt u - 1)^2. T = 1 - sqrt(q / p). D_f = 2 - 2 E_q sqrt(p / q): no half."""
+    """f = (sqrt u - 1)^2. T = 1 - sqrt(q / p). D_f = 2 - 2 E_q sqrt(p / q), without a factor of one half."""
 
     measures = "squared Hellinger distance (0 to 2)"
     largest = 1.0
@@ -279,14 +281,15 @@ class SquaredHellinger(Divergence):
 
     @staticmethod
     def _bent(v: Tensor) -> Tensor:
-        """T grows like exp(-v), f*(T) like exp(v): the logit is tamed on both sides."""
+        """Bend the logit on both sides, because T grows like exp(-v) and f*(T) like exp(v)."""
         return -tamed(-tamed(v))
 
 
 class Jeffrey(Divergence):
-    """f = (u - 1) log u, KL both ways. T = 1 + r - exp(-r) with r = log p / q, and f*(T) = exp(r) - 1 + r.
+    """f = (u - 1) log u, the sum of KL in both directions.
 
-    The u of T is 1 / omega(1 - T), by Wright's omega function; the paper's W(exp(1 - t)) overflows float32 at t < -87.
+    T = 1 + r - exp(-r) with r = log p / q, and f*(T) = exp(r) - 1 + r. The u of T is 1 / omega(1 - T), by Wright's
+    omega function. The paper's W(exp(1 - t)) overflows float32 at t < -87.
     """
 
     measures = "Jeffreys divergence, KL(data || model) + KL(model || data) (nats)"
@@ -313,7 +316,7 @@ class Jeffrey(Divergence):
 
 
 class JensenShannon(Divergence):
-    """f = u log u - (u + 1) log((u + 1) / 2). The logit is log p / q. D_f = 2 JSD: no half."""
+    """f = u log u - (u + 1) log((u + 1) / 2). The logit is log p / q. D_f = 2 JSD, without a factor of one half."""
 
     measures = "twice the Jensen-Shannon divergence (nats, 0 to log 4)"
     largest = math.log(2)
@@ -341,8 +344,8 @@ class JensenShannon(Divergence):
 class WeightedJensenShannon(Divergence):
     """f = pi u log u - w log w with w = 1 - pi + pi u. D_f = pi KL(p || m) + (1 - pi) KL(q || m).
 
-    m = pi p + (1 - pi) q. With k = sigmoid(v)^(1 / pi), the share of pi p in m that the logit claims,
-    f*(T) = (1 - pi) log((1 - pi) / (1 - k)).
+    m = pi p + (1 - pi) q. k = sigmoid(v)^(1 / pi) is the share of pi p in m that the logit implies. f*(T) = (1 - pi)
+    log((1 - pi) / (1 - k)).
     """
 
     def __init__(self, pi: float = 0.5) -> None:
@@ -374,13 +377,13 @@ class WeightedJensenShannon(Divergence):
         return math.log((1 - self.pi) / self.pi) - softplus(-v) / self.pi - self._log_rest(v)
 
     def _log_rest(self, v: Tensor) -> Tensor:
-        """log(1 - k), k = exp(-softplus(-v) / pi), by its limit where 1 - k is too small to count."""
+        """Return log(1 - k), k = exp(-softplus(-v) / pi). If 1 - k is too small, return the limit."""
         near = log_one_minus_exp(softplus(-v.clamp(max=30)) / self.pi)
         return torch.where(v > 30, -v - math.log(self.pi), near)
 
 
 class GAN(Divergence):
-    """f = u log u - (u + 1) log(u + 1). The logit is log p / q, and the game is minimax. D_f = 2 JSD - log 4."""
+    """f = u log u - (u + 1) log(u + 1). The logit is log p / q. The game is minimax. D_f = 2 JSD - log 4."""
 
     measures = "twice the Jensen-Shannon divergence, less log 4 (nats, -log 4 to 0)"
     largest = 0.0
@@ -408,7 +411,7 @@ class GAN(Divergence):
 class _Alpha(Divergence):
     """f = (u^a - 1 - a (u - 1)) / (a (a - 1)). T = (exp((a - 1) r) - 1) / (a - 1), f*(T) = (exp(a r) - 1) / a.
 
-    r = log p / q. Both limits are left out: KL at a = 1, reverse KL at a = 0.
+    r = log p / q. The limits KL (a = 1) and reverse KL (a = 0) are classes of their own.
     """
 
     def __init__(self, alpha: float) -> None:
@@ -421,7 +424,7 @@ class _Alpha(Divergence):
         return (torch.expm1(a * u.log()) - a * (u - 1)) / (a * (a - 1))
 
     def _conjugate(self, t: Tensor) -> Tensor:
-        """The base is clipped: (-t)^1.5 is no number, and (-t)^3, at alpha = 1.5, has no lower bound."""
+        """Return f*(t). The base is clipped: (-t)^1.5 is not real, and (-t)^3, at alpha = 1.5, has no lower bound."""
         a = self.alpha
         return ((1 + (a - 1) * t).relu() ** (a / (a - 1)) - 1) / a
 
@@ -430,7 +433,7 @@ class _Alpha(Divergence):
         return torch.expm1(self.alpha * self.log_ratio(v)) / self.alpha
 
     def _activation(self, v: Tensor) -> Tensor:
-        """The T at which f* is what `composite` says."""
+        """Return the T whose f* is `composite`."""
         return torch.expm1((self.alpha - 1) * self.log_ratio(v)) / (self.alpha - 1)
 
 
@@ -473,7 +476,7 @@ class AlphaAboveOne(_Alpha):
 
 
 def _log1p(x: Tensor) -> Tensor:
-    """log(1 + x), where a logit may claim a ratio that is zero or negative: a finite number there, with no slope."""
+    """Return log(1 + x). If a logit implies a ratio of zero or less, return a finite number with no slope."""
     return torch.log1p(x.clamp(min=torch.finfo(x.dtype).eps - 1))
 
 
@@ -492,7 +495,7 @@ Name = Literal[
     "gan",
     "alpha",
 ]
-"""A divergence as recipes call it."""
+"""The name of a divergence in recipes."""
 
 PLAIN: dict[Name, type[Divergence]] = {
     "total_variation": TotalVariation,
@@ -505,13 +508,14 @@ PLAIN: dict[Name, type[Divergence]] = {
     "js": JensenShannon,
     "gan": GAN,
 }
-"""Those without a parameter."""
+"""The divergences without a parameter."""
 
 
 def named(name: Name, alpha: float | None = None, pi: float | None = None) -> Divergence:
-    """The divergence of a name; `alpha` and `pi` (0.5 unless given) are the parameters of `alpha` and `weighted_js`.
+    """Return the divergence of a name.
 
-    `UserError` for a parameter that the divergence does not have.
+    alpha, pi: the parameters of `alpha` and `weighted_js`, 0.5 by default.
+    Raise `UserError` if a parameter is given that the divergence does not have.
     """
     for parameter, value, owner in (("alpha", alpha, "alpha"), ("pi", pi, "weighted_js")):
         if value is not None and name != owner:

@@ -1,4 +1,4 @@
-"""What ganlab says if its input is at fault: one line, no traceback, exit code 2."""
+"""The error for bad input: one line, no traceback, exit code 2."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 
 class UserError(ValueError):
-    """Bad input. The message is one line: what, where, what is allowed, what to do."""
+    """Bad input. The message is one line: the setting, the place, the allowed values, the remedy."""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return the word most like `word`, or an empty string if none is like it.
+    """Return the word most similar to `word`, or an empty string if none is similar.
 
     >>> nearest("devcies", ["devices", "strategy"])
     'devices'
@@ -20,7 +20,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def suggestion(word: str, words: Sequence[str], prefix: str = "") -> str:
-    """Return the end of a message about a wrong word: the nearest right one, and all that there are.
+    """Return the end of a message about a wrong word: the nearest right one, and all right ones.
 
     >>> suggestion("hinj", ["hinge", "minimax"], "objective=")
     'did you mean `objective=hinge`? (there are hinge, minimax)'

@@ -1,4 +1,4 @@
-"""`python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
+"""The command `python -m ganlab.evaluate`: measure a checkpoint's pictures, or a folder's against another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Sample = Annotated[int, Range(least=2, most=10_000_000)]
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """The settings of evaluate's command line."""
+    """The settings of the command line of evaluate."""
 
     checkpoint: str | None = cli.setting(
         None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
@@ -45,16 +45,16 @@ class EvaluateSettings:
     )
     resizer: str = cli.setting("auto", "before the extractor: tf1, antialias, pil-bicubic, or auto (its usual one)")
     side: Annotated[int, Range(least=8, most=4_096)] = cli.setting(
-        299, "the side that a TorchScript file's pictures are resized to, where a resizer is named"
+        299, "the side that a TorchScript file's pictures are resized to, if a resizer is named"
     )
-    weights: str | None = cli.setting(None, "a file with the extractor's weights [torch's hub cache, or the net]")
-    precision: str = cli.setting("float32", "of inception: float32, or bfloat16 (faster, and it says so)")
+    weights: str | None = cli.setting(None, "a file with the extractor's weights [torch's hub cache, or a download]")
+    precision: str = cli.setting("float32", "of inception: float32, or bfloat16 (faster; the protocol records it)")
     count: Sample | None = cli.setting(None, "generated pictures [1000 of a checkpoint, all of a folder]")
-    reals: Sample = cli.setting(10_000, "real pictures at most")
-    seed: Seed = cli.setting(0, "of the generated pictures, and of what is chosen at random")
-    save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, to be a reference later")
-    out: str | None = cli.setting(None, "JSON file for the numbers and the protocol they were measured under")
-    compare: str | None = cli.setting(None, "instead of all that: a.json,b.json, two such files, if measured alike")
+    reals: Sample = cli.setting(10_000, "the most real pictures")
+    seed: Seed = cli.setting(0, "of the generated pictures and of all random choices")
+    save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, for use as a reference")
+    out: str | None = cli.setting(None, "JSON file for the numbers and their protocol")
+    compare: str | None = cli.setting(None, "instead: a.json,b.json, two such files with the same protocol")
     allow: list[str] = cli.setting(
         [], "packages whose classes the checkpoint, or `metrics`, may name too; hub: it may fetch what it names"
     )
@@ -143,7 +143,7 @@ def _settings(s: EvaluateSettings) -> evaluation.Settings:
 
 
 def evaluate(settings: EvaluateSettings) -> None:
-    """Measure, compare two files of numbers, or write a reference's statistics, as the settings say."""
+    """Measure, compare two files of numbers, or write a reference's statistics, according to the settings."""
     if settings.compare:
         compare(*map(Path, _pair(settings.compare)))
     elif settings.checkpoint or settings.generated:

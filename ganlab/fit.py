@@ -11,7 +11,7 @@ from ganlab.files.run_folder import RunFolder, is_first_process
 
 
 def main() -> None:
-    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         if cli.asks_for_help(words):
@@ -26,8 +26,8 @@ def main() -> None:
 def train(recipe: dict[str, Any]) -> float | None:
     """Train one run, from its composed and checked recipe to its summary.
 
-    Return the best value of the metric that chooses the best checkpoint, as it was measured (FID: less is better;
-    `modes_and_quality`: more is), for sweepers that search. None if no metric does.
+    Return, for sweepers that search, the best value of the metric that chooses the best checkpoint. It is as measured
+    (FID: less is better; `modes_and_quality`: more is). None if no metric chooses the checkpoint.
     """
     from ganlab.config.preflight import check_machine, check_parts
 
@@ -41,7 +41,7 @@ def train(recipe: dict[str, Any]) -> float | None:
         folder = training.train(recipe)
     finally:
         if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()  # or a sweep's next job waits for the processes of this one
+            distributed.destroy_process_group()  # otherwise a sweep's next job waits for the processes of this one
     return RunFolder(folder).leading_number() if is_first_process() else None
 
 

@@ -1,8 +1,7 @@
-"""What the two sides of the game minimise, given logits.
+"""The losses of both sides of the game as functions of logits. Plain torch.
 
-Both halves of an objective live in one class, so that they cannot be mixed up. Logits are (N, ...): a patch
-discriminator has several a picture, and a picture's loss is the mean over them. Losses are per sample, (N,).
-Plain torch.
+Both losses of an objective are in one class, so they cannot be mixed up. Logits are (N, ...): a patch discriminator has
+several logits for each picture, and the loss of a picture is their mean. Losses are per sample, (N,).
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from ganlab.errors import UserError
 
 
 def per_sample(values: Tensor) -> Tensor:
-    """(N, ...) -> (N,): the mean over everything that belongs to one sample, in float32."""
+    """Return the mean of each sample's values in float32: (N, ...) -> (N,)."""
     return values.float().flatten(1).mean(1) if values.dim() > 1 else values.float()
 
 
 EPSILON = 1e-6
-"""How near to 0 and 1 a judgement is believed where it makes a density ratio."""
+"""The smallest distance of a discriminator output from 0 and 1 that a density ratio uses."""
 
 
 def _no_ratio(objective: str, reason: str) -> UserError:
@@ -39,40 +38,40 @@ def _checked_smoothing(smoothing: float) -> float:
 
 
 class Objective(ABC):
-    """Two losses, and the divergence between data and model that the discriminator measures while it plays."""
+    """The losses of both sides, and the divergence between data and model that the discriminator estimates."""
 
     measures: str
-    """What `divergence` estimates, with its unit."""
+    """The quantity that `divergence` estimates, with its unit."""
     undecided: float = 0.0
-    """The logit of a discriminator that cannot tell: above it a sample is called real."""
+    """The logit of a discriminator that cannot distinguish. A sample with a larger logit counts as real."""
     sees_reals: ClassVar[bool] = False
-    """Whether the generator's loss compares its pictures with real ones, and so needs their logits."""
+    """True if the generator's loss compares generated pictures with real ones and so needs the logits of both."""
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """(N,) loss of the discriminator for logits of real and generated samples."""
+        """Return the discriminator's loss (N,) for logits of real and generated samples."""
 
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """(N,) loss of the generator. `real` is needed only by objectives that say `sees_reals`."""
+        """Return the generator's loss (N,). `real` is needed only if `sees_reals` is true."""
 
     @abstractmethod
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The estimate these logits give, a scalar: a lower bound in expectation, reached at the best discriminator."""
+        """Return a scalar whose mean is a lower bound of the divergence, tight at the optimal discriminator."""
 
     @abstractmethod
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """log p_data / p_model as logits (N, ...) claim it, elementwise, in float32.
+        """Return log p_data / p_model that logits (N, ...) imply, elementwise, in float32.
 
-        Raises `UserError` where not even the best discriminator's logits identify it.
+        Raise `UserError` if even the optimal discriminator's logits do not determine it.
         """
 
 
 class _Logistic(Objective):
-    """The discriminator's half of Goodfellow et al. 2014, eq. 1: binary cross-entropy.
+    """The discriminator's loss of Goodfellow et al. 2014, eq. 1: binary cross-entropy.
 
-    `smoothing`: the discriminator's target for real samples is 1 - smoothing, in [0, 0.5), and that for generated ones
-    stays 0 (Salimans et al. 2016, section 3.4). Neither the generator's loss nor the divergence has it.
+    smoothing: in [0, 0.5). The target for real samples is 1 - smoothing, and that for generated samples stays 0
+    (Salimans et al. 2016, section 3.4). It changes neither the generator's loss nor the divergence.
     """
 
     measures = "Jensen-Shannon divergence (nats)"
@@ -82,27 +81,27 @@ class _Logistic(Objective):
         self.undecided = math.log((1 - smoothing) / (1 + smoothing))
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Smoothed by s: (1 - s) softplus(-v) + s softplus(v) = softplus(-v) + s v."""
+        """Return the cross-entropy smoothed by s: (1 - s) softplus(-v) + s softplus(v) = softplus(-v) + s v, (N,)."""
         return self._cross_entropy(real, fake) + self.smoothing * per_sample(real)
 
     def _cross_entropy(self, real: Tensor, fake: Tensor) -> Tensor:
         return per_sample(softplus(-real.float())) + per_sample(softplus(fake.float()))
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """JSD >= log 2 - (cross-entropy) / 2, at most log 2 = 0.6931."""
+        """Return log 2 - (cross-entropy) / 2, a lower bound of the JSD. It is at most log 2 = 0.6931."""
         return math.log(2) - self._cross_entropy(real, fake).mean() / 2
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """The logit. Smoothed, D* = (1 - s) p / (p + q), so that p / q = e^v / (1 - s - s e^v)."""
+        """Return the logit. With smoothing s, D* = (1 - s) p / (p + q), so p / q = e^v / (1 - s - s e^v)."""
         v = logits.float()
         rest = 1 - self.smoothing * (1 + v.clamp(max=80).exp())
         return v - rest.clamp(min=EPSILON).log()
 
 
 class Minimax(_Logistic):
-    """The zero-sum game of Goodfellow et al. 2014, eq. 1: the generator minimises log(1 - D(G(z))).
+    """The zero-sum game of Goodfellow et al. 2014, eq. 1: the generator minimizes log(1 - D(G(z))).
 
-    Its gradient vanishes when the discriminator is sure: |d loss / d logit| = sigmoid(logit).
+    Its gradient vanishes if the discriminator is certain: |d loss / d logit| = sigmoid(logit).
     """
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
@@ -111,7 +110,7 @@ class Minimax(_Logistic):
 
 
 class NonSaturating(_Logistic):
-    """Goodfellow et al. 2014, section 3: the generator minimises -log D(G(z)). |d loss / d logit| = sigmoid(-logit)."""
+    """Goodfellow et al. 2014, section 3: the generator minimizes -log D(G(z)). |d loss / d logit| = sigmoid(-logit)."""
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -log D(G(z)), (N,)."""
@@ -121,7 +120,7 @@ class NonSaturating(_Logistic):
 class LeastSquares(Objective):
     """Mao et al. 2017 (LSGAN), eq. 9, with targets 1 for real and 0 for generated.
 
-    `smoothing` as in `NonSaturating`.
+    smoothing: see `NonSaturating`.
     """
 
     measures = "Le Cam divergence (0 to 1)"
@@ -142,11 +141,17 @@ class LeastSquares(Objective):
         return per_sample((fake.float() - 1) ** 2) / 2
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """At D* = p / (p + q) the loss is half the integral of pq / (p + q), and 1 - 4 loss is Le Cam's divergence."""
+        """Return 1 - 4 loss. At D* = p / (p + q) the loss is half the integral of pq / (p + q).
+
+        The result is then Le Cam's divergence.
+        """
         return 1 - 4 * self._squares(real, fake, 1).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """log D / (1 - D), D kept within (0, 1) by 1e-6. Smoothed, D* = (1 - s) p / (p + q): log D / (1 - s - D)."""
+        """Return log D / (1 - D), with D clipped to (0, 1) by 1e-6.
+
+        With smoothing s, D* = (1 - s) p / (p + q), and the result is log D / (1 - s - D).
+        """
         top = 1 - self.smoothing
         judged = logits.float().clamp(EPSILON, top - EPSILON)
         return judged.log() - (top - judged).log()
@@ -166,16 +171,16 @@ class Hinge(Objective):
         return -per_sample(fake)
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """At D* = sign(p - q) the loss is 2 (1 - TV)."""
+        """Return 1 - loss / 2. At D* = sign(p - q) the loss is 2 (1 - TV)."""
         return 1 - self.discriminator(real, fake).mean() / 2
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """Raise `UserError`: the best logits are signs."""
+        """Raise `UserError`: the optimal logits are signs."""
         raise _no_ratio("hinge", "only which density is larger")
 
 
 class Wasserstein(Objective):
-    """Arjovsky et al. 2017, eq. 2 and 3. The critic must be kept 1-Lipschitz by a regularizer or by clipping."""
+    """Arjovsky et al. 2017, eq. 2 and 3. A regularizer or weight clipping must keep the critic 1-Lipschitz."""
 
     measures = "Wasserstein-1 distance (times the critic's Lipschitz constant)"
 
@@ -192,14 +197,14 @@ class Wasserstein(Objective):
         return -self.discriminator(real, fake).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """Raise `UserError`: a critic knows no densities."""
+        """Raise `UserError`: a critic does not determine densities."""
         raise _no_ratio("wasserstein", "its critic is a potential")
 
 
 class RelativisticPairing(Objective):
     """Jolicoeur-Martineau 2019 (RpGAN), as Huang et al. 2024 (R3GAN, eq. 2) use it: real and generated in pairs.
 
-    Only differences of logits matter: a constant added to all of them changes nothing.
+    Only differences of logits matter. A constant added to all logits changes nothing.
     """
 
     measures = "relativistic logistic divergence (nats)"
@@ -216,19 +221,19 @@ class RelativisticPairing(Objective):
         return per_sample(softplus(real.float() - fake.float()))
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """log 2 - loss: 0 when the discriminator cannot tell, at most log 2."""
+        """Return log 2 - loss: 0 if the discriminator cannot distinguish, at most log 2."""
         return math.log(2) - self.discriminator(real, fake).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
-        """Raise `UserError`: logits are known up to a constant only."""
+        """Raise `UserError`: logits are determined only up to a constant."""
         raise _no_ratio("relativistic", "only differences of its logits mean anything")
 
 
 class _FDivergence(Objective):
-    """The discriminator's half of f-GAN, Nowozin et al. 2016, eq. 6: it raises E_p g(V) - E_q f*(g(V)).
+    """The discriminator's loss of f-GAN, Nowozin et al. 2016, eq. 6: it maximizes E_p g(V) - E_q f*(g(V)).
 
-    `divergence`: which row of the paper's tables. `alpha` (any number but 0 and 1) is the parameter of `alpha` alone,
-    and `pi` (the weight of the data, in (0, 1)) of `weighted_js` alone; both are 0.5 unless given.
+    divergence: a row of the paper's tables. alpha: the parameter of `alpha` alone, any number but 0 and 1. pi: the
+    parameter of `weighted_js` alone, the weight of the data in (0, 1). Both are 0.5 by default.
     """
 
     def __init__(self, divergence: Name, alpha: float | None = None, pi: float | None = None) -> None:
@@ -240,7 +245,7 @@ class _FDivergence(Objective):
         return per_sample(self.f.composite(fake.float())) - per_sample(self.f.activation(real.float()))
 
     def divergence(self, real: Tensor, fake: Tensor) -> Tensor:
-        """D_f >= -loss, with equality where g(v) = f'(p / q)."""
+        """Return -loss, a lower bound of D_f, with equality if g(v) = f'(p / q)."""
         return -self.discriminator(real, fake).mean()
 
     def log_density_ratio(self, logits: Tensor) -> Tensor:
@@ -248,7 +253,7 @@ class _FDivergence(Objective):
 
 
 class FGAN(_FDivergence):
-    """The saddle point of Nowozin et al. 2016, eq. 6: the generator lowers what the discriminator raises.
+    """The saddle point of Nowozin et al. 2016, eq. 6: the generator minimizes what the discriminator maximizes.
 
     With `divergence=gan` it is `Minimax`.
     """
@@ -259,7 +264,10 @@ class FGAN(_FDivergence):
 
 
 class NonSaturatingFGAN(_FDivergence):
-    """Nowozin et al. 2016, section 3.2: the generator raises E_q g(V). With `divergence=gan` it is `NonSaturating`."""
+    """Nowozin et al. 2016, section 3.2: the generator maximizes E_q g(V).
+
+    With `divergence=gan` it is `NonSaturating`.
+    """
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -g(v) of the generated samples' logits, (N,)."""

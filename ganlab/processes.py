@@ -1,6 +1,6 @@
-"""What the processes of one run exchange: means of tensors, and one value of each. Plain torch.
+"""Communication between the processes of a run: means of tensors, and one value of each process. Plain torch.
 
-A call that exchanges something must be made by every process of the run, in the same order.
+Every process of the run must make each of these calls, in the same order.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class PeerLost(ConnectionError):
 
 
 def limit() -> float:
-    """Return how many seconds a process waits for another one: GANLAB_TIMEOUT, or 10 minutes.
+    """Return the seconds that a process waits for another one: GANLAB_TIMEOUT, or 10 minutes.
 
-    One process measures alone, and the others wait for it: the limit must be longer than the longest measurement.
+    During a measurement by one process the others wait. So the limit must be longer than the longest measurement.
     """
     return float(os.environ.get("GANLAB_TIMEOUT", 600))
 
@@ -36,12 +36,13 @@ def is_lost(error: BaseException) -> bool:
 
 
 def is_distributed() -> bool:
+    """Return whether several processes train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 @torch.no_grad()
 def average_across_processes(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor, in place, by its mean over all processes. Does nothing in a single process."""
+    """Replace each tensor, in place, by its mean over all processes. Do nothing in a single process."""
     if not is_distributed():
         return
     for bucket in _buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
@@ -52,7 +53,7 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Consecutive tensors of one type, in groups of at most about BUCKET bytes."""
+    """Yield consecutive tensors of one dtype, in groups of at most about BUCKET bytes."""
     bucket: list[Tensor] = []
     for tensor in tensors:
         size = sum(other.nbytes for other in bucket)

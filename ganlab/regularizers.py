@@ -1,7 +1,7 @@
-"""Penalties that a side adds to its loss to keep the game well behaved.
+"""Penalties that a side adds to its loss to stabilize training. Plain torch.
 
-A regularizer is a term: (critic, batch, fake, iteration) -> (N,), already weighted. `every` makes it lazy
-(Karras et al. 2020, section 4.1): computed on every so many iterations, and then that many times as heavy. Plain torch.
+A regularizer is a term: (critic, batch, fake, iteration) -> (N,), already weighted. `every` makes it lazy (Karras et
+al. 2020, section 4.1): it is computed once in `every` iterations, and multiplied by `every`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ganlab.processes import average_across_processes
 from ganlab.schedules import Schedule, value
 
 Critic = Callable[[Tensor, Condition], Tensor]
-"""Images (N, ...) and their condition -> (N,): the discriminator's logits, summed where it has several."""
+"""Images (N, ...) and their condition -> (N,): the discriminator's logits, summed if there are several."""
 
 
 def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) -> Tensor:
-    """(N,): the squared Euclidean norm, over a whole image, of the critic's gradient at that image."""
+    """Return (N,): the squared Euclidean norm of the critic's gradient at each image, over the whole image."""
     images = images.detach().requires_grad_(True)
     with torch.enable_grad():
         total = at_least_float32(critic(images, condition)).sum()
@@ -36,10 +36,10 @@ def squared_gradient_norm(critic: Critic, images: Tensor, condition: Condition) 
 
 
 class Regularizer(ABC):
-    """A penalty with a weight, or a schedule of weights by iterations, due on iterations 0, `every`, 2 `every`, ..."""
+    """A penalty with a weight, or a schedule of weights, that is due on iterations 0, `every`, 2 `every`, ..."""
 
     differentiates: ClassVar[bool] = True
-    """Whether it needs each image's own gradient, which a batch normalization would mix with the others'."""
+    """True if the penalty needs the gradient of each image alone. Batch normalization would mix the gradients."""
 
     def __init__(self, weight: NonNegative | Schedule, every: PositiveInt = 1) -> None:
         if value(weight, 0) < 0 or every < 1:
@@ -48,19 +48,19 @@ class Regularizer(ABC):
         self.every = every
 
     def start(self, network: nn.Module) -> None:  # noqa: B027  # most need no network
-        """Called once, before training, with the network of the side that is penalized."""
+        """Prepare for training. It is called once, with the network of the penalized side."""
 
     def due(self, iteration: int) -> bool:
         """Return whether the penalty is added on this iteration."""
         return iteration % self.every == 0
 
     def __call__(self, critic: Critic, batch: Batch, fake: Fake, iteration: int = 0) -> Tensor:
-        """(N,): weight x every x penalty."""
+        """Return (N,): weight x every x penalty."""
         return value(self.weight, iteration) * self.every * self.penalty(critic, batch, fake)
 
     @abstractmethod
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
-        """(N,): the penalty of the paper's formula at weight 1."""
+        """Return (N,): the penalty of the paper's formula at weight 1."""
 
 
 class R1(Regularizer):
@@ -80,18 +80,18 @@ class R2(Regularizer):
 
 
 def gradient_norm(critic: Critic, images: Tensor, condition: Condition) -> Tensor:
-    """(N,): the Euclidean norm, over a whole image, of the critic's gradient at that image; 1e-6 at least."""
+    """Return (N,): the Euclidean norm of the critic's gradient at each image, over the whole image; at least 1e-6."""
     return (squared_gradient_norm(critic, images, condition) + 1e-12).sqrt()  # whose own gradient is infinite at zero
 
 
 def _between(start: Tensor, end: Tensor) -> Tensor:
-    """One random point on each line from one image to another: one share per sample, not per pixel."""
+    """Return one random point on the line between the images of each pair. One share is drawn for each sample."""
     share = torch.rand(len(start), *[1] * (start.dim() - 1), device=start.device, dtype=start.dtype)
     return torch.lerp(start.detach(), end.detach().to(start.dtype), share)
 
 
 class GradientPenalty(Regularizer):
-    """lambda (||grad D(x)|| - 1)^2 between real and generated images. Gulrajani et al. 2017, eq. 3. 10 for images."""
+    """lambda (||grad D(x)|| - 1)^2 between real and generated images. Gulrajani et al. 2017, eq. 3; lambda 10."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
         """Return (norm - 1)^2 at points between real and generated images, (N,)."""
@@ -99,7 +99,7 @@ class GradientPenalty(Regularizer):
 
 
 class OneSidedGradientPenalty(Regularizer):
-    """lambda max(0, ||grad D(x)|| - 1)^2: only slopes over 1 cost. Petzka et al. 2018 (WGAN-LP), eq. 8."""
+    """lambda max(0, ||grad D(x)|| - 1)^2: only norms above 1 are penalized. Petzka et al. 2018 (WGAN-LP), eq. 8."""
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
         """Return max(0, norm - 1)^2 at points between real and generated images, (N,)."""
@@ -109,9 +109,9 @@ class OneSidedGradientPenalty(Regularizer):
 class DRAGAN(Regularizer):
     """lambda (||grad D(x + delta)|| - k)^2 around real images: Kodali et al. 2017. lambda 10, k 1.
 
-    The paper has delta ~ N(0, c I); the authors' code, followed here, delta = a 0.5 std u, u ~ U[0, 1) a pixel and
-    a ~ U[0, 1) a sample, with the standard deviation over all of the batch. u has no negative half: the images are
-    brightened as much as they are blurred.
+    In the paper delta ~ N(0, c I). This class follows the authors' code: delta = a 0.5 std u, with u ~ U[0, 1) for each
+    pixel, a ~ U[0, 1) for each sample, and the standard deviation over the whole batch. u is never negative, so images
+    become brighter as well as noisy.
     """
 
     def __init__(self, weight: NonNegative = 10.0, every: PositiveInt = 1, k: NonNegative = 1.0) -> None:
@@ -128,11 +128,13 @@ class DRAGAN(Regularizer):
 class LeCam(Regularizer, nn.Module):
     """lambda ((D(x) - a_F)^2 + (D(G(z)) - a_R)^2): Tseng et al. 2021. lambda 0.3 for hinge logits.
 
-    a_R and a_F are moving averages of the mean logit of real and of generated images, the batch's own included,
+    a_R and a_F are moving averages of the mean logit of real and of generated images. They include the current batch,
     without the bias of a start at zero, as in the authors' code. That code also counts only positive parts, D(x) - a_F
-    and a_R - D(G(z)); the formula, followed here, is the same while reals are above what generated images used to be.
-    A module, because the averages belong into a checkpoint. With several processes the means are those of all of them.
-    The authors' code starts the penalty after 1,000 iterations (`start_itr`); this one starts it at once.
+    and a_R - D(G(z)). This class follows the formula, which is the same while real logits are above the average of
+    generated ones.
+
+    It is a module, so checkpoints contain the averages. With several processes the means are over all of them. The
+    authors' code starts the penalty after 1,000 iterations (`start_itr`); this class starts it at once.
     """
 
     anchors: Tensor
@@ -149,7 +151,7 @@ class LeCam(Regularizer, nn.Module):
         self.register_buffer("calls", torch.tensor(0))
 
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
-        """Return the squared distances of the logits from the other kind's anchor, (N,). Update the anchors."""
+        """Return the squared distances of the logits from the average of the other kind, (N,). Update the averages."""
         both = (batch.images.detach(), fake.images.detach())
         judged = torch.stack([at_least_float32(critic(images, batch.condition)) for images in both])
         means = judged.detach().mean(1)
@@ -164,11 +166,12 @@ class LeCam(Regularizer, nn.Module):
 
 
 class PathLength(Regularizer, nn.Module):
-    """(||J^T y|| - a)^2, J the Jacobian of the picture in its style: Karras et al. 2020, eq. 4. A generator's penalty.
+    """(||J^T y|| - a)^2, J the Jacobian of the picture in its style: Karras et al. 2020, eq. 4.
 
-    y ~ N(0, 1 / pixels) for each number of the picture; the squared norm is a mean over the layers that a style goes
-    to. a is the moving average of the lengths, in which each call's mean counts `decay`. `weight` 2 every 4 iterations
-    in the paper's code. `UserError` if the generator has no styles.
+    It is a penalty of the generator. y ~ N(0, 1 / pixels) for each number of the picture. The squared norm is a mean
+    over the layers that use the style. a is the moving average of the lengths, in which the mean of each call has the
+    weight `decay`. The paper's code uses `weight` 2 every 4 iterations. Raise `UserError` if the generator has no
+    styles.
     """
 
     average: Tensor
@@ -183,7 +186,7 @@ class PathLength(Regularizer, nn.Module):
         self._styles: list[Tensor] = []
 
     def start(self, network: nn.Module) -> None:
-        """Remember the styles that the generator has drawn from last."""
+        """Register a hook that stores the styles of the generator's last pass."""
         mappings = [part for part in network.modules() if isinstance(part, Styles)]
         if not mappings:
             raise UserError(
@@ -201,24 +204,24 @@ class PathLength(Regularizer, nn.Module):
 
 
 def path_lengths(images: Tensor, styles: Tensor) -> Tensor:
-    """(N,): ||J^T y|| for a random y. images: (N, C, H, W), made from styles (N, layers, style_dim)."""
+    """Return (N,): ||J^T y|| for a random y. images: (N, C, H, W), made from styles (N, layers, style_dim)."""
     noise = torch.randn_like(images) / (images.shape[2] * images.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((images * noise).sum(), styles, create_graph=True)
     return (at_least_float32(gradient).square().sum(2).mean(1) + 1e-12).sqrt()  # whose own gradient is infinite at zero
 
 
 class Reconstruction(Regularizer):
-    """mean |T(x) - decoder(features of x)| at real images: FastGAN's second task, Liu et al. 2021, eq. 2.
+    """mean |T(x) - decoder(features of x)| at real images: FastGAN's auxiliary task, Liu et al. 2021, eq. 2.
 
-    T shrinks a picture to a quarter of its sides. The paper compares features of a perceptual network and decodes parts
-    of pictures as well; here pixels of whole pictures are compared. The decoder becomes part of the discriminator, and
-    learns with it. `UserError` if the discriminator has not FastGAN's trunk.
+    T reduces a picture to a quarter of its sides. The paper compares features of a perceptual network and also decodes
+    crops; here pixels of whole pictures are compared. The decoder becomes part of the discriminator and learns with it.
+    Raise `UserError` if the discriminator does not contain FastGAN's trunk.
     """
 
     differentiates: ClassVar[bool] = False
 
     def start(self, network: nn.Module) -> None:
-        """Put a decoder into the trunk, whose features do not depend on it."""
+        """Add a decoder to the trunk. The trunk's features do not depend on it."""
         trunks = [part for part in network.modules() if isinstance(part, Trunk)]
         if not trunks:
             raise UserError("`discriminator.regularizers.reconstruction` needs FastGAN's trunk: pass network=fastgan")

@@ -1,4 +1,4 @@
-"""`python -m ganlab.sample`: pictures from a checkpoint."""
+"""The command `python -m ganlab.sample`: draw pictures from a checkpoint."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class SampleSettings:
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
     label: list[str] = cli.setting([], "a class by number or name, or several: label=3, label=[3,5]")
     input: list[str] = cli.setting([], "a picture to be turned into another, or several [held-out ones of its data]")
-    count: SampleCount = cli.setting(16, "pictures of each caption or class; held-out inputs")
-    seed: Seed = cli.setting(0, "picture i is drawn from seed and i alone, whatever the batch")
+    count: SampleCount = cli.setting(16, "pictures of each caption or class; number of held-out inputs")
+    seed: Seed = cli.setting(0, "picture i depends on seed and i alone, not on the batch")
     out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/drawn]")
     method: str = cli.setting(
         "none",
         "let the discriminator choose: rejection, mh (Metropolis-Hastings) or langevin (in latent space); needs the "
-        "run's data, whose held-out pictures say how far the discriminator is to be believed",
+        "run's data, whose held-out pictures calibrate the discriminator",
     )
-    calibration: str = cli.setting("platt", "of the discriminator, by held-out pictures: platt, isotonic or none")
+    calibration: str = cli.setting("platt", "of the discriminator, on held-out pictures: platt, isotonic or none")
     held_out: Annotated[int, Range(least=4, most=1_000_000)] = cli.setting(
-        1000, "at most so many held-out pictures, and as many generated ones, for that"
+        1000, "the most held-out pictures for the calibration, with as many generated ones"
     )
-    candidates: PositiveInt = cli.setting(1000, "rejection: at most so many for one picture")
+    candidates: PositiveInt = cli.setting(1000, "rejection: the most candidates for one picture")
     percentile: Annotated[float, Range(least=0, most=100)] | None = cli.setting(
         None, "rejection: accept the best 100 - percentile % of candidates more often than not [unbiased instead]"
     )
-    steps: PositiveInt = cli.setting(100, "mh: candidates a picture; langevin: steps a picture")
+    steps: PositiveInt = cli.setting(100, "mh: candidates for each picture; langevin: steps for each picture")
     step_size: Positive = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
     allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
 
@@ -60,7 +60,7 @@ Examples
 
 
 def main() -> None:
-    """Run the command line. Help and mistakes in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(HELP) if cli.asks_for_help(words) else sample(checked(cli.read_settings(SampleSettings, words)))
@@ -84,7 +84,7 @@ def _check_method(settings: SampleSettings) -> None:
 
 
 def sample(settings: SampleSettings) -> None:
-    """Load the checkpoint, draw the pictures, write them: single PNGs and one grid."""
+    """Load the checkpoint, draw the pictures, and write them as single PNGs and one grid."""
     from ganlab.core.assembly import make_data
     from ganlab.core.checkpoints import load_module, stored_content
     from ganlab.sampling.drawing import latents

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: put the table of all metrics where a page says `<!-- metrics -->`. It is read from the sources."""
+"""A hook of mkdocs that puts the table of all metrics in place of `<!-- metrics -->`. It is read from the sources."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Makes the weights of the eye that reads digits: `python -m tools.train_digits --mnist FOLDER`.
+"""Train the weights of the digit classifier: `python -m tools.train_digits --mnist FOLDER`.
 
-MNIST's 60,000 training digits, turned, sheared, resized and moved a little, never mirrored; its 10,000 test digits are
-only counted at the end. Run by developers, not by training runs. FOLDER: torchvision's, with MNIST/raw.
+Training uses MNIST's 60,000 training digits, rotated, sheared, resized and moved a little, never mirrored. The 10,000
+test digits are only counted at the end. Developers run it; training runs do not. FOLDER: torchvision's, with MNIST/raw.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SMOOTHING, DECAY = 0.05, 0.02
 
 
 def digits(root: str, train: bool) -> tuple[Tensor, Tensor]:
-    """uint8 (N, 1, 32, 32) and the digits (N,)."""
+    """Return images, uint8 (N, 1, 32, 32), and their digits (N,)."""
     from torchvision.datasets import MNIST
 
     found = MNIST(root, train=train)
@@ -32,12 +32,12 @@ def digits(root: str, train: bool) -> tuple[Tensor, Tensor]:
 
 
 def spread(count: int, most: float) -> Tensor:
-    """(count,) numbers from -most to most."""
+    """Return (count,) random numbers from -most to most."""
     return (2 * torch.rand(count) - 1) * most
 
 
 def warped(x: Tensor) -> Tensor:
-    """Pictures (N, 1, H, W) in [-1, 1], each under an affine map of its own; black comes in from outside."""
+    """Return pictures (N, 1, H, W) in [-1, 1], each under a random affine map. The outside is black."""
     count = len(x)
     turn, shear = spread(count, TURN), spread(count, SHEAR)
     across, down = 1 + spread(count, STRETCH), 1 + spread(count, STRETCH)
@@ -50,20 +50,20 @@ def warped(x: Tensor) -> Tensor:
 
 
 def batches(images: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless shuffled passes: warped pictures and their digits."""
+    """Yield batches of endless shuffled passes: warped pictures and their digits."""
     while True:
         for rows in torch.randperm(len(images)).split(size):
             yield warped(images[rows].float() / 127.5 - 1), labels[rows]
 
 
 def rate(step: int, steps: int, peak: float) -> float:
-    """Up to the peak over the first fifth, then along a cosine to nothing."""
+    """Return the rate of a step: it rises to the peak over the first fifth, then falls along a cosine to zero."""
     part = step / steps
     return peak * part / 0.2 if part < 0.2 else peak * (1 + math.cos(math.pi * (part - 0.2) / 0.8)) / 2
 
 
 def train(net: DigitNet, images: Tensor, labels: Tensor, steps: int, size: int = 128, peak: float = 4e-3) -> None:
-    """AdamW on cross-entropy with smoothed targets."""
+    """Train by AdamW on cross-entropy with smoothed targets."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=DECAY, fused=True)
     for step, (x, wanted) in enumerate(islice(batches(images, labels, size), steps)):
         optimizer.param_groups[0]["lr"] = rate(step, steps, peak)
@@ -77,7 +77,7 @@ def train(net: DigitNet, images: Tensor, labels: Tensor, steps: int, size: int =
 
 
 def accuracy(reader: DigitReader, images: Tensor, labels: Tensor) -> float:
-    """The share of pictures whose digit is read rightly."""
+    """Return the share of pictures whose digit is classified correctly."""
     return (reader(images)[:, 0] == labels).double().mean().item()
 
 

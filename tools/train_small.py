@@ -1,9 +1,9 @@
-"""Makes the built-in extractor's weights: `python -m tools.train_small --cifar cifar10.zip --mnist data`.
+"""Train the built-in extractor's weights: `python -m tools.train_small --cifar cifar10.zip --mnist data`.
 
-One softmax over CIFAR-10's classes, MNIST's digits and the frequent words of OpenMoji's Unicode names; a picture with
-several such words has its target spread over them. Two helpers are thrown away afterwards: a softmax that tells every
-emoji from every other (1,900 pictures have few words in common), and a layer that repaints the picture in 4 x 4 from
-its features, which keeps colours and places in them. Run by developers, not by training runs.
+The network has one softmax over CIFAR-10's classes, MNIST's digits and the frequent words of OpenMoji's Unicode names.
+The target of a picture with several such words is spread over them. Two helpers are discarded after training: a softmax
+that distinguishes all emoji (1,900 pictures have few words in common), and a layer that reconstructs the picture in
+4 x 4 from its features, which keeps colours and places in them. Developers run it; training runs do not.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ganlab.metrics.small import SIZE, SmallNet
 from tools import train_digits
 
 WORD_AT_LEAST = 6  # pictures that a word needs to become a class
-THUMBNAIL, REPAINTING = 4, 4.0  # side of the repainted picture; its weight beside the classes' cross-entropy
+THUMBNAIL, REPAINTING = 4, 4.0  # side of the reconstructed picture; its weight beside the classes' cross-entropy
 WEIGHTS = Path("ganlab/metrics/small.pt")
 
 
 class Labelled(NamedTuple):
-    """uint8 pictures (N, 3, 32, 32), targets (N, classes) that sum to one, and whether left and right may swap."""
+    """Pictures uint8 (N, 3, 32, 32), targets (N, classes) that sum to one, and whether they may be mirrored."""
 
     images: Tensor
     targets: Tensor
@@ -42,12 +42,12 @@ class Labelled(NamedTuple):
 
 
 def decoded(data: bytes) -> np.ndarray:
-    """A picture file's bytes -> (3, 32, 32) uint8."""
+    """Return the picture in a file's bytes as (3, 32, 32) uint8."""
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((SIZE, SIZE))).transpose(2, 0, 1)
 
 
 def emoji() -> tuple[Tensor, list[str]]:
-    """The emoji data set's own pictures with their names, skin tones and flags left out."""
+    """Return the emoji data set's own pictures with their names, without skin tones and flags."""
     drawings = emoji_list()
     pictures = torch.from_numpy(np.array(rasters(drawings, SIZE)))
     rows = [i for i, one in enumerate(drawings) if not one.toned and not one.flag]
@@ -55,7 +55,7 @@ def emoji() -> tuple[Tensor, list[str]]:
 
 
 def zipped(path: str, split: str) -> tuple[Tensor, list[str]]:
-    """Pictures of a zip laid out as split/class/name.jpg, with their classes."""
+    """Return the pictures of a zip with the layout split/class/name.jpg, and their classes."""
     with zipfile.ZipFile(path) as archive:
         names = [n for n in archive.namelist() if n.startswith(split + "/") and not n.endswith("/")]
         pictures = np.stack([decoded(archive.read(name)) for name in names])
@@ -63,7 +63,7 @@ def zipped(path: str, split: str) -> tuple[Tensor, list[str]]:
 
 
 def digits(root: str, train: bool) -> tuple[Tensor, list[str]]:
-    """MNIST in color, and the digits' names."""
+    """Return MNIST in color, and the digits' names."""
     images, shown = train_digits.digits(root, train)
     return images.repeat(1, 3, 1, 1), [f"digit {int(t)}" for t in shown]
 
@@ -73,7 +73,7 @@ def one_hot(labels: list[str], classes: list[str]) -> Tensor:
 
 
 def word_targets(names: list[str], classes: list[str]) -> Tensor:
-    """Each name's share of every class word: (N, classes), rows sum to one, or to zero without such a word."""
+    """Return each name's share of every class word: (N, classes). Rows sum to one, or to zero without such a word."""
     hits = torch.tensor([[float(word in name.split()) for word in classes] for name in names])
     return hits / hits.sum(1, keepdim=True).clamp(min=1)
 
@@ -84,7 +84,7 @@ def frequent_words(names: list[str]) -> list[str]:
 
 
 def shifted(images: Tensor, reach: int = 2) -> Tensor:
-    """Every picture moved by up to `reach` pixels each way, its edge repeated."""
+    """Return the images, each moved by up to `reach` pixels in each direction, with its edge repeated."""
     count, _, height, width = images.shape
     rows = (torch.arange(height) + torch.randint(-reach, reach + 1, (count, 1))).clamp(0, height - 1)
     columns = (torch.arange(width) + torch.randint(-reach, reach + 1, (count, 1))).clamp(0, width - 1)
@@ -93,14 +93,14 @@ def shifted(images: Tensor, reach: int = 2) -> Tensor:
 
 
 def augmented(images: Tensor, mirror: bool) -> Tensor:
-    """Moved, and mirrored where that keeps the label."""
+    """Return the images moved, and mirrored if that keeps the label."""
     images = shifted(images)
     flips = (torch.rand(len(images)) < 0.5 * mirror)[:, None, None, None]
     return torch.where(flips, images.flip(-1), images)
 
 
 def batches(sets: list[Labelled], size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Endless (pictures, targets, which emoji it is); the first set is the emoji's, and comes first in a batch."""
+    """Yield endless (pictures, targets, emoji indices). The first set is the emoji's, and comes first in a batch."""
     while True:
         parts = [(s, torch.randint(len(s.images), (round(size * s.share),))) for s in sets]
         images = torch.cat([augmented(s.images[rows], s.mirror) for s, rows in parts])
@@ -108,7 +108,7 @@ def batches(sets: list[Labelled], size: int) -> Iterator[tuple[Tensor, Tensor, T
 
 
 class Helpers(nn.Module):
-    """What only training needs: which emoji it is, and a thumbnail of the picture, both from the features."""
+    """The layers that only training needs: an emoji classifier and a thumbnail decoder, both on the features."""
 
     def __init__(self, dim: int, emoji: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def loss_of(net: SmallNet, helpers: Helpers, images: Tensor, targets: Tensor, wh
 
 
 def train(net: SmallNet, sets: list[Labelled], steps: int, size: int = 128, rate: float = 3e-3) -> None:
-    """AdamW in bfloat16; the rate rises over the first tenth and falls to zero."""
+    """Train by AdamW in bfloat16. The rate rises over the first tenth and falls to zero."""
     helpers = Helpers(net.classify.in_features, len(sets[0].images))
     optimizer = torch.optim.AdamW([*net.parameters(), *helpers.parameters()], lr=rate, weight_decay=0.02)
     for step, batch in enumerate(islice(batches(sets, size), steps)):
@@ -145,14 +145,14 @@ def train(net: SmallNet, sets: list[Labelled], steps: int, size: int = 128, rate
 
 @torch.no_grad()
 def accuracy(net: SmallNet, images: Tensor, targets: Tensor) -> float:
-    """Fraction of pictures whose likeliest class is one of theirs."""
+    """Return the fraction of pictures whose likeliest class is one of theirs."""
     net.eval()
     found = torch.cat([net(x.float() / 127.5 - 1)[1].argmax(1) for x in torch.split(images, 500)])
     return (targets[torch.arange(len(found)), found] > 0).float().mean().item()
 
 
 def collect(cifar: str, mnist: str) -> tuple[list[Labelled], list[tuple[str, Tensor, Tensor]], list[str]]:
-    """Training sets with their shares of a batch, test sets, and the classes."""
+    """Return the training sets with their shares of a batch, the test sets, and the classes."""
     pictures, names = emoji()
     objects, labels = zipped(cifar, "train")
     numerals, values = digits(mnist, train=True)

@@ -43,7 +43,7 @@ class Checkpoints(pl.Callback):
         self._training = False
         self._between_iterations = True
         self._saved_at = -1
-        self._known: set[Best] = set()  # bests that were saved; after a rollback some lie in the future
+        self._known: set[Best] = set()  # bests that were saved; after a rollback some are in the future
 
     @property
     def interrupted(self) -> bool:
@@ -65,9 +65,9 @@ class Checkpoints(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         """Install the signal handlers."""
         self.stopped_by, self._training = 0, True
-        self._saved_at = trainer.global_step or -1  # a resumed run was saved where it starts
+        self._saved_at = trainer.global_step or -1  # a resumed run is already saved at its start
         self._known = self._bests(trainer)
-        self._signals.install()  # after Lightning's, which would end the run with exit code 0
+        self._signals.install()  # after Lightning's handlers, which would end the run with exit code 0
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
         """Note that an iteration has begun."""
@@ -114,7 +114,7 @@ class Checkpoints(pl.Callback):
             )
 
     def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
-        """Say how to resume if a signal ended the run."""
+        """Print how to resume if a signal ended the run."""
         self._training = False
         if self.interrupted and trainer.is_global_zero:
             say(f"ganlab: stopped at iteration {trainer.global_step}, saved; to go on: {how_to_resume(trainer)}")

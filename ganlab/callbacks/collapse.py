@@ -1,6 +1,6 @@
-"""The collapse monitor: it runs the collapse detector on a schedule, announces alarms, and applies a policy to them.
+"""The collapse monitor runs the collapse detector on a schedule, announces alarms, and applies a policy to them.
 
-`ganlab.collapse` has the statistics and the policies; docs/collapse.md explains them.
+`ganlab.collapse` has the statistics and the policies. docs/collapse.md explains them.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class CollapseMonitor(Measurement):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint stores, in plain values."""
+        """Return the state for a checkpoint, in plain values."""
         return {
             "history": self.detector.history.state(),
             "diagnostics": self.diagnostics.state(),

@@ -50,7 +50,7 @@ def undisturbed() -> Iterator[None]:
 
 
 class Schedule(ABC):
-    """The times of measurements."""
+    """The rule for the times of measurements."""
 
     @abstractmethod
     def start(self, module: GenerativeModule) -> None:
@@ -63,7 +63,7 @@ class Schedule(ABC):
 
 @dataclass
 class EveryImages(Schedule):
-    """Each time the images seen pass a multiple of `images`."""
+    """A schedule that is due each time the images seen pass a multiple of `images`."""
 
     images: int
     _before: int = 0
@@ -81,7 +81,7 @@ class EveryImages(Schedule):
 
 @dataclass
 class EveryIterations(Schedule):
-    """At each multiple of `iterations`."""
+    """A schedule that is due at each multiple of `iterations`."""
 
     iterations: int
 
@@ -118,7 +118,7 @@ class Measurement(pl.Callback, ABC):
         """
 
     def share(self, trainer: pl.Trainer) -> None:
-        """Send what rank 0 found to all processes. Called on every process after a measurement."""
+        """Send the results of rank 0 to all processes. Called on every process after a measurement."""
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         """Start the schedule."""

@@ -1,4 +1,4 @@
-"""How fast a run goes and how long it will take, from what happened in the last while. Pure arithmetic."""
+"""The speed of a run and its remaining time, from the last seconds. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WINDOW = 30.0  # seconds: long enough to smooth over measurements, short enough 
 
 
 class Mark(NamedTuple):
-    """Where a run was at a time."""
+    """The images and iterations of a run at one time."""
 
     seconds: float
     images: int
@@ -23,17 +23,17 @@ class Pace:
         self._marks: deque[Mark] = deque()
 
     def mark(self, seconds: float, images: int, iterations: int) -> None:
-        """Note the images and iterations done after `seconds`."""
+        """Record the images and iterations done after `seconds`."""
         self._marks.append(Mark(seconds, images, iterations))
         while len(self._marks) > 2 and seconds - self._marks[1].seconds > WINDOW:
             self._marks.popleft()
 
     def images_per_second(self) -> float:
-        """0 until there are two marks."""
+        """Return the images per second, or 0 before there are two marks."""
         return self._rate(self._marks[-1].images - self._marks[0].images) if self._marks else 0.0
 
     def seconds_left(self, iterations: int) -> float | None:
-        """For so many more iterations; nothing while that cannot be said."""
+        """Return the seconds for this number of further iterations, or None if no rate is known yet."""
         rate = self._rate(self._marks[-1].iterations - self._marks[0].iterations) if self._marks else 0.0
         return iterations / rate if rate > 0 and iterations >= 0 else None
 
@@ -43,7 +43,7 @@ class Pace:
 
 
 def clock(seconds: float | None) -> str:
-    """Hours, minutes and seconds.
+    """Return seconds as hours, minutes and seconds.
 
     >>> clock(3725), clock(65), clock(None)
     ('1:02:05', '1:05', '?')

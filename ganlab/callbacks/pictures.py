@@ -1,6 +1,7 @@
-"""What the averaged generator makes, for the same latents and conditions each time: to the run's folder and loggers.
+"""Pictures of the averaged generator during training, for the same latents and conditions each time.
 
-The folder is `trainer.default_root_dir`; files are `samples/<images seen>.png`, each whole or not there.
+They go to the loggers and to `samples/<images seen>.png` in `trainer.default_root_dir`. Each file is written
+atomically.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ POINTS = 2_000  # in a scatter plot
 
 
 class Prompts(NamedTuple):
-    """What to show: conditions for the generator, and what to write under the pictures (None: nothing)."""
+    """Conditions for the generator, and the captions to write under the pictures (None: no captions)."""
 
     condition: Condition
     captions: list[str] | None
 
 
 def prompts(spec: DataSpec, pictures: Pictures, count: int, seed: int) -> Prompts:
-    """Return the spec's prompts and then captions of `pictures`; every class in turn; or nothing."""
+    """Return the spec's prompts and then captions of `pictures`; or all classes in turn; or no prompts."""
     if spec.kind == "none":
         return Prompts(None, None)
     if spec.kind == "class":
@@ -54,11 +55,11 @@ def _captions(pictures: Pictures, rows: Tensor) -> list[str]:
 
 
 class Scene(ABC):
-    """How one kind of data is shown."""
+    """The way to show one kind of data."""
 
     @abstractmethod
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """Return what the generator makes of it now."""
+        """Return the sheet of the generator's current samples."""
 
 
 class PictureScene(Scene):
@@ -68,7 +69,7 @@ class PictureScene(Scene):
         self.wanted, self.count, self.columns, self.seed = wanted, count, columns, seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """Return the sheet of this look, from fixed latents."""
+        """Return the current sheet, from fixed latents."""
         latent = module.draw_latent(self.count, torch.Generator().manual_seed(self.seed))
         images = module.sample(latent, on_device(self.wanted.condition, module.device)).cpu()
         return Exhibit(
@@ -77,7 +78,7 @@ class PictureScene(Scene):
 
 
 class PairScene(Scene):
-    """Input pictures, what is made of them, and what is in the data, side by side."""
+    """Input pictures, the generated pictures, and the real pictures, side by side."""
 
     def __init__(self, pictures: Pictures, count: int, columns: int, seed: int) -> None:
         rows = many_rows(len(pictures), count, seed)
@@ -85,7 +86,7 @@ class PairScene(Scene):
         self.across, self.seed = max(1, columns // 3), seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """Return the sheet of this look, from fixed latents."""
+        """Return the current sheet, from fixed latents."""
         assert isinstance(self.inputs, Tensor)
         latent = module.draw_latent(len(self.inputs), torch.Generator().manual_seed(self.seed))
         images = to_uint8(module.sample(latent, on_device(self.inputs, module.device)).cpu())
@@ -100,7 +101,7 @@ class PointScene(Scene):
         self.wanted, self.real, self.seed = wanted, real, seed
 
     def exhibit(self, module: GenerativeModule) -> Exhibit:
-        """Return the sheet of this look, from fixed latents."""
+        """Return the current sheet, from fixed latents."""
         latent = module.draw_latent(POINTS, torch.Generator().manual_seed(self.seed))
         points = module.sample(latent, on_device(self.wanted.condition, module.device)).cpu()
         return Exhibit(scatter(self.real, points), [], None)
@@ -109,8 +110,8 @@ class PointScene(Scene):
 class SampleGrid(Measurement):
     """Saves and logs a grid of samples at the start, every `every` images seen, and at the end.
 
-    `count` pictures in `columns`, always for the same latents and conditions; where a condition is a picture, held-out
-    ones with the truth beside. No numbers.
+    `count` pictures in `columns`, always for the same latents and conditions. If conditions are pictures, they are
+    held-out ones, shown with the real pictures. It logs no numbers.
     """
 
     what = "samples"
@@ -123,13 +124,13 @@ class SampleGrid(Measurement):
         self._scene: Scene | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
-        """Show the pictures of the untrained generator too."""
+        """Start the schedule, and show the pictures of the untrained generator too."""
         super().on_train_start(trainer, module)
         if module.images_seen == 0:
             self.look(trainer, module)
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
-        """Save and log the sheet; there is no number to log."""
+        """Save and log the sheet. Return no numbers."""
         scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule, module.spec)  # type: ignore[attr-defined]
         exhibit = scene.exhibit(module)
         folder = RunFolder(Path(trainer.default_root_dir)).samples

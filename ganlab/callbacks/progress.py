@@ -1,8 +1,7 @@
-"""A bar over the iterations with losses, images per second and time left; lines where there is no terminal.
+"""A progress bar over the iterations with losses, images per second and time left; lines without a terminal.
 
-Writes to stderr, on rank 0 only, and logs `throughput/images_per_second`.
-
-Lightning's own bars count batches of an epoch, and the epoch is endless here.
+It writes to stderr, on rank 0 only, and logs `throughput/images_per_second`. Lightning's own bars count batches of an
+epoch, and the epoch is endless here.
 """
 
 from __future__ import annotations
@@ -25,33 +24,33 @@ Metrics = dict[str, Any]
 
 
 def side_loss(metrics: Metrics, side: str) -> float | None:
-    """Return the sum of a side's terms as last logged; nothing before that."""
+    """Return the sum of a side's terms as last logged, or None if there are none yet."""
     terms = [value for name, value in metrics.items() if name.startswith(f"{side}/") and "gradient" not in name]
     return float(sum(terms)) if terms else None
 
 
 def losses(metrics: Metrics) -> str:
-    """`D 1.234  G 0.987`, or nothing before the first are logged."""
+    """Return `D 1.234  G 0.987`, or "" before the first losses are logged."""
     values = {letter: side_loss(metrics, side) for letter, side in (("D", "discriminator"), ("G", "generator"))}
     return "  ".join(f"{letter} {value:.3f}" for letter, value in values.items() if value is not None)
 
 
 class Display(ABC):
-    """Where progress is shown; `seconds` between two updates."""
+    """A place to show progress, with `seconds` between two updates."""
 
     seconds: float
 
     @abstractmethod
     def update(self, done: int, total: int | None, text: str) -> None:
-        """`done` of `total` iterations; `text` is the rest."""
+        """Show `done` of `total` iterations, with the other information in `text`."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Nothing more will come."""
+        """End the display."""
 
 
 class Bar(Display):
-    """A live bar; what others print appears above it."""
+    """A live bar. Other output appears above it."""
 
     seconds = 0.25
 
@@ -62,43 +61,43 @@ class Bar(Display):
         self._progress.start()
 
     def update(self, done: int, total: int | None, text: str) -> None:
-        """Show `done` of `total` steps with `text`."""
+        """Show `done` of `total` iterations with `text`."""
         self._progress.update(self._task, completed=done, total=total, text=text, refresh=True)
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._progress.stop()
 
 
 class Lines(Display):
-    """A line each `seconds`, for logs."""
+    """One line for each `seconds`, for logs."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def update(self, done: int, total: int | None, text: str) -> None:
-        """Show `done` of `total` steps with `text`."""
+        """Show `done` of `total` iterations with `text`."""
         of = "" if total is None else f"/{total}"
         print(f"iteration {done}{of}  {text}", file=sys.stderr, flush=True)
 
     def stop(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: lines need no end."""
 
 
 class Silence(Display):
-    """For the other processes."""
+    """A display without output, for the other processes."""
 
     seconds = float("inf")
 
     def update(self, done: int, total: int | None, text: str) -> None:
-        """Says nothing."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 class IterationBar(pl.Callback):
-    """`seconds`: between two lines where there is no terminal."""
+    """Shows the progress of training. `seconds`: between two lines if there is no terminal."""
 
     def __init__(self, seconds: NonNegative = 10.0) -> None:
         self.seconds = seconds
@@ -119,7 +118,7 @@ class IterationBar(pl.Callback):
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: pl.Trainer, module: GenerativeModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show the iteration, if the last line is old enough."""
+        """Show the iteration if the last update is old enough."""
         now = time.monotonic()
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if module.iteration % every == 0 and trainer.is_global_zero:

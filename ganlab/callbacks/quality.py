@@ -21,7 +21,7 @@ from ganlab.metrics.extractors import checked_extractor, checked_resizer, extrac
 from ganlab.metrics.registry import checked_names, chosen
 from ganlab.metrics.result import Result
 
-CHECKED = 500  # pictures of each split that the oracle of captions reads: it reads them one by one
+CHECKED = 500  # pictures of each split that the oracle of captions reads, one by one
 
 
 class Best(NamedTuple):
@@ -34,12 +34,12 @@ class Best(NamedTuple):
 
 
 class BestTracker(Measurement, ABC):
-    """A measurement that tracks the best iteration so far; every process knows it."""
+    """A measurement that tracks the best iteration so far. All processes know the best."""
 
     best: Best | None = None
 
     def share(self, trainer: pl.Trainer) -> None:
-        """Give every process the best of process 0."""
+        """Send the best of process 0 to all processes."""
         self.best = trainer.strategy.broadcast(self.best)
 
     def state_dict(self) -> dict[str, Any]:

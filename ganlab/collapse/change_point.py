@@ -24,7 +24,7 @@ import numpy as np
 BEFORE, AFTER = (3, 6, 12, 24), (2, 4, 8)
 """Lengths a and b of the windows, in looks."""
 MIN_LOOKS = BEFORE[0] + AFTER[0]
-"""The number of looks before which nothing can be said."""
+"""The smallest number of looks for a test."""
 JUMPS = 5
 """The largest one of every `JUMPS` steps between successive looks, at least one, may be a jump and is not noise."""
 STEP = 0.7906

@@ -46,15 +46,15 @@ class Indicator(ABC):
     """A statistic of a sample, and the loss that it implies."""
 
     name: ClassVar[str]
-    """In logs and messages."""
+    """The name in logs and messages."""
     description: ClassVar[str]
-    """What is lost, in a few words for messages."""
+    """The lost property, in a few words for messages."""
     min_loss: ClassVar[float]
     """The smallest lasting loss that matters."""
     on_live: ClassVar[bool] = True
-    """Whether the live generator is measured beside the averaged one."""
+    """True if the live generator is measured beside the averaged one."""
     level: RealLevel
-    """On real samples of the same size."""
+    """The level on real samples of the same size."""
 
     @abstractmethod
     def value(self, sample: FeatureSample) -> float:

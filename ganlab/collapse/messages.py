@@ -24,7 +24,7 @@ ADVICE = {
     "lacking": MISSING_MODES,
     "nan": "lower rates, trainer.precision=32-true, discriminator.clip=1 generator.clip=1, regularizer=[r1]",
 }
-"""What helps, by the kind of the alarm."""
+"""Advice, by the kind of the alarm."""
 
 
 def percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Which parts of the data a sample lacks, in words and in pictures."""
+"""The missing parts of the data in a sample, in words and in pictures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MissingParts(NamedTuple):
 
 
 def find_missing(indicators: Sequence[Indicator], sample: FeatureSample) -> MissingParts:
-    """Return what the sample lacks, according to the partitions and conditions of the indicators."""
+    """Return the missing parts of the sample, according to the partitions and conditions of the indicators."""
     bins = _bins(indicators)
     found = bins.shares(sample.points)
     numbers = missing_bins(bins.expected, found)

@@ -1,4 +1,4 @@
-"""What a run does about an alarm: continue, stop, or go back to the last healthy checkpoint (see `rollback`)."""
+"""Policies for an alarm: continue, stop, or go back to the last healthy checkpoint (see `rollback`)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ganlab.errors import UserError
 
 
 class Policy(ABC):
-    """The answer to an alarm. Every process calls each method at the same iteration.
+    """A policy for alarms. Every process calls each method at the same iteration.
 
-    The state methods do nothing, as policies without state need it.
+    The state methods do nothing by default, for policies without state.
     """
 
     @abstractmethod
     def act(self, trainer: pl.Trainer, module: GenerativeModule, why: str) -> str:
-        """Answer an alarm of the kind `why`, and return in a few words what was done."""
+        """Answer an alarm of the kind `why`, and return a short description of the answer."""
 
     def start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # noqa: B027
-        """Restore what earlier answers changed, when a run starts or resumes."""
+        """Restore the changes of earlier answers when a run starts or resumes."""
 
     def after_first_iteration(self, trainer: pl.Trainer) -> None:  # noqa: B027
-        """Take note of the first iteration after a run started or resumed."""
+        """Handle the first iteration after a run started or resumed."""
 
     def after_healthy_look(self, trainer: pl.Trainer) -> None:  # noqa: B027
-        """Take note of a state that is worth going back to."""
+        """Handle a state that is worth keeping."""
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint stores."""
@@ -40,7 +40,7 @@ class Policy(ABC):
 
 
 class Warn(Policy):
-    """Leaves the run alone."""
+    """The policy that does nothing."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule, why: str) -> str:
         """Do nothing."""
@@ -48,7 +48,7 @@ class Warn(Policy):
 
 
 class Stop(Policy):
-    """Ends the run after the iteration, as Ctrl-C does."""
+    """The policy that ends the run after the iteration, as Ctrl-C does."""
 
     def act(self, trainer: pl.Trainer, module: GenerativeModule, why: str) -> str:
         """Stop the trainer."""
@@ -59,7 +59,7 @@ class Stop(Policy):
 def make_policy(name: str, rollback: Callable[[], Policy]) -> Policy:
     """Return the policy warn, stop or rollback. Raise `UserError` for another name.
 
-    rollback: makes the policy of that name. It is called only if that is the one.
+    rollback: makes the policy of this name. It is called only if that one is chosen.
     """
     policies: dict[str, Callable[[], Policy]] = {"warn": Warn, "stop": Stop, "rollback": rollback}
     if name not in policies:

@@ -18,10 +18,10 @@ from ganlab.files.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RollbackSettings:
-    """How a run goes back.
+    """The settings of rollbacks.
 
-    most: rollbacks of a run. rates: factor of the learning rates at each rollback, in (0, 1].
-    noise: standard deviation that each rollback adds to the instance noise. fade: images over which the noise fades.
+    most: rollbacks of a run. rates: factor of the learning rates at each rollback, in (0, 1]. noise: standard deviation
+    that each rollback adds to the instance noise. fade: images over which the noise fades.
     Raise `UserError` for values out of range.
     """
 
@@ -41,7 +41,7 @@ class RollbackSettings:
 
 @dataclass(frozen=True)
 class RollbackRecord:
-    """One rollback: where from, where to, the kind of the alarm, the new seed.
+    """One rollback: its start, its target, the kind of the alarm and the new seed.
 
     rates: factor of the learning rates since the run began. noise: standard deviation of the instance noise.
     """
@@ -57,7 +57,7 @@ class RollbackRecord:
 
 
 class Rollback(Policy):
-    """Goes back to the last healthy state with a new seed, lower learning rates and instance noise.
+    """The policy that goes back to the last healthy state with a new seed, lower learning rates and instance noise.
 
     Changes accumulate from one rollback to the next. After `most` rollbacks the run ends.
     """

@@ -1,1 +1,1 @@
-"""What people may type, and what it means, answered from sources before anything heavy is imported."""
+"""Recipes and command lines: read and checked from source files, before anything heavy is imported."""

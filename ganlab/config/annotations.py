@@ -1,6 +1,7 @@
-"""What a type annotation takes of a plain value, read from its source: numbers, words, lists, components, ranges.
+"""Check a plain value against a type annotation that is read from its source.
 
-Doubt counts as yes: only what is plainly wrong (a word for a number) is refused. Knows nothing of recipes.
+It knows numbers, words, lists, components and ranges. If in doubt, a value is accepted: only a plainly wrong one (a
+word for a number) is refused. This module does not know recipes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from ganlab.config.sources import Alias, Definition, Module, evaluate
 LISTS = ("list", "List", "Sequence", "Iterable", "Collection", "set", "frozenset", "tuple", "Tuple")
 MAPPINGS = ("dict", "Dict", "Mapping", "MutableMapping")
 WORDS = {"Enum", "IntEnum", "StrEnum", "str", "int", "float"}
-"""Bases of classes whose values are plain: the source does not say which."""
+"""Bases of classes with plain values. The source does not tell which kind of value."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One alternative of a type: its words, its test, and the values that it lists, if it lists any."""
+    """One alternative of a type: its words, its test, and the values that it lists, if any."""
 
     words: str
     test: Callable[[Any], bool] = lambda value: True
@@ -60,7 +61,7 @@ def accepts(parameter: Parameter, value: Any) -> bool:
 
 
 def choices(parameter: Parameter) -> list[Any]:
-    """Return the values that the annotation lists: what a wrong one may have been meant to be."""
+    """Return the values that the annotation lists, to suggest one in place of a wrong value."""
     return [choice for kind in _of(parameter) for choice in kind.choices]
 
 
@@ -84,7 +85,7 @@ def _are_parts(parts: list[Kind], value: Any) -> bool:
 
 
 def kinds(module: Module, annotation: ast.expr) -> list[Kind]:
-    """Return the alternatives of an annotation; aliases are followed to where they are defined."""
+    """Return the alternatives of an annotation. Aliases are followed to their definitions."""
     if isinstance(annotation, ast.Constant):
         text = annotation.value
         return kinds(module, ast.parse(text, mode="eval").body) if isinstance(text, str) else [PLAIN["None"]]
@@ -115,7 +116,7 @@ def kinds(module: Module, annotation: ast.expr) -> list[Kind]:
             items = kinds(module, inner[0])
             words = f"a list of {_words(items)} each"
             return [Kind(words, lambda value: _is_list(value) and all(_fits(items, item) for item in value))]
-        case name if name in MAPPINGS:  # components by name, or one component that is a mapping; null takes one away
+        case name if name in MAPPINGS:  # components by name, or one component that is a mapping; null removes one
             parts = [*kinds(module, inner[-1]), PLAIN["None"]]
             words = f"several settings, NAME: {_words(parts[:-1])}"
             return [Kind(words, lambda value: _is_component(value) or _are_parts(parts, value))]
@@ -145,7 +146,7 @@ def _words(alternatives: list[Kind]) -> str:
 
 
 def _within(kind: Kind, metadata: list[ast.expr]) -> Kind:
-    """Return the kind inside the `Range(...)` or `Square(...)` that stands beside it, if one does."""
+    """Return the kind, restricted by the `Range(...)` or `Square(...)` in its metadata, if there is one."""
     limits = [part for part in metadata if isinstance(part, ast.Call) and _last_word(part.func) in ("Range", "Square")]
     if not limits or kind == PLAIN["None"]:
         return kind

@@ -1,4 +1,4 @@
-"""A recipe's nodes -> objects. Imports what a node names, and nothing else; knows nothing of Hydra."""
+"""Build objects from a recipe's nodes. Only what a node names is imported. This module does not use Hydra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganlab.errors import UserError
 
 
 def locate(target: str) -> Any:
-    """Return the object that a dotted path names. Raise `UserError` if there is none."""
+    """Return the object that a dotted path names. Raise `UserError` if it does not exist."""
     parts = target.split(".")
     for length in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:length])
@@ -37,7 +37,8 @@ def _attribute(owner: Any, name: str) -> Any:
 def build(node: Any, **extra: Any) -> Any:
     """Return the object that a node names, its parts built first. `extra` adds to the node's settings or replaces them.
 
-    With `_partial_: true` the object is a function that takes the rest. What is no component stays as it is.
+    With `_partial_: true` the object is a function that takes the remaining arguments. A value that is no component is
+    returned unchanged.
     """
     if isinstance(node, Mapping):
         given = {key: value for key, value in node.items() if key not in extra and key not in ("_target_", "_partial_")}
@@ -55,5 +56,5 @@ def _call(factory: Callable[..., Any], partial: bool, parts: dict[str, Any]) -> 
     except TypeError as error:
         raise UserError(f"`{getattr(factory, '__qualname__', factory)}` cannot be made: {error}") from error
     except ValueError:
-        pass  # a builtin that does not say what it takes
+        pass  # a builtin without a signature
     return functools.partial(factory, **parts) if partial else factory(**parts)

@@ -1,6 +1,6 @@
-"""What can be chosen: the recipes and the groups of choices beside them, read from folders of YAML files.
+"""The recipes and the groups of choices beside them, read from folders of YAML files.
 
-Only reads. Knows nothing of Hydra, nor what a recipe's settings mean.
+This module only reads. It does not use Hydra, and does not interpret a recipe's settings.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Catalog:
         return next((file for file in files if file.is_file()), None)
 
     def place(self, group: str) -> str | None:
-        """Return where a recipe has the settings of a group: "" for several places, None for its own name."""
+        """Return the place of a group's settings in a recipe: "" for several places, None for the group's own name."""
         places = {package(file) for folder in self.folders for file in (folder / group).glob("*.yaml")}
         (place, *others) = places
         return None if others or not place else {"_global_": ""}.get(place, place)
 
     def clashes(self) -> list[Path]:
-        """Return the files of the other folders under a name that ganlab's own folder has, too."""
+        """Return the files of the other folders whose names ganlab's own folder has, too."""
         ours, *others = self.folders
         files = ((path, path.relative_to(one)) for one in others for path in [*one.glob("*.yaml"), *group_files(one)])
         return [path for path, name in files if (ours / name).is_file() and not (ours / name).samefile(path)]
@@ -60,7 +60,8 @@ class Catalog:
     def chosen(self, recipe: str, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the groups that a recipe chooses from, each with its choice: a name, a list of names, or None.
 
-        Typed choices go before the recipe's overrides, these before what a choice brings, this before plain defaults.
+        Typed choices take precedence over the recipe's overrides, these over the defaults of a choice, and these over
+        plain defaults.
         """
         entries = [*self._entries(recipe)]
         said = {group_of(key): choice for key, choice in entries if key.startswith("override")} | dict(typed or {})
@@ -69,13 +70,13 @@ class Catalog:
         return chosen | {group_of(key): choice for pairs in brought for key, choice in pairs} | said
 
     def open_groups(self, recipe: str) -> set[str]:
-        """Return the groups that may be chosen beside a recipe: its own, and those that a choice of them brings."""
+        """Return the groups that may be chosen beside a recipe: its own, and those that its choices add."""
         own = {group_of(key) for key, _ in self._entries(recipe)}
         brought = (self._entries(f"{group}/{choice}") for group in own for choice in self.groups().get(group, ()))
         return own | {group_of(key) for pairs in brought for key, _ in pairs}
 
     def _entries(self, name: str) -> Iterator[tuple[str, Any]]:
-        """Yield the choices in the defaults lists of a recipe's or a choice's file and those that it starts from."""
+        """Yield the choices in the defaults lists of a recipe's or a choice's file and of the files that it extends."""
         for entry in defaults(self.file(name)):
             if isinstance(entry, Mapping):
                 yield from entry.items()
@@ -83,7 +84,7 @@ class Catalog:
                 yield from self._entries(beside(name, entry))
 
     def layers(self, name: str, chosen: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-        """Yield the files of a recipe with these choices in Hydra's order, later ones count, with their names."""
+        """Yield the named files of a recipe with these choices in Hydra's order: later ones take precedence."""
         if (file := self.file(name)) is None:
             return
         entries = defaults(file)
@@ -99,7 +100,7 @@ class Catalog:
 
 
 def listed(choice: Any) -> list[Any]:
-    """Return what a group is told as a list of choices.
+    """Return a group's choice as a list of choices.
 
     >>> listed("adam"), listed(["r1", "r2"]), listed(None)
     (['adam'], ['r1', 'r2'], [])
@@ -108,7 +109,7 @@ def listed(choice: Any) -> list[Any]:
 
 
 def beside(name: str, entry: str) -> str:
-    """Return the name of what a defaults list names by itself, which lies beside its file.
+    """Return the full name of an entry of a defaults list without a group. Its file is beside the list's own file.
 
     >>> beside("ring", "vanilla"), beside("data/grid", "toy")
     ('vanilla', 'data/toy')
@@ -125,7 +126,7 @@ def defaults(file: Path | None) -> list[Any]:
 
 
 def group_of(key: str) -> str:
-    """Return the group that an entry of a defaults list is about.
+    """Return the group of an entry of a defaults list.
 
     >>> group_of("override /network"), group_of("data@other.place")
     ('network', 'data')
@@ -134,7 +135,7 @@ def group_of(key: str) -> str:
 
 
 def group_files(folder: Path) -> Iterator[Path]:
-    """Yield the choices of a folder's groups, nested ones too, but not all that lies under somebody's home."""
+    """Yield the choices of a folder's groups, at most two folders deep: a user's folder may be a home folder."""
     for pattern in ("[!.]*/*.yaml", "[!.]*/[!.]*/*.yaml"):
         yield from folder.glob(pattern)
 
@@ -146,19 +147,19 @@ def catalog(*extra: str | Path) -> Catalog:
 
 @cache
 def base_recipe() -> dict[str, Any]:
-    """Return what every recipe starts from, interpolations unresolved."""
+    """Return the settings that all recipes extend, with interpolations unresolved."""
     return {key: value for key, value in read_yaml(recipe_folder() / "base.yaml").items() if key != "defaults"}
 
 
 def package(path: Path) -> str:
-    """Return the place in a recipe that a choice's first line names for Hydra, "" if it names none."""
+    """Return the package that a choice's first line declares for Hydra, or "" if it declares none."""
     with path.open(encoding="utf-8") as file:
         sign, _, name = next(file, "").strip().partition("@package ")
     return name if sign == "# " else ""
 
 
 def headline(path: Path) -> str:
-    """Return the comment that a file starts with, without its sign; empty if there is none. `# @...` is Hydra's."""
+    """Return the comment at the start of a file without its sign, or "" if there is none. `# @...` is Hydra's."""
     with path.open(encoding="utf-8") as file:
         first = next((line.strip() for line in file if not line.startswith("# @")), "")
     return first.lstrip("# ") if first.startswith("#") else ""

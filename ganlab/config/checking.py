@@ -1,8 +1,8 @@
-"""Refuse a composed recipe with a setting that its component does not take. Answered from sources: nothing is imported.
+"""Refuse a composed recipe with a setting that its component does not take. Source files are read, nothing is imported.
 
-Each `_target_` must exist, each key beside it must be a parameter, each value must have its type and lie in its range.
+Each `_target_` must exist, each key beside it must be a parameter, each value must have its type and be in its range.
 A parameter without a value is no error: some are known only when the component is built. The message is one line and
-names the nearest right word. Knows nothing of Hydra.
+names the nearest right word. This module does not use Hydra.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from ganlab.errors import UserError, nearest
 Tree = Mapping[str, Any]
 
 WORDS = {"_target_", "_partial_"}
-"""Keys that say how to build, rather than what with."""
+"""Keys that control how a component is built. They are no settings of the component."""
 
 IMPLICIT = {"trainer": "pytorch_lightning.Trainer", "ganlab": "ganlab.config.stubs.Ganlab"}
-"""What is built at a place that names no target."""
+"""The component at a place that names no target."""
 
 NAMED = {"callbacks", "logger", "perturbations", "generator.regularizers", "discriminator.regularizers"}
-"""Where components stand under names of the user's choice."""
+"""The places of components under names that the user chooses."""
 
 ELSEWHERE = {
     "trainer.accumulate_grad_batches": "`generator.accumulate` and `discriminator.accumulate`",
     "trainer.gradient_clip_val": "`generator.clip` and `discriminator.clip`",
     "trainer.gradient_clip_algorithm": "`generator.clip` and `discriminator.clip` (of the norm)",
 }
-"""What Lightning takes once, but two players need twice."""
+"""Settings that Lightning takes once, but a game of two players needs twice."""
 
 
 def check(recipe: Tree, known: Sequence[str] = ()) -> None:
-    """Raise `UserError` for the first setting that cannot be right. `known`: the groups, which may stand at the top."""
+    """Raise `UserError` for the first setting that cannot be right. `known`: the groups, which may be at the top."""
     top = parameters(find("ganlab.config.stubs.Recipe")).parameters
     for key in recipe:
         if key not in top and key not in known:
@@ -52,7 +52,7 @@ def check(recipe: Tree, known: Sequence[str] = ()) -> None:
 
 
 def check_settings(target: str, settings: Tree, path: str = "") -> None:
-    """Raise `UserError` for the first of a component's settings that it does not take, or not with this value."""
+    """Raise `UserError` for the first of a component's settings that has an unknown name or a wrong value."""
     signature = signature_of(target, f"{path}._target_".lstrip("."))
     for key, value in settings.items():
         place = f"{path}.{key}".lstrip(".")
@@ -82,7 +82,7 @@ def _walk(path: str, value: Any) -> None:
 
 
 def _check_named(path: str, value: Tree, components: Sequence[str]) -> None:
-    """Raise `UserError` for what stands beside components and is none. Null takes one away."""
+    """Raise `UserError` for a value that is no component in a mapping of components. Null removes a component."""
     for key, one in value.items():
         if one is not None and key not in components:
             hint = f" ({_hint(key, components, f'{path}.')})" if components else ""
@@ -103,7 +103,10 @@ def _check_value(path: str, parameter: Parameter, value: Any) -> None:
 
 
 def signature_of(target: Any, path: str) -> Signature:
-    """Return what a target takes, narrowed by its stub; open if its source does not tell. `UserError` if it is none."""
+    """Return the parameters of a target, narrowed by its stub; open if its source does not tell.
+
+    Raise `UserError` if it is no component.
+    """
     definition = definition_of(target, path)
     signature = parameters(definition) if definition else Signature(open=True)
     narrower = {key: p for key, p in _stub(target).items() if key in signature.parameters}

@@ -1,6 +1,6 @@
-"""What the command lines share: errors of one line, settings of a flat command, the layout of --help.
+"""The common parts of the command lines: errors of one line, settings of a flat command, the layout of --help.
 
-Answers before anything heavy is loaded: imports neither Hydra nor torch.
+They work before anything heavy is loaded: neither Hydra nor torch is imported.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ DEBUG = re.compile(r"\+{0,2}ganlab\.debug=(true|yes|on|1)", re.IGNORECASE)
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End the program with one line: exit code 2 for bad input, 1 for what the system refuses.
+    """End the program with one line on an error: exit code 2 for bad input, 1 for errors of the system.
 
-    An unforeseen error keeps its traceback; `ganlab.debug=true` keeps every traceback.
+    An unforeseen error keeps its traceback. `ganlab.debug=true` keeps all tracebacks.
     """
     try:
         yield
@@ -44,7 +44,7 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def program() -> str:
-    """Return the module that was started, `ganlab.fit`."""
+    """Return the name of the started module, `ganlab.fit`."""
     spec = sys.modules["__main__"].__spec__
     return spec.name.removesuffix(".__main__") if spec else "ganlab"
 
@@ -60,9 +60,10 @@ def setting(default: Any, text: str) -> Any:
 
 
 def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
-    """Return `key=value` words as a dataclass of settings. A value is text as the shell gives it, or a [list, of them].
+    """Return `key=value` words as a dataclass of settings.
 
-    Raise `UserError` for an unknown key or a value that its type does not take.
+    A value is text as the shell gives it, or a [list, of them]. Raise `UserError` for an unknown key or a value that
+    its type does not take.
     """
     types = get_type_hints(kind, include_extras=True)
     values: dict[str, Any] = {}
@@ -135,7 +136,7 @@ def asks_for_help(words: Sequence[str]) -> bool:
 
 
 def table(rows: Mapping[str, str], indent: int = 2) -> str:
-    """Return names and what they mean, in two columns, wrapped."""
+    """Return names and their meanings in two columns, wrapped."""
     column = max(map(len, rows), default=0) + indent + 2
     wrap = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * column)
     return "\n".join(wrap.fill(f"{' ' * indent + name:<{column}}{text}").rstrip() for name, text in rows.items())

@@ -1,8 +1,8 @@
-"""A command line of fit, read in one pass: words -> options, a recipe, and settings in Hydra's form, all checked.
+"""Read a command line of fit in one pass: options, a recipe, and settings in Hydra's form, all checked.
 
-`recipe=NAME` becomes `--config-name NAME`. A dotted setting becomes `++key=value`, because the recipe need not spell it
-out; whether there is such a setting is checked after composing (checking.py). A group gets the sign that it needs.
-Reading what was read changes nothing: Lightning starts its other processes with these words. Imports no Hydra.
+`recipe=NAME` becomes `--config-name NAME`. A dotted setting becomes `++key=value`, because the recipe need not contain
+it. checking.py checks after composing whether the setting exists. A group gets the sign that it needs.
+A second reading changes nothing: Lightning starts its other processes with these words. Hydra is not imported.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ganlab.config.checking import unknown
 from ganlab.errors import UserError, nearest, suggestion
 
 RESUMED = "_resumed_"
-"""The name under which a checkpoint's recipe is composed again."""
+"""The name of a checkpoint's recipe when it is composed again."""
 
 BESIDE = ("recipe", "variant")
-"""What a recipe has at its top beside the base's keys and the groups."""
+"""The keys at the top of a recipe beside the base's keys and the groups."""
 
 SETTING = re.compile(r"[A-Za-z_][\w-]*(\.[\w-]+)+")
 ASKING = {"config_path", "hydra_help", "info", "shell_completion", "version"}
-"""Options of Hydra's that need no recipe."""
+"""Options of Hydra that need no recipe."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return a parser of Hydra's own options, which may stand anywhere between the settings."""
+    """Return a parser of Hydra's own options, which may be anywhere between the settings."""
     parser = _Parser(prog="ganlab.fit", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     for short, name in (("cn", "config-name"), ("cd", "config-dir"), ("cp", "config-path"), ("p", "package")):
@@ -57,7 +57,7 @@ def split(override: str) -> tuple[str, str]:
 
 
 def literal(key: str, value: object) -> str:
-    """Return `key=value`, where the value is taken as it is, with all its commas, brackets and apostrophes.
+    """Return `key=value` with the value quoted, so that its commas, brackets and apostrophes are taken literally.
 
     >>> print(literal("data.root", "Anna's photos, new"))
     data.root='Anna\\'s photos, new'
@@ -68,7 +68,7 @@ def literal(key: str, value: object) -> str:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line taken apart: the settings as Hydra takes them, and its options by name."""
+    """A parsed command line: the settings as Hydra takes them, and the options by name."""
 
     overrides: tuple[str, ...] = ()
     options: dict[str, str | bool] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Command:
         return [*options, *self.overrides]
 
     def _with_recipe(self) -> Command:
-        """Make `recipe=` Hydra's option. It may be a file. `resume=` brings its own recipe."""
+        """Return the command with `recipe=` as Hydra's option. It may be a file. `resume=` brings its own recipe."""
         for word in self.overrides:
             if "=" not in word and not word.startswith("~"):
                 right = nearest(word, self.catalog.recipes())
@@ -170,7 +170,7 @@ class Command:
         return f"++{override}" if SETTING.fullmatch(key) else override
 
     def _choice(self, override: str, group: str, value: str) -> str:
-        """Return the override of a group. A checkpoint's recipe has no groups left: one is added, not replaced."""
+        """Return the override of a group. A checkpoint's recipe has no groups, so a group is added, not replaced."""
         words = re.findall(r"[\w.-]+", value) if re.fullmatch(r"[\w\s.,'\"\[\]-]*", value) and value != "null" else []
         for word in words:
             if word not in (*self.groups[group], "null"):

@@ -1,4 +1,4 @@
-"""A command -> composed, checked recipes, by Hydra. The only file that imports it."""
+"""Compose and check the recipes of a command with Hydra. No other module imports Hydra."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def composed(command: Command, overrides: Sequence[str]) -> Recipe:
 
 def launch(function: Callable[[Recipe], Any], command: Command) -> None:
     """Run the function on the command's recipe. Hydra runs sweeps, and answers its own options."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come to us, and become a line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and we print each as one line
     sys.argv[1:] = command.words()
     single = not command.options.keys() - {"config_name", "config_dir"}
     if single and not any(override.lstrip("+~").startswith("hydra") for override in command.overrides):
@@ -80,7 +80,7 @@ def _finished(config: DictConfig, command: Command) -> Recipe:
         derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
         try:
             check(recipe, [*command.groups, *BESIDE])
-        except UserError as error:  # say which other setting it follows: that is what was typed
+        except UserError as error:  # name the other setting that it follows: the user typed that one
             if (source := derived.get(str(error).split("`")[1])) is None:
                 raise
             raise UserError(f"{error} (it follows `{source}`)") from error
@@ -91,7 +91,7 @@ def _finished(config: DictConfig, command: Command) -> Recipe:
 
 
 def _quoted(override: str) -> str:
-    """Return the override, its value quoted if Hydra's grammar does not take it as it is (brackets in a path)."""
+    """Return the override, its value quoted if Hydra's parser would reject it (brackets in a path)."""
     key, value = split(override)
     typed = override.lstrip("+")
     try:
@@ -129,7 +129,7 @@ def _value(text: str) -> Any:
 
 
 def _job(function: Callable[[Recipe], Any], command: Command) -> Callable[[DictConfig], Any]:
-    """Return the function for Hydra's configurations. Each job has words and an environment of its own.
+    """Return the function for Hydra's configurations. Each job has its own words and environment.
 
     Lightning repeats the words to start its other processes, and leaves ranks in the environment.
     """
@@ -149,7 +149,7 @@ def _job(function: Callable[[Recipe], Any], command: Command) -> Callable[[DictC
 
 
 def _jobs(command: Command) -> Iterator[list[str]]:
-    """Yield overrides that together try every value of a sweep once, without ranges that only a sweeper draws from."""
+    """Yield overrides that together try each value of a sweep once, without ranges that only a sweeper draws from."""
     if "multirun" not in command.options:
         yield list(command.overrides)
         return
@@ -171,7 +171,7 @@ def _values(override: str) -> list[str]:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Make a `UserError` of any error: Hydra and OmegaConf raise plain `ValueError`s, too."""
+    """Turn any error into a `UserError`: Hydra and OmegaConf raise plain `ValueError`s, too."""
     try:
         yield
     except UserError:
@@ -183,7 +183,7 @@ def _errors() -> Iterator[None]:
 
 
 def _flat(error: Exception) -> str:
-    """Return the part of a library's message that is for people, on one line."""
+    """Return the readable part of a library's message on one line."""
     text = str(error)
     if text.startswith("Ambiguous value for argument"):
         override = text.split("'", 2)[1].rstrip("'")

@@ -1,7 +1,7 @@
 """Settings that follow others: `end: ${trainer.max_steps}` in a recipe's file. In a resumed run they still do.
 
-A checkpoint's recipe has plain values. Beside them, under `derived`, it has the place and the source of each value that
-follows another, as dotted paths. Knows nothing of Hydra.
+A checkpoint's recipe has plain values. Under `derived` it also has the place and the source of each value that follows
+another, as dotted paths. This module does not use Hydra.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ REFERENCE = re.compile(r"\$\{([A-Za-z]\w*(?:\.\w+)*)\}")
 PLACE = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){0,15}", re.ASCII)
 """A dotted name in a stored table."""
 FIXED = "seed"
-"""What follows it keeps its value: the seed of the data says which pictures are held out, and a resumed run's are."""
+"""A source whose followers keep their values in a resumed run. The data's seed decides which pictures are held out."""
 
 
 def sources(written: Any, values: Any) -> dict[str, str]:
     """Return place -> source of each single value of the tree `values` that is a reference in the tree `written`.
 
-    Null follows nothing. A component counts as one value: it may follow what is a number the next time.
+    Null follows nothing. A component counts as one value: the next time it may follow a number.
 
     >>> sources({"a": 1, "b": ["${a}", 2], "c": "${b}"}, {"a": 1, "b": [1, 2], "c": [1, 2]})
     {'b.0': 'a', 'c.0': 'b.0', 'c.1': 'b.1'}
@@ -41,7 +41,7 @@ def sources(written: Any, values: Any) -> dict[str, str]:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a component as one value, else the single values below."""
+    """Yield a component as one value; else yield the single values below."""
     return iter([("", value)]) if _is_component(value) else leaves(value, "")
 
 
@@ -50,9 +50,9 @@ def _is_component(value: Any) -> bool:
 
 
 def restored(tree: Mapping[str, Any], values: Mapping[str, Any], derived: Any) -> dict[str, Any]:
-    """Return a copy of `tree` with a reference in every place whose value in `values` is still its source's.
+    """Return a copy of `tree` with a reference in each place whose value in `values` still equals its source's.
 
-    Only these references, between dotted names, are ever interpolated. Raise `UserError` for no such table.
+    Only these references, between dotted names, are ever interpolated. Raise `UserError` if `derived` is no such table.
 
     >>> values = {"a": 1, "b": 1, "c": 2}
     >>> restored(values, values, {"b": "a", "c": "a", "d": "a"})
@@ -68,12 +68,12 @@ def restored(tree: Mapping[str, Any], values: Mapping[str, Any], derived: Any) -
                 parent, _, name = place.rpartition(".")
                 _replace(value_at(copied, parent) if parent else copied, name, f"${{{source}}}")
         except (LookupError, TypeError):
-            continue  # a group that was replaced took it away
+            continue  # a replaced group has removed it
     return copied
 
 
 def _is_table(derived: Any) -> bool:
-    """Return whether it maps dotted names to dotted names, and no chain of sources comes back to its start."""
+    """Return whether it maps dotted names to dotted names, without a cycle of sources."""
     if not isinstance(derived, Mapping) or not all(
         isinstance(name, str) and PLACE.fullmatch(name) for pair in derived.items() for name in pair
     ):
@@ -89,7 +89,10 @@ def _is_table(derived: Any) -> bool:
 
 
 def leaves(tree: Any, place: str | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield the single values of a tree with their dotted paths. Below `place`, each path is it or starts with it."""
+    """Yield the single values of a tree with their dotted paths.
+
+    `place` is the tree's own path. Each yielded path is `place` or starts with it.
+    """
     if not isinstance(tree, Mapping | list):
         yield place or "", tree
         return
@@ -98,7 +101,7 @@ def leaves(tree: Any, place: str | None = None) -> Iterator[tuple[str, Any]]:
 
 
 def value_at(tree: Any, path: str) -> Any:
-    """Return what is at a dotted path. Raise `LookupError` if nothing is."""
+    """Return the value at a dotted path. Raise `LookupError` if there is none."""
     for name in path.split("."):
         if not isinstance(tree, Mapping | list):
             raise LookupError(name)
@@ -108,7 +111,7 @@ def value_at(tree: Any, path: str) -> Any:
 
 
 def _replace(node: Any, name: str, reference: str) -> None:
-    """Put a reference in place of a value that is there; what the user has said anew stays."""
+    """Replace an existing value by a reference. A value that the user has set again stays."""
     key = int(name) if isinstance(node, list) else name
     if node[key] is not None:
         node[key] = reference

@@ -1,4 +1,4 @@
-"""What `ganlab fit --help` says: the recipes, the groups, the settings people change, examples."""
+"""The text of `ganlab fit --help`: the recipes, the groups, the common settings, examples."""
 
 from __future__ import annotations
 

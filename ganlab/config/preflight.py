@@ -1,7 +1,7 @@
-"""Refuse a recipe whose settings do not fit each other, or this machine. Answers before torch is loaded.
+"""Refuse a recipe whose settings contradict each other or do not fit this machine. This runs before torch is loaded.
 
-`ganlab.config` has checked each setting by itself. `check_parts` compares settings with each other; a checkpoint's
-recipe is asked the same. `check_machine` asks for packages, folders, memory and processors.
+`ganlab.config` has checked each setting by itself. `check_parts` compares settings with each other, also those of a
+checkpoint's recipe. `check_machine` checks packages, folders, memory and processors.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Recipe = Mapping[str, Any]
 PACKAGES = {
     "ganlab.loggers.TensorBoard": ("tensorboard", "ganlab[tensorboard]"),
 }
-"""What a component imports that ganlab does not always install, and what pip installs it by."""
+"""Packages that a component imports and ganlab does not always install, with the way to install each by pip."""
 
 PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData")
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
-"""Data that read a folder of the user's; variables that tell Lightning where the other machines are."""
+"""Data that read a folder of the user's; variables that tell Lightning the addresses of the other machines."""
 
 FLOAT = 4  # bytes
 
@@ -48,7 +48,7 @@ def check_parts(recipe: Recipe) -> None:
 
 
 def check_machine(recipe: Recipe) -> None:
-    """Raise `UserError` for what this machine lacks: packages, folders, memory, processors, other machines."""
+    """Raise `UserError` if this machine lacks something: packages, folders, memory, processors, other machines."""
     for target in targets(recipe):
         _check_package(target, *PACKAGES.get(target, ("", "")))
     _check_reader(recipe.get("condition") or {})
@@ -57,7 +57,7 @@ def check_machine(recipe: Recipe) -> None:
     _check_memory(recipe)
 
 
-# Settings and each other ------------------------------------------------------------------------------------------
+# Settings against each other --------------------------------------------------------------------------------------
 
 
 def _check_pack(recipe: Recipe) -> None:
@@ -81,7 +81,7 @@ def _check_accumulation(recipe: Recipe) -> None:
 
 
 def _check_network(path: str, node: Any, recipe: Recipe) -> None:
-    """A network is made for a shape: its constructor must take one, and this one."""
+    """Raise `UserError` unless a network's constructor takes a shape, and takes this one."""
     if not (isinstance(node, Mapping) and "_target_" in node):
         return
     signature = signature_of(node["_target_"], f"{path}._target_")
@@ -119,7 +119,7 @@ def _check_package(target: str, package: str, extra: str) -> None:
 
 
 def _check_reader(condition: Mapping[str, Any]) -> None:
-    """Raise `UserError` if a sentence encoder that is not the installed one needs sentence-transformers."""
+    """Raise `UserError` if a sentence encoder that is not installed needs sentence-transformers, which is missing."""
     target = str(condition.get("_target_", ""))
     if target.endswith((".SentenceEncoder", ".CaptionEncoder")) and not is_packaged(condition.get("model")):
         _check_package(target, "sentence_transformers", "ganlab[text]")
@@ -153,7 +153,7 @@ def _check_processes(trainer: Mapping[str, Any], data: Mapping[str, Any]) -> Non
 
 
 def _check_memory(recipe: Recipe) -> None:
-    """One turn must fit: its pictures, and the first features of the part that is passed through at once."""
+    """Raise `UserError` if one turn does not fit: its pictures, and the first features of the part passed at once."""
     data, discriminator = recipe["data"], recipe["discriminator"]
     size, pixels = recipe["batch_size"], (data.get("size") or 1) ** 2
     reals = size * discriminator.get("turns", 1) * pixels * (3 if data.get("size") else 2 * FLOAT)
@@ -181,7 +181,7 @@ def _refuse_more_than_memory(name: str, value: int, needed: int) -> None:
 
 
 def memory() -> int:
-    """Return this machine's memory in bytes; a terabyte if the system does not tell."""
+    """Return this machine's memory in bytes, or a terabyte if the system does not tell."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

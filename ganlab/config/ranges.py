@@ -1,7 +1,7 @@
-"""The range of a number, written where the parameter is: `turns: PositiveInt = 1`.
+"""The range of a number, written beside its parameter: `turns: PositiveInt = 1`.
 
-`ganlab.config` reads the annotation from the source, before torch is loaded. `config.building.build` asks the same
-question of Python callers. NaN, infinity and whole numbers that 64 bits do not hold are in no range.
+`ganlab.config` reads the annotation from the source, before torch is loaded. `config.building.build` checks the same
+ranges for Python callers. NaN, infinity and whole numbers beyond 64 bits are in no range.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`, both included, or between `above` and `below`, both left out.
+    """Numbers from `least` to `most`, both included, or between `above` and `below`, both excluded.
 
     >>> 0 in Range(least=0, below=1), 1 in Range(least=0, below=1), float("nan") in Range()
     (True, False, False)
@@ -35,7 +35,7 @@ class Range:
         return within and (self.multiple == 1 or value % self.multiple == 0)
 
     def __str__(self) -> str:
-        """Return the words that follow `a number`.
+        """Return the range in words that follow `a number`.
 
         >>> print(Range(least=1), Range(above=0, most=1), Range(least=2, most=8, multiple=2), sep="; ")
         of at least 1; above 0 and at most 1; from 2 to 8, a multiple of 2
@@ -49,7 +49,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Square:
-    """Shapes (channels, side, side) with one of a few sides.
+    """Shapes (channels, side, side) with one of the listed sides.
 
     >>> (3, 64, 64) in Square(32, 64), (3, 48, 48) in Square(32, 64), (2,) in Square(32, 64)
     (True, False, False)
@@ -72,7 +72,7 @@ NonNegativeInt = Annotated[int, Range(least=0)]
 Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(least=0)]
 Fraction = Annotated[float, Range(least=0, most=1)]
-ProperFraction = Annotated[float, Range(least=0, below=1)]  # of a whole that must leave something
+ProperFraction = Annotated[float, Range(least=0, below=1)]  # of a whole, of which something must be left
 Probability = Annotated[float, Range(above=0, below=1)]
 
 Seed = Annotated[int, Range(least=0, most=4_294_967_295)]  # what NumPy takes, too

@@ -1,7 +1,7 @@
-"""Words -> a composed, checked recipe -> objects.
+"""Compose a recipe from words, check it, and build its objects.
 
-`compose("recipe=vanilla", "seed=3")` gives the recipe as plain values, every setting checked without importing what
-it names; `launch(function, words)` is the command line with all that Hydra can do (sweeps, launchers, --cfg job);
+`compose("recipe=vanilla", "seed=3")` gives the recipe as plain values, with all settings checked and nothing imported
+that it names; `launch(function, words)` is the command line with all features of Hydra (sweeps, launchers, --cfg job);
 `build(node)` makes the object that a node names. The words are read before Hydra is loaded.
 """
 
@@ -21,7 +21,7 @@ Recipe = dict[str, Any]
 
 
 def compose(*words: str) -> Recipe:
-    """Return the recipe of these words, written as on the command line, checked. Raise `UserError`."""
+    """Return the checked recipe of these words, written as on the command line. Raise `UserError`."""
     command = Command.read(words)
     from ganlab.config import composing
 
@@ -38,7 +38,7 @@ def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> None:
 
 
 def to_yaml(recipe: Mapping[str, Any]) -> str:
-    """Return a recipe's text for a run's folder, without what belonged to the command."""
+    """Return a recipe's text for a run's folder, without the command's own settings."""
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in recipe.items() if key not in OWN}))

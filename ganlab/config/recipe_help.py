@@ -1,6 +1,6 @@
-"""The help on one recipe, `fit recipe=NAME --help`: its choices, and every setting with its value and its meaning.
+"""The help on one recipe, `fit recipe=NAME --help`: its choices, and all settings with their values and meanings.
 
-Read from the comments in the recipe's files and the docstrings of its components. Nothing is imported.
+It is read from the comments in the recipe's files and the docstrings of its components. Nothing is imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Settings = dict[str, tuple[str, str]]
 
 
 def recipe_help(command: Command) -> str:
-    """Return the help on one recipe: what it chooses, and every setting with its value and what it means."""
+    """Return the help on one recipe: its choices, and all settings with their values and meanings."""
     name = str(command.recipe)
     said = {key: split_list(one) if one.startswith("[") else one for key, one in map(split, command.overrides)}
     chosen = command.catalog.chosen(name, {key: one for key, one in said.items() if key in command.groups})
@@ -43,7 +43,7 @@ def recipe_help(command: Command) -> str:
 
 
 def _groups(command: Command, chosen: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Yield each group with its choice, what that is, and what else there is."""
+    """Yield each group with its choice, the choice's meaning, and the other choices."""
     for group, choice in sorted(chosen.items()):
         files = [file for one in listed(choice) if (file := command.catalog.file(f"{group}/{one}"))]
         others = ", ".join(one for one in command.groups.get(group, ()) if one not in listed(choice))
@@ -53,7 +53,7 @@ def _groups(command: Command, chosen: Mapping[str, object]) -> Iterator[tuple[st
 
 
 def _components(settings: Settings) -> Iterator[str]:
-    """Yield a component's place and docstring, then its settings with the defaults that no file says, and so on."""
+    """Yield a component's place and docstring, then its settings with the defaults that no file states, recursively."""
     for parent in dict.fromkeys(place.rpartition(".")[0] for place in settings):
         target = settings.get(f"{parent}._target_", ("", ""))[0]
         doc = Docs.of(target)
@@ -68,13 +68,13 @@ def _components(settings: Settings) -> Iterator[str]:
             yield from [table(shown, indent=4)] if shown else []
 
 
-# What is written in a recipe's files ------------------------------------------------------------------------------
+# Values in a recipe's files ---------------------------------------------------------------------------------------
 
 
 def written(choices: Catalog, recipe: str, chosen: Mapping[str, object]) -> Settings:
-    """Return the single values in a recipe's files, as they are written, with the comments on their lines.
+    """Return the single values in a recipe's files as they are written, with the comments on their lines.
 
-    Later files count. A value takes the place of a component and the other way round, as they do when Hydra composes.
+    Later files take precedence. A value replaces a component and the other way round, as in Hydra.
     """
     found: Settings = {}
     for name, file in choices.layers(recipe, chosen):
@@ -105,12 +105,12 @@ def _leaves(file: Path, start: str) -> Iterator[tuple[str, str, str]]:
     return walk(node, start) if node else iter(())
 
 
-# What is written in a component's source --------------------------------------------------------------------------
+# Docstrings in a component's source -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Docs:
-    """The docstrings of one of ganlab's components, and its defaults that are plain values, as they are typed."""
+    """The docstrings of one of ganlab's components, and its plain default values as they are typed."""
 
     summary: str = ""
     text: str = ""
@@ -118,7 +118,7 @@ class Docs:
 
     @classmethod
     def of(cls, target: str) -> Docs:
-        """Return what a target's source says; nothing for those of other packages."""
+        """Return the docstrings in a target's source. Empty for targets of other packages."""
         definition = definition_of(target, "_target_") if target.startswith("ganlab.") else None
         if definition is None:
             return cls()
@@ -129,7 +129,7 @@ class Docs:
         return cls(own.partition("\n")[0], " ".join(" ".join([own, *inner]).split()), defaults)
 
     def says(self, name: str) -> str:
-        """Return what the docstring says of a parameter.
+        """Return the docstring's description of a parameter.
 
         >>> Docs(text="How one learns. `turns`, `parts`: updates; many. `clip`: a norm.").says("clip")
         'a norm'
@@ -139,7 +139,7 @@ class Docs:
 
 
 def _typed(default: ast.expr) -> str | None:
-    """Return a default as one types it, None if it is no plain value.
+    """Return a default as a user types it, or None if it is no plain value.
 
     >>> [_typed(ast.parse(text, mode="eval").body) for text in ("None", "1e-3", "('a', 'b')", "HELD_OUT")]
     ['null', '0.001', '[a,b]', None]

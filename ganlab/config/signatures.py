@@ -1,7 +1,7 @@
-"""What a component takes, read from its source without importing it: a typo answers before torch is loaded.
+"""The parameters of a component, read from its source without importing it, so that a typo is found before torch loads.
 
 `parameters(definition)` are those of a class's constructor, dataclasses and inherited constructors included, or of a
-function. Knows nothing of recipes.
+function. This module does not know recipes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PLAIN_BASES = {"object", "ABC", "Protocol", "Generic"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """One thing that a constructor takes. The annotation is to be read in `module`."""
+    """One parameter of a constructor. Its annotation is evaluated in `module`."""
 
     module: Module
     annotation: ast.expr | None = None
@@ -25,14 +25,14 @@ class Parameter:
 
 @dataclass
 class Signature:
-    """The parameters by name; `open` if any other keyword is taken too."""
+    """The parameters by name. `open` is True if any other keyword is accepted too."""
 
     parameters: dict[str, Parameter] = field(default_factory=dict)
     open: bool = False
 
 
 def parameters(definition: Definition) -> Signature:
-    """Return what the class's constructor or the function takes, without `self`."""
+    """Return the parameters of the class's constructor or of the function, without `self`."""
     node = definition.node
     if not isinstance(node, ast.ClassDef):
         return _of_arguments(definition.module, node.args)
@@ -59,7 +59,7 @@ def _of_arguments(module: Module, arguments: ast.arguments, skip: int = 0) -> Si
 
 
 def _passes_on(init: ast.FunctionDef) -> bool:
-    """Return whether the constructor gives its other keywords to its base's."""
+    """Return whether the constructor passes its other keywords to its base's."""
     return any(
         isinstance(call, ast.Call)
         and ast.unparse(call.func) == "super().__init__"
@@ -88,7 +88,7 @@ def _of_bases(module: Module, node: ast.ClassDef) -> Signature:
 
 
 def _fields(module: Module, node: ast.ClassDef) -> dict[str, Parameter]:
-    """Return the fields of a dataclass that its constructor takes."""
+    """Return the dataclass fields that the constructor takes."""
     return {
         statement.target.id: Parameter(module, statement.annotation, statement.value)
         for statement in node.body

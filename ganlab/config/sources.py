@@ -1,8 +1,8 @@
 """Find where a name is defined, in source files, without importing them.
 
 `find("torch.optim.Adam")` follows packages, re-exports and aliases to the class or function. As in an import, a dotted
-path goes through submodules as long as there are any. If the source does not tell (C extensions, generated code), the
-answer is `Unknown`. Knows nothing of recipes, and executes nothing.
+path goes through submodules as long as there are any. If the source does not tell (C extensions, generated code), it
+raises `Unknown`. This module does not know recipes, and executes nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ BUILTINS = {"int", "float", "bool", "str", "list", "tuple", "dict", "object", "t
 
 
 class Unknown(LookupError):
-    """The source does not tell."""
+    """The error for a name that the source does not resolve."""
 
 
 class Missing(LookupError):
-    """There is no such name. `words` are those in the same place."""
+    """The error for a name that does not exist. `words` are the names in the same place."""
 
     def __init__(self, name: str, place: str, words: Sequence[str] = ()) -> None:
         super().__init__(f"{place} has no {name}")
@@ -50,7 +50,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Definition:
-    """A class or function and the module that it is written in."""
+    """A class or function and the module that defines it."""
 
     module: Module
     node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -94,7 +94,7 @@ def _resolve(dotted: str) -> Found:
 
 
 def attribute(owner: Found, name: str) -> Found:
-    """Return what `owner.name` is, a submodule first. Raise `Missing` or `Unknown`."""
+    """Return `owner.name`, a submodule first. Raise `Missing` or `Unknown`."""
     if isinstance(owner, Module):
         return owner.submodule(name) or lookup(owner, name)
     body = owner.node.body if isinstance(owner, Definition) and isinstance(owner.node, ast.ClassDef) else []
@@ -106,7 +106,10 @@ def attribute(owner: Found, name: str) -> Found:
 
 @cache
 def lookup(module: Module, name: str) -> Found:
-    """Return what `name` is at the top level of a module, through imports and aliases. Raise `Missing` or `Unknown`."""
+    """Return the meaning of `name` at the top level of a module, through imports and aliases.
+
+    Raise `Missing` or `Unknown`.
+    """
     for statement in _statements(module):
         if (found := _bound_by(module, statement, name)) is not None:
             return found
@@ -124,7 +127,7 @@ def lookup(module: Module, name: str) -> Found:
 
 
 def evaluate(module: Module, expression: ast.expr) -> Found:
-    """Return what an expression made of names and dots stands for, else the expression itself."""
+    """Return the object that an expression of names and dots refers to. Return any other expression itself."""
     if isinstance(expression, ast.Name) and expression.id not in BUILTINS:
         return lookup(module, expression.id)
     if isinstance(expression, ast.Attribute):
@@ -133,7 +136,7 @@ def evaluate(module: Module, expression: ast.expr) -> Found:
 
 
 def names(module: Module) -> list[str]:
-    """Return the public names that a module defines or imports from itself, submodules included: what may be meant."""
+    """Return the public names that a module defines or imports from itself, submodules included, for suggestions."""
     found = {path.stem for path in module.folder.glob("*.py")} if module.folder else set()
     for statement in _statements(module):
         if isinstance(statement, DEFINITIONS):
@@ -174,7 +177,7 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _bound_by(module: Module, statement: ast.stmt, name: str) -> Found | None:
-    """Return what a statement binds to `name`, or None."""
+    """Return the object that a statement binds to `name`, or None."""
     if isinstance(statement, DEFINITIONS):
         return Definition(module, statement) if statement.name == name else None
     if isinstance(statement, ast.ImportFrom):
@@ -190,7 +193,7 @@ def _bound_by(module: Module, statement: ast.stmt, name: str) -> Found | None:
 
 
 def _imported(module: Module, statement: ast.ImportFrom, name: str) -> Found:
-    """Return what an import brings in. The code is known to run, so a name that is not found is `Unknown`."""
+    """Return the object that an import binds. The code is known to run, so a name that is not found is `Unknown`."""
     source = _source(module, statement)
     try:
         return source.submodule(name) or lookup(source, name)

@@ -1,4 +1,4 @@
-"""The recipe that a checkpoint or a run's folder keeps: written without the command's settings, read without trust."""
+"""The recipe in a checkpoint or a run's folder: written without the command's settings, and read as untrusted data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ganlab.config.trust import admitted, plain
 from ganlab.files.run_folder import check_links, checked_name, saved_recipe
 
 OWN = ("run_dir", "resume", "allow", "ganlab")
-"""What belongs to a command, not to the recipe that a checkpoint keeps."""
+"""Keys of a command that are not part of the recipe in a checkpoint."""
 
 DERIVED = "derived"
-"""Where a composed recipe says which of its values follow which others."""
+"""The key of a composed recipe that lists which values follow which others."""
 
 
 def trusted(path: str | Path, allow: Sequence[str] = (), said: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the recipe in a run's folder or checkpoint, with references where a setting follows another.
+    """Return the recipe in a run's folder or checkpoint, with references for settings that follow others.
 
-    `said`: groups and dotted settings that the command line sets. Raise `UserError` for what may not be in it.
+    `said`: groups and dotted settings that the command line sets. Raise `UserError` for content that is not allowed.
     """
     check_links(path)
     known = {*base_recipe(), *BESIDE, *catalog().groups()} - {*OWN}

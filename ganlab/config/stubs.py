@@ -1,6 +1,6 @@
-"""What a recipe's top takes, and the ranges that other packages do not write beside their parameters.
+"""The parameters at a recipe's top, and ranges that other packages do not write beside their parameters.
 
-Only read as source, like a .pyi file: a stub's annotation goes before the package's own.
+This file is only read as source, like a .pyi file. A stub's annotation takes precedence over the package's own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Component:
 
 @dataclass
 class Recipe:
-    """The top of a recipe. What has no default is needed; groups and other parts may stand beside it."""
+    """The top of a recipe. A field without a default is needed. Groups and other parts may be beside it."""
 
     variant: Component
     data: Component
@@ -73,14 +73,14 @@ class Recipe:
 
 @dataclass
 class Ganlab:
-    """How ganlab itself behaves."""
+    """The settings of ganlab itself."""
 
     debug: bool = False
 
 
 @dataclass
 class Trainer:
-    """Of Lightning's Trainer."""
+    """Some settings of Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"] | Component
     strategy: Literal["auto", "ddp"] | Component
@@ -94,7 +94,7 @@ class Trainer:
 
 @dataclass
 class Optimizer:
-    """Of any optimizer of torch."""
+    """The settings of torch's optimizers."""
 
     lr: Annotated[float, Range(least=0, most=1_000)]
     betas: tuple[ProperFraction, ProperFraction]

@@ -1,4 +1,4 @@
-"""What a stored recipe may hold: somebody else may have written it, and reading it must not run their code.
+"""The allowed content of a stored recipe. Somebody else may have written it, and reading it must not run their code.
 
 A stored recipe is data. `plain` accepts only bounded plain values without interpolations. `admitted` accepts a
 component only in its own slot and only if its class belongs to a closed list of kinds. A target is judged by its
@@ -28,7 +28,7 @@ WORDS = ("_target_", "_partial_")
 def plain(tree: Any, owner: str) -> Any:
     """Return a copy in dicts, lists, strings, numbers, bools and None. Raise `UserError` for anything else.
 
-    Strings with `${` are refused: nothing that was read from a file is ever interpolated.
+    Strings with `${` are refused: nothing that is read from a file is ever interpolated.
     """
     left = [MOST_VALUES]
 
@@ -71,7 +71,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """The classes of one slot: those derived from a base that are defined under a module, or single names."""
+    """The classes of one slot: those derived from a base and defined under a module, or single names."""
 
     word: str
     base: str = ""
@@ -92,7 +92,7 @@ def _is_concrete(found: Definition) -> bool:
 
 
 def ancestors(found: Definition) -> set[str]:
-    """Return the dotted names of all base classes that the source tells.
+    """Return the dotted names of all base classes that the source reveals.
 
     >>> sorted(ancestors(find("ganlab.objectives.Wasserstein")))
     ['ganlab.objectives.Objective']
@@ -113,7 +113,7 @@ def _named(word: str, *names: str) -> tuple[Kind]:
 
 
 def _of(word: str, base: str, under: str = "") -> tuple[Kind]:
-    """Return the kind of the classes derived from `base` under a module, which is the base's own if none is named."""
+    """Return the kind of the classes derived from `base` under a module. The default is the base's own module."""
     return (Kind(word, base, under or base.rpartition(".")[0]),)
 
 
@@ -163,7 +163,7 @@ SLOTS: dict[str, tuple[Kind, ...]] = {
     "normalization": NORMALIZATION,
     r"(network|variant\.stage_two)\..+": LAYERS,
 }
-"""Which kinds may stand at which place of a stored recipe. The first pattern that matches the whole place counts."""
+"""The allowed kinds at each place of a stored recipe. The first pattern that matches the whole place counts."""
 
 TRAINER = {
     *("_target_", "max_steps", "min_steps", "max_time", "accelerator", "devices", "num_nodes", "precision", "strategy"),
@@ -172,14 +172,14 @@ TRAINER = {
 """The settings of Lightning's Trainer that a stored recipe may have, as numbers and words."""
 
 NAME = re.compile(r"[\w .:+-]{0,100}")
-"""What a word is in a stored trainer, logger or callback: neither a path nor an address."""
+"""The form of a word in a stored trainer, logger or callback: it is no path and no address."""
 
 MOST = {
     r"(network|condition|head|variant\.stage_two)\..*": 2**16,
     r"data\.mixture\..*": 1_000,
     r"data\.(?!seed).*": 10**7,
 }
-"""The largest whole number at a place of a stored recipe where building takes time or memory for each."""
+"""The largest whole number at each place of a stored recipe whose value costs time or memory when it is built."""
 
 FROM_ELSEWHERE = {
     "ganlab.networks.text.SentenceEncoder": "hub",
@@ -187,30 +187,30 @@ FROM_ELSEWHERE = {
     "ganlab.data.torchvision.TorchvisionData": "download",
     "ganlab.data.stacked_mnist.StackedMnistData": "download",
 }
-"""The setting by which a component may fetch what a stored recipe names. It is off unless the user allows `hub`."""
+"""The setting that lets a component download what a stored recipe names. It is off unless the user allows `hub`."""
 
 OURS = re.compile(r"(ganlab|torch|pytorch_lightning)(\.[A-Za-z_][A-Za-z0-9_]*)+")
-"""How a stored target is spelled if no package is allowed beside ours."""
+"""The form of a stored target if no package is allowed beside ganlab, torch and Lightning."""
 
 
 def admitted(recipe: Mapping[str, Any], allow: Sequence[str] = (), said: Sequence[str] = ()) -> dict[str, Any]:
     """Return a copy of a plain recipe with each target replaced by the dotted path of the definition that was judged.
 
-    Dotted places in `said` are the user's own and become null. Raise `UserError` for the first component that is not of
-    its slot's kinds and in none of the packages in `allow`.
+    Dotted places in `said` are set by the user and become null. Raise `UserError` for the first component that is not
+    of its slot's kinds and in none of the packages in `allow`.
     """
     return {key: _Judge(tuple(allow), frozenset(said)).value(one, key) for key, one in recipe.items()}
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """What the user said: packages to trust, and places of the recipe that the command line sets."""
+    """The user's decisions: packages to trust, and places of the recipe that the command line sets."""
 
     allow: tuple[str, ...]
     said: frozenset[str]
 
     def value(self, value: Any, place: str) -> Any:
-        """Return a checked copy of what stands at a place."""
+        """Return a checked copy of the value at a place."""
         if place in self.said:
             return None
         if isinstance(value, list):
@@ -242,7 +242,7 @@ def _is_class(value: Any, place: str) -> bool:
 
 
 def _check_setting(value: Any, place: str) -> None:
-    """Raise `UserError` for a number that is too large, or what a stored trainer, logger or callback may not have."""
+    """Raise `UserError` for a number that is too large, or a forbidden setting of a trainer, logger or callback."""
     most = next((most for pattern, most in MOST.items() if re.fullmatch(pattern, place)), MOST_NUMBER)
     if isinstance(value, int) and abs(value) > most:
         raise UserError(f"`{place}` in the checkpoint's recipe must be at most {most}: say {place}={value} yourself")
@@ -271,7 +271,7 @@ def judged(target: Any, place: str, kinds: Sequence[Kind], allow: Sequence[str] 
 
 
 def _definition(target: Any) -> Definition | None:
-    """Return the definition that a spelled path of ours means, if it is at the top level of a module."""
+    """Return the definition at the top level of a module that a path of our packages means, or None."""
     if not isinstance(target, str) or not OURS.fullmatch(target):
         return None
     try:

@@ -1,1 +1,1 @@
-"""The game: players, turns, steps; how a module is made from a recipe, saved and loaded."""
+"""The game: players, turns and steps. Also the making of a module from a recipe, saving and loading."""

@@ -1,10 +1,10 @@
-"""The game: a generator and a discriminator that take turns.
+"""The adversarial game: a generator and a discriminator that take turns.
 
-A variant subclasses `AdversarialModule` and states what is its own: each side's terms per sample and, where they differ
-from the simplest game's, how a latent becomes an image and how the discriminator's logits are read. Whose turn it is,
-who is frozen meanwhile, the penalties, and in how many parts a batch is passed are here.
+A variant subclasses `AdversarialModule` and defines each side's terms per sample. If it differs from the simplest game,
+it also defines how a latent becomes an image and how the discriminator's logits are read. This file has the order of
+turns, the freezing of the other side, the penalties, and the division of a batch into parts.
 
-An iteration is one batch from the loader: the discriminator's turns, each on reals of its own, then the generator's.
+An iteration is one batch from the loader: the discriminator's turns, each on its own real images, then the generator's.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class AdversarialModule(GenerativeModule, ABC):
 
     @abstractmethod
     def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return what the discriminator minimizes, each term (N,). `fake` carries no graph."""
+        """Return the terms that the discriminator minimizes, each (N,). `fake` carries no graph."""
 
     @abstractmethod
     def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return what the generator minimizes, each term (N,). The discriminator is frozen."""
+        """Return the terms that the generator minimizes, each (N,). The discriminator is frozen."""
 
     # What a variant may replace ------------------------------------------------------------------------------------
 
     def generate(self, batch: Batch) -> Fake:
-        """Return the playing generator's images for fresh latents and the batch's conditions, with their latents."""
+        """Return the current generator's images for fresh latents and the batch's conditions, with their latents."""
         latent = self.draw_latent(len(batch))
         images = self.synthesize(self.generator, latent, batch.condition)
         if images.shape != (len(batch), *self.spec.shape):
@@ -76,7 +76,7 @@ class AdversarialModule(GenerativeModule, ABC):
         return self.discriminator(images)
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the divergence as the critic measures it, and the share of images that it tells apart."""
+        """Return the divergence that the critic estimates, and the share of images that it classifies correctly."""
         real, fake = (self.critic(x, batch.condition) for x in (batch.images, self.generate(batch).images))
         return {
             "divergence": self.objective.divergence(real, fake),
@@ -100,7 +100,8 @@ class AdversarialModule(GenerativeModule, ABC):
     def held_out_logits(self, train: Batch, held_out: Batch, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the critic's logits (N,) of training images, of held-out images and of generated ones.
 
-        The generated images have the conditions of the held-out ones. It leaves no trace (see `evaluating`).
+        The generated images have the conditions of the held-out ones. The state of the run stays unchanged (see
+        `evaluating`).
         """
         with self.evaluating(seed):
             train, held_out = (batch.to(self.device).ready() for batch in (train, held_out))
@@ -120,7 +121,7 @@ class AdversarialModule(GenerativeModule, ABC):
 
     @property
     def _shares_forward(self) -> bool:
-        """Whether both may use the same generated images: one turn each, in one piece."""
+        """Return whether both sides may use the same generated images: one turn each, in one part."""
         return all(side.turns == 1 and side.accumulate == 1 for side in self.sides.values())
 
     def _turns_sharing_a_forward(self, batch: Batch) -> None:
@@ -161,7 +162,7 @@ class AdversarialModule(GenerativeModule, ABC):
         self.backward_terms("generator", {**terms, **self.penalties("generator", batch, fake)}, parts)
 
     def _advance_perturbations(self, batch: Batch, images_seen: int) -> None:
-        """Pass on the images seen in all and, to perturbations that listen now, the critic's logits of this batch."""
+        """Pass the number of images seen to all perturbations, and logits of this batch to those that need them now."""
         for perturbation in self._perturbations:
             every = perturbation.listens_every
             rows = slice(0, None if every and self.iteration % every == 0 else 0)

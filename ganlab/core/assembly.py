@@ -1,8 +1,9 @@
-"""A checked recipe -> the objects of a run: data module, variant, trainer.
+"""Construction of a run's objects from a checked recipe: data module, variant, trainer.
 
 A variant's constructor names the components that it needs (`network`, `objective`, `head`, ...), and the recipe has a
-node of that name. Two kinds of facts are no settings of a component and are added here: a condition encoder gets those
-of the data that its `needs` names, and an architecture gets what the recipe puts around any discriminator.
+node of that name. Two kinds of facts are not settings of a component, and are added here. A condition encoder gets the
+facts of the data that its `needs` names. An architecture gets the layers that the recipe puts around every
+discriminator.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ Recipe = Mapping[str, Any]
 
 
 def make_data(recipe: Recipe) -> GanData:
-    """Return the data module, loaded: its images are in memory (or memory mapped) and its `spec` is known.
+    """Return the loaded data module: its images are in memory (or memory mapped) and its `spec` is known.
 
-    Raise `UserError` if networks, condition and data do not fit. The discriminator is tried before any image is decoded
-    if the recipe states `data.size`; `make_module` tries it in any case.
+    Raise `UserError` if networks, condition and data do not fit. If the recipe states `data.size`, the discriminator is
+    tried before any image is decoded. `make_module` tries it in any case.
     """
     check_parts(recipe)
     _check_condition(recipe)
@@ -47,7 +48,7 @@ def make_data(recipe: Recipe) -> GanData:
 
 
 def _check_condition(recipe: Recipe) -> None:
-    """Raise `UserError` if the data can never have what the variant, or the encoder of its condition, reads."""
+    """Raise `UserError` if the data cannot have the condition that the variant, or its condition encoder, reads."""
     encoder = recipe.get("condition")
     reads = locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
     has = locate(recipe["data"]["_target_"]).kinds
@@ -56,9 +57,9 @@ def _check_condition(recipe: Recipe) -> None:
 
 
 def _check_generator(recipe: Recipe) -> None:
-    """Raise `UserError` for a generator that draws from a code if the variant gives a picture, or the reverse.
+    """Raise `UserError` if the generator takes a code but the variant gives a picture, or the reverse.
 
-    A network's `draws_from` says "code" or "image"; a network that does not say draws from a code.
+    A network's attribute `draws_from` is "code" or "image". A network without the attribute takes a code.
     """
     target = recipe["network"]["generator"]["_target_"]
     network, variant = locate(target), locate(recipe["variant"]["_target_"])
@@ -75,7 +76,7 @@ def _check_generator(recipe: Recipe) -> None:
 
 
 def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
-    """Raise `UserError` for a discriminator that cannot play with images of this shape. The trial takes no memory."""
+    """Raise `UserError` if the discriminator does not fit images of this shape. The trial allocates no memory."""
     with torch.device("meta"):
         trunk = build(recipe["network"]["discriminator"])(shape=shape)
     if locate(recipe["variant"]["_target_"]).needs_features:
@@ -110,7 +111,7 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
 
 
 def _check_optimizers(module: GenerativeModule) -> None:
-    """Raise `UserError` for settings that torch's own optimizers and schedulers refuse. Nothing is kept."""
+    """Raise `UserError` if torch's optimizers and schedulers refuse their settings. Keep nothing."""
     try:
         module.configure_optimizers()
     except UserError:
@@ -178,7 +179,7 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
 
 
 def _check_precision(precision: Any) -> None:
-    """Raise `UserError` for a precision in which nothing can be learned."""
+    """Raise `UserError` for a precision in which training does not work."""
     if precision == "16-true":
         raise UserError(
             "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
@@ -187,7 +188,7 @@ def _check_precision(precision: Any) -> None:
 
 
 def _devices(trainer: Mapping[str, Any]) -> int:
-    """Return how many devices `trainer.devices` asks for: a number, a list, a string of either, or all there are."""
+    """Return the number of devices that `trainer.devices` asks for: a number, a list, a string of either, or all."""
     devices = trainer.get("devices", 1)
     if isinstance(devices, str) and devices.strip().lstrip("-").isdigit():
         devices = int(devices)

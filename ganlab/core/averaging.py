@@ -1,6 +1,6 @@
-"""The generator that is shown and measured: an exponential moving average of the one that plays.
+"""The moving average of the generator, which is shown, measured and sampled. Plain torch.
 
-Plain torch. Only the generator is averaged, parameters and buffers alike, so that batch statistics fit the weights.
+Only the generator is averaged. Parameters and buffers are averaged alike, so batch statistics fit the weights.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from ganlab.config.ranges import Fraction, NonNegative
 
 @dataclass(frozen=True)
 class MovingAverage:
-    """How far back the average looks, in images seen, so that it does not depend on the batch size.
+    """An exponential moving average with a half-life in images seen, which does not depend on the batch size.
 
-    beta = 0.5 ** (images / half_life), as in Karras et al. 2020 (StyleGAN2-ADA). Early on the half-life is at most
-    `ramp` times the images seen so far, so that the first, random weights are soon forgotten. `half_life=0` copies.
+    beta = 0.5 ** (images / half_life), as in Karras et al. 2020 (StyleGAN2-ADA). The half-life is at most `ramp` times
+    the images seen so far, so the weight of the random initial weights falls quickly. `half_life=0` copies the network.
     """
 
     half_life: NonNegative = 10_000
     ramp: Fraction = 0.05
 
     def start(self, network: nn.Module) -> nn.Module:
-        """A copy of the network that never trains."""
+        """Return a copy of the network that is never trained."""
         return copy.deepcopy(network).requires_grad_(False).eval()
 
     def beta(self, images: int, images_seen: int) -> float:
-        """The weight of the old average after an iteration of `images`, `images_seen` of them in all."""
+        """Return the weight of the old average after an iteration of `images`, with `images_seen` in total."""
         half_life = min(self.half_life, self.ramp * images_seen)
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
     def update(self, average: nn.Module, network: nn.Module, beta: float) -> None:
-        """average <- beta average + (1 - beta) network, in place; integer buffers are copied.
+        """Set average <- beta average + (1 - beta) network, in place. Copy integer buffers.
 
-        The average may be in a wider number format than the network.
+        The average may have a wider number format than the network.
         """
         pairs = list(zip(_tensors(average), _tensors(network), strict=True))
         floating = [(old, new) for old, new in pairs if old.is_floating_point()]

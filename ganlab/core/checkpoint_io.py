@@ -1,4 +1,4 @@
-"""Write checkpoints as Lightning's plug-in: whole and on disk, or not at all.
+"""Lightning's plug-in for writing checkpoints. A checkpoint is either complete and on disk, or not there.
 
 torch's file format is a zip archive with a checksum of each entry, which `archive.check_archive` verifies.
 """
@@ -17,18 +17,18 @@ from ganlab.files.run_folder import RunFolder
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
-    """Save to the folder of the checkpoint itself, synced before it is renamed. Reading is Lightning's."""
+    """Writes to the folder of the checkpoint itself, and syncs before renaming. Lightning reads."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Replace the checkpoint at `path`. storage_options: where the one before it remains, or None."""
+        """Replace the checkpoint at `path`. storage_options: the path at which the previous one is kept, or None."""
         torch_save(checkpoint, path, storage_options and Path(storage_options))
 
 
 def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
     """Save the run to its `checkpoints/name` and return True, or return False if weights are not finite.
 
-    Rows of metrics go to disk first. Every process must call this: gathering what is saved needs them all. Raise
-    `OSError` if the file cannot be written; the checkpoint that is there stays whole.
+    Rows of metrics are written first. Every process must call this, because saving gathers values from all of them.
+    Raise `OSError` if the file cannot be written; the existing checkpoint then stays complete.
     """
     if broken_side(trainer.lightning_module):
         return False

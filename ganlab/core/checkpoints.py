@@ -1,7 +1,7 @@
-"""Open a checkpoint, which somebody else may have written: nothing in it runs, and its sizes are checked first.
+"""Safe reading of checkpoints, also of unknown origin: none of their code runs, and sizes are checked first.
 
-`read_checkpoint` gives the plain content. `load_module` builds the variant that the stored recipe describes, first
-without memory, and compares it with the stored weights before anything of its size is allocated.
+`read_checkpoint` returns the plain content. `load_module` builds the variant of the stored recipe, first on the meta
+device, and compares it with the stored weights before it allocates memory for them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ganlab.files.run_folder import find_checkpoint
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
 KINDS = ("none", "class", "text", "image")
 TRAINING = ("trainer", "logger", "callbacks")
-"""What only training builds from a recipe."""
+"""The parts of a recipe that only training uses."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the checkpoint's plain content. Raise `UserError` if it is not ganlab's, or holds more than weights."""
+    """Return the checkpoint's plain content. Raise `UserError` if it is not ganlab's, or holds other objects."""
     check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -51,8 +51,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> GenerativeModule:
     """Return the variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
 
-    `data`: whether the data's part of the recipe is needed too; `module.recipe` has only what was judged.
-    Raise `UserError` if the recipe names what is neither ganlab's, torch's nor one of the packages in `allow`.
+    data: whether the data's part of the recipe is needed too. `module.recipe` contains only the parts that were
+    checked.
+    Raise `UserError` if the recipe names something that is not from ganlab, torch or one of the packages in `allow`.
     """
     content = read_checkpoint(path)
     saved = content["ganlab"]
@@ -67,7 +68,7 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
 
 
 def warm_start(module: GenerativeModule) -> None:
-    """Let a new module take the weights of the run or checkpoint that it `starts_from`, if it names one.
+    """Load the weights of the run or checkpoint that a new module `starts_from`, if it names one.
 
     Raise `UserError` if there is no such checkpoint, or if its weights do not fit. A resumed module has them already.
     """
@@ -83,7 +84,7 @@ def warm_start(module: GenerativeModule) -> None:
 
 @contextmanager
 def stored_content(where: object) -> Iterator[None]:
-    """Turn whatever goes wrong with what was read from a file into a `UserError` that names the file."""
+    """Convert errors about the content of a file into a `UserError` that names the file."""
     try:
         yield
     except (UserError, OSError):
@@ -98,11 +99,11 @@ def first_line(error: BaseException) -> str:
     return "".join(sign for sign in lines[0] if sign.isprintable())[:200]
 
 
-# What a checkpoint holds ------------------------------------------------------------------------------------------
+# Content of a checkpoint ------------------------------------------------------------------------------------------
 
 
 def check_content(content: Mapping[str, Any], where: object) -> None:
-    """Raise `UserError` unless weights, counters and the data's description are of their types and in their ranges."""
+    """Raise `UserError` if weights, counters or the data's description have a wrong type or are out of range."""
     saved = content["ganlab"]
     for name in ("iteration", "images_seen"):
         if not is_whole(saved.get(name), MOST_COUNTED, least=0):
@@ -140,7 +141,7 @@ def _is_word(word: Any) -> bool:
 
 
 def _check_weights(state: Any, where: object) -> None:
-    """Raise `UserError` for weights that are no dense tensors, or that share memory to look larger than they are."""
+    """Raise `UserError` if weights are not dense tensors, or share memory to look larger than they are."""
     if not isinstance(state, Mapping):
         raise UserError(f"{where}: `state_dict` must be tensors by name")
     for name, value in state.items():
@@ -152,17 +153,17 @@ def _check_weights(state: Any, where: object) -> None:
 
 
 def is_backed(tensor: Tensor) -> bool:
-    """Return whether a tensor has a number of its own for each element."""
+    """Return whether a tensor stores each of its elements."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         return False
     return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
 
 
-# Does it fit ------------------------------------------------------------------------------------------------------
+# Comparison with the recipe ---------------------------------------------------------------------------------------
 
 
 def make_fitting(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
-    """Return the recipe's module once a copy of it without memory was compared with the stored weights."""
+    """Return the recipe's module, after comparing a copy on the meta device with the stored weights."""
     with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
         check_fit(make_module(recipe, spec), state, where)
     with stored_content(where):
@@ -170,7 +171,7 @@ def make_fitting(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, 
 
 
 def check_fit(module: nn.Module, state: Mapping[str, Tensor], where: object) -> None:
-    """Raise `UserError` for the first tensor that the module and the stored weights do not share in one shape."""
+    """Raise `UserError` for the first tensor whose shape differs between the module and the stored weights."""
     own = module.state_dict()
     for name in [*own, *(name for name in state if name not in own)]:
         shapes = [tuple(each[name].shape) if name in each else None for each in (own, state)]
@@ -183,7 +184,7 @@ def check_fit(module: nn.Module, state: Mapping[str, Tensor], where: object) -> 
 
 @contextmanager
 def at_most(tensors: int) -> Iterator[None]:
-    """Raise `UserError` when more parameters and buffers than this are made: weights that no file has."""
+    """Raise `UserError` if more than this number of parameters, buffers and submodules is created inside the block."""
     left = [tensors]
 
     def count(*_: Any) -> None:
@@ -204,7 +205,7 @@ def at_most(tensors: int) -> Iterator[None]:
 
 
 def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any], where: object) -> None:
-    """Load what resuming loads into copies, and raise `UserError` for what is malformed. Change nothing."""
+    """Load a checkpoint's state into copies, and raise `UserError` if it is malformed. Change nothing."""
     with stored_content(where):
         check_fit(module, content["state_dict"], where)
         for fresh, state in zip(_fresh(module), [content["optimizer_states"], content["lr_schedulers"]], strict=True):
@@ -221,7 +222,7 @@ def rehearse(trainer: Any, module: GenerativeModule, content: Mapping[str, Any],
 
 
 def _fresh(module: GenerativeModule) -> tuple[list[Any], list[Any]]:
-    """Return optimizers and schedulers as training begins with, to be thrown away."""
+    """Return new optimizers and schedulers, as at the start of training."""
     optimizers, schedulers = module.configure_optimizers()
     return optimizers, schedulers
 
@@ -238,7 +239,7 @@ def _rehearse_all(fresh: Sequence[Any], stored: Sequence[Mapping[str, Any]], whe
 
 
 def _check_moments(optimizer: torch.optim.Optimizer, where: object) -> None:
-    """Raise `UserError` for a moment that no update of its parameter could have made, or that only others have."""
+    """Raise `UserError` if the state of an optimizer does not fit its parameters, or differs between them."""
     names = [state.keys() for state in optimizer.state.values() if state]
     for parameter, state in optimizer.state.items():
         fitting = {one for one in state if _fits(one, state[one], parameter)}

@@ -1,4 +1,4 @@
-"""Which models can tell how likely an image is: those whose discriminator gives a density ratio of whole images."""
+"""Games whose discriminator estimates the density ratio of whole images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOGETHER = 60  # images of the trial, which packs of any size up to 6 divide
 
 
 class RatioGame(AdversarialModule, ABC):
-    """A game whose discriminator estimates how much likelier an image is under the data than under the generator."""
+    """A game whose discriminator estimates the ratio of the data's and the generator's density at an image."""
 
     def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:
         """Return log p_data(x | c) - log p_generator(x | c) in nats, (N,), as the discriminator estimates it.
@@ -26,14 +26,14 @@ class RatioGame(AdversarialModule, ABC):
         return self.objective.log_density_ratio(self.critic(images, condition))
 
     def generate_with_grad(self, latent: Tensor, condition: Condition = None) -> Tensor:
-        """Return what `sample` returns, with gradients: (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
+        """Return images as `sample` does, but with gradients: (N, *shape) in [-1, 1]. latent: (N, latent_dim)."""
         return self.synthesize(self.average, latent, condition)
 
 
 def as_ratio_game(module: GenerativeModule, condition: Condition) -> RatioGame:
     """Return the module if its discriminator can guide samples. Raise `UserError` with the reason if not.
 
-    condition: what will be sampled, any number of rows; the first is tried.
+    condition: the conditions to be sampled, any number of rows; the first one is tried.
     """
     if not isinstance(module, RatioGame):
         raise UserError(
@@ -50,7 +50,7 @@ def as_ratio_game(module: GenerativeModule, condition: Condition) -> RatioGame:
 
 @torch.no_grad()
 def _judges_alone(game: RatioGame, condition: Condition) -> bool:
-    """Return whether an image's ratio is the same among all images of the trial as among half of them."""
+    """Return whether an image's ratio is the same among all images of the trial and among half of them."""
     latent = game.draw_latent(TOGETHER, torch.Generator().manual_seed(0))
     images = game.generate_with_grad(latent, condition)
     among_all = game.log_density_ratio(images, condition)

@@ -1,4 +1,4 @@
-"""Numbers that are none: NaN and infinity in weights and losses."""
+"""Detection of NaN and infinity in weights and losses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ganlab.core.generative import GenerativeModule
 
 @torch.no_grad()
 def is_finite(network: nn.Module) -> bool:
-    """Whether every weight is a number; one word from the device."""
+    """Return whether all weights are finite, with one transfer from the device."""
     weights: list[Tensor] = [parameter for parameter in network.parameters() if parameter.numel()]
     return not weights or bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
@@ -25,9 +25,10 @@ def broken_side(module: pl.LightningModule) -> str | None:
 
 
 def broken(module: GenerativeModule, logged: Mapping[str, Tensor]) -> str | None:
-    """What is no number any more: a player's weights, or a loss that was logged; nothing when all is well.
+    """Return a description of the first non-finite value: a player's weights, or a logged loss. None if all are finite.
 
-    Gradients may be infinite for a moment in half precision, where the step is then left out: their norms do not count.
+    Norms of gradients do not count: in half precision gradients may be infinite for a moment, and the step is then
+    skipped.
     """
     if name := broken_side(module):
         return f"the weights of the {name}"

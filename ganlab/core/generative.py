@@ -1,11 +1,11 @@
-"""The base of every model: players that take steps, counting, averaging, resuming.
+"""The base class of every model: optimizer steps of players, counters, averaging, resuming.
 
-The only file that steps an optimizer. A subclass names its players, an iteration's turns (`take_turns`) and, if it
-differs from the simplest case, how a latent becomes an image (`synthesize`). Clipping, averaging over processes,
-schedules, logs and checkpoints are here.
+This is the only file that steps an optimizer. A subclass names its players and defines the turns of an iteration
+(`take_turns`). If it differs from the simplest case, it also defines how a latent becomes an image (`synthesize`).
+Clipping, averaging over processes, schedules, logs and checkpoints are here.
 
-An iteration is one batch from the loader. `trainer.global_step` and `trainer.max_steps` count iterations, whatever
-the number of turns.
+An iteration is one batch from the loader. `trainer.global_step` and `trainer.max_steps` count iterations, for any
+number of turns.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Terms = dict[str, Tensor]
 
 
 class GenerativeModule(pl.LightningModule, ABC):
-    """Generates images from latents, and learns to, one or more players taking turns. Abstract.
+    """A model that generates images from latents, trained by one or more players that take turns. Abstract.
 
-    `players`: networks and the settings by which each learns, in the order of their optimizers. One of them is the
-    `generator`; its moving average is what is shown, measured and sampled.
+    players: the network and the training settings of each player, in the order of their optimizers. One of them is the
+    `generator`. Its moving average is shown, measured and sampled.
     """
 
     generator: nn.Module
     reads: ClassVar[str | None] = None
-    """The kind of condition that the model needs; None if its parts decide, or if it needs none."""
+    """The kind of condition that the model needs. None if its components determine it, or if it needs none."""
     needs_features: ClassVar[bool] = True
-    """Whether `network.discriminator` must be a trunk that says its `feature_shape`; else it may give logits."""
+    """True if `network.discriminator` must be a trunk with a `feature_shape`. Otherwise it may return logits."""
 
     def __init__(
         self, spec: DataSpec, players: Mapping[str, tuple[nn.Module, Side]], average: MovingAverage, latent_dim: int
@@ -73,7 +73,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def take_turns(self, batch: Batch) -> None:
-        """Play one iteration on real images in [-1, 1]: `backward_terms` and `step` for each player in its turn."""
+        """Play one iteration on real images in [-1, 1]: call `backward_terms` and `step` in each player's turn."""
 
     @abstractmethod
     def report(self, batch: Batch) -> dict[str, Tensor]:
@@ -82,7 +82,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     # What a variant may replace ------------------------------------------------------------------------------------
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
-        """Return the images (N, *shape) in [-1, 1] that a generator, or its average, makes of latents."""
+        """Return the images (N, *shape) in [-1, 1] of a generator, or of its average, for latents."""
         return network(latent)
 
     @torch.no_grad()
@@ -92,19 +92,19 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @property
     def phase(self) -> str:
-        """The part of training that is under way, if a run has several: measurements of two are not compared."""
+        """Return the current part of training if a run has several. Measurements of two parts are not compared."""
         return ""
 
     @property
     def starts_from(self) -> str | None:
-        """The run or checkpoint whose weights a new run takes, or None. `checkpoints.warm_start` reads it."""
+        """Return the run or checkpoint whose weights a new run takes, or None. `checkpoints.warm_start` reads it."""
         return None
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
-        """Take weights from the state of the checkpoint `starts_from`, which learned from data of this description."""
+        """Take weights from the state of the checkpoint `starts_from`. spec: the description of its training data."""
         raise NotImplementedError(f"{type(self).__name__} starts from no other run")
 
-    # What everyone may use ----------------------------------------------------------------------------------------
+    # For all callers ----------------------------------------------------------------------------------------------
 
     def draw_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw standard normal latents (count, latent_dim) on this module's device.
@@ -116,7 +116,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         return torch.randn(count, self.latent_dim, generator=generator).to(self.device)
 
     def held_out_report(self, batch: Batch, seed: int = 0) -> dict[str, Tensor]:
-        """Return `report` on held-out images, without a trace (see `evaluating`)."""
+        """Return `report` on held-out images. The state of the run stays unchanged (see `evaluating`)."""
         with self.evaluating(seed):
             return self.report(batch.to(self.device).ready())
 
@@ -135,7 +135,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @contextmanager
     def sampling_live(self) -> Iterator[None]:
-        """Let `sample` use a copy of the live generator inside, in evaluation mode and in float32."""
+        """Make `sample` use a copy of the live generator inside the block, in evaluation mode and in float32."""
         average = self.average
         self.average = copy.deepcopy(self.generator).float().eval()
         try:
@@ -149,12 +149,12 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @property
     def iteration(self) -> int:
-        """The number of iterations completed."""
+        """Return the number of completed iterations."""
         return self.global_step
 
     @property
     def discriminators(self) -> list[nn.Module]:
-        """The networks that judge images: one, or one of each stage. Empty without a discriminator."""
+        """Return the networks that judge images: one, or one for each stage. Empty without a discriminator."""
         if "discriminator" not in self.sides:
             return []
         player = self.player("discriminator")
@@ -194,7 +194,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._logged.add(f"{name}/gradient_norm", clip_gradients(gradients, side.clip))
 
     def _unscale(self, optimizer: Optimizer) -> None:
-        """Divide by the loss scale if Lightning leaves that to the optimizer's own step, as for a fused one."""
+        """Divide by the loss scale if Lightning leaves that to the optimizer's own step, as for a fused optimizer."""
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)
@@ -213,7 +213,8 @@ class GenerativeModule(pl.LightningModule, ABC):
     def _log(self, values: dict[str, Tensor]) -> None:
         """Pass values to callbacks through Lightning, and to the loggers directly.
 
-        Lightning's own step is one less, and it repeats the last value of a term that was not due.
+        Lightning's own logging would use a step number lower by one, and would repeat the last value of a term that was
+        not due.
         """
         self.log_dict(values, logger=False)
         for logger in self.loggers:
@@ -234,15 +235,18 @@ class GenerativeModule(pl.LightningModule, ABC):
         return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
 
     def train(self, mode: bool = True) -> GenerativeModule:
-        """Set the mode of all but the average, which never trains: its batch statistics are averages too."""
+        """Set the mode of all parts but the average, which stays in evaluation mode.
+
+        Its batch statistics are averages too.
+        """
         super().train(mode)
         self.average.eval()
         return self
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeModule:
-        """Convert and move everything, but keep the average and what has a state in float32.
+        """Convert and move all tensors, but keep the average and stateful parts in float32.
 
-        The average is then independent of the precision in which the players learn.
+        The average is then independent of the precision of training.
         """
         super()._apply(kept_in_float32(self, self.average)(function), recurse)  # type: ignore[no-untyped-call]
         return self
@@ -259,7 +263,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore counters and running means; random states wait for `on_train_batch_start`."""
+        """Restore counters and running means. `on_train_batch_start` restores the random states."""
         self.trainer.precision_plugin.convert_module(self)  # before the weights come, or float64 would be rounded
         saved = checkpoint["ganlab"]
         self.images_seen = saved["images_seen"]
@@ -267,17 +271,17 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._random = saved["random"]
 
     def on_train_start(self) -> None:
-        """Let each process draw latents of its own from here on; all started from one seed and the same weights."""
+        """Seed each process differently, so that it draws its own latents. All have started from one seed."""
         seed_per_rank(self.global_rank, self.iteration)
 
     def reseed(self, seed: int) -> None:
-        """Go on with another seed than that of the loaded state; each process draws numbers of its own."""
+        """Continue with another seed than that of the loaded state. Each process draws its own numbers."""
         self._random = None
         torch.manual_seed(seed)
         seed_per_rank(self.global_rank, self.iteration)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Restore random states, as late as possible: nothing that draws from them comes between."""
+        """Restore the random states immediately before the first batch, so that nothing draws from them in between."""
         if self._random is not None and self.global_rank < len(self._random):
             restore_random_states(self._random[self.global_rank])
         self._random = None

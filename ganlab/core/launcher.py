@@ -1,7 +1,7 @@
-"""How the processes of one run start, and how they end together.
+"""Start and end of the processes of one run.
 
-If one of them ends early, the others cannot go on: they end too, with one line that says how to go on, and without
-the traceback of whatever exchange failed. No process of a run outlives the first one.
+If one process ends early, the others cannot continue. They end too, with one line that says how to continue the run,
+and without the traceback of the exchange that failed. No process of a run outlives the first one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ POLL = 0.2  # seconds
 
 
 class Launcher(_SubprocessScriptLauncher):
-    """Lightning's launcher, which starts the other processes of this machine, with an end for all of them.
+    """Lightning's launcher, which starts the other processes of this machine. This subclass also ends all of them.
 
-    Lightning's own observer kills the first process without a word if another one fails.
+    Lightning's own observer kills the first process without a message if another one fails.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -56,7 +56,7 @@ class Launcher(_SubprocessScriptLauncher):
             done.set()
 
     def _watch(self, trainer: pl.Trainer | None, done: threading.Event) -> None:
-        """End this process if another one failed and this one, busy elsewhere, has not noticed."""
+        """End this process if another one failed and this one does not notice in time."""
         while not any(self._codes()):
             if done.wait(POLL):
                 return
@@ -65,14 +65,14 @@ class Launcher(_SubprocessScriptLauncher):
             os._exit(1)
 
     def _last_words(self, trainer: pl.Trainer | None, error: Exception | None = None) -> str:
-        """What happened and how to go on. Called after another process ended; ends those that are left."""
+        """Return the cause of the failure and how to continue. Kill the remaining processes."""
         _until(lambda: any(self._codes()) or (not self.procs and os.getppid() != self._parent), PATIENCE)
         codes = self._codes()
         self.kill(signal.SIGKILL)
         return f"{_what_happened(codes, error)}; {_how_to_go_on(trainer)}"
 
     def _codes(self) -> list[int | None]:
-        """The exit codes of the processes that this one started, None for those that run."""
+        """Return the exit codes of the processes that this one started, None for those that run."""
         return [process.poll() for process in self.procs]
 
 
@@ -94,7 +94,7 @@ def _how_to_go_on(trainer: pl.Trainer | None) -> str:
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until the condition holds, at most so many seconds."""
+    """Wait until the condition holds, for at most `seconds`."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(POLL)

@@ -1,4 +1,4 @@
-"""Compare stored state with the state of a fresh object: the same structure, and numbers where there are numbers."""
+"""Comparison of a stored state with the state of a new object: the same structure and the same types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganlab.errors import UserError
 
 
 def check_like(template: Any, value: Any, where: str) -> None:
-    """Raise `UserError` if a stored value differs in type from the fresh one. Keys that are missing are not its matter.
+    """Raise `UserError` if a stored value differs in type from the new one. Missing keys are not checked.
 
     >>> check_like({"lr": 0.1, "betas": (0.5, 0.9)}, {"lr": 1, "betas": [0, 0.9]}, "it")
     >>> check_like({"lr": 0.1}, {"lr": "x"}, "it.groups")

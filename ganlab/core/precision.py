@@ -1,4 +1,4 @@
-"""Number formats: which tensors stay in float32 when a model is converted, and which format new tensors get."""
+"""Number formats: the tensors that stay in float32 when a model is converted, and the default for new tensors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Convert = Callable[[Tensor], Tensor]
 
 
 def kept_in_float32(model: nn.Module, average: nn.Module) -> Callable[[Convert], Convert]:
-    """Return a wrapper of conversions that moves the average and what has a state, but keeps their number format.
+    """Return a wrapper of conversions that moves the average and stateful parts, but keeps their number format.
 
-    They change by less than half precision can represent: 0.999 a + 0.001 b is a in bfloat16, unless b is far from a.
+    Their updates are smaller than half precision can represent: 0.999 a + 0.001 b is a in bfloat16, unless b is far
+    from a.
     """
     stateful = (part for part in model.modules() if isinstance(part, (Regularizer, Perturbation)))
     kept = {id(tensor) for part in (average, *stateful) for tensor in (*part.parameters(), *part.buffers())}
@@ -34,7 +35,7 @@ def kept_in_float32(model: nn.Module, average: nn.Module) -> Callable[[Convert],
 
 @contextmanager
 def default_dtype(network: nn.Module) -> Iterator[None]:
-    """Give new tensors, such as images and latents, the number format of the network's weights inside the block."""
+    """Give new tensors, such as images and latents, the dtype of the network's weights inside the block."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(next(network.parameters()).dtype)
     try:

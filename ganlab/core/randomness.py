@@ -1,4 +1,4 @@
-"""The random states of torch, numpy and python, as plain values that a checkpoint may hold."""
+"""The random states of torch, numpy and Python, as plain values for checkpoints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Continue where `random_states` was taken. CUDA's states are restored if there are as many devices."""
+    """Restore states that `random_states` returned. CUDA's states need the same number of devices."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, position, has_gauss, cached = states["numpy"]
@@ -32,9 +32,10 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 
 def seed_per_rank(rank: int, iteration: int) -> None:
-    """Seed every global generator from torch's seed, this process's rank and the iteration it starts from.
+    """Seed every global generator from torch's seed, this process's rank and the iteration at the start.
 
-    No two ranks, seeds or starting iterations then share their numbers, nor does any with the initial weights.
+    Different ranks, seeds or starting iterations then draw different numbers, which also differ from those of the
+    initial weights.
     """
     seeds = np.random.SeedSequence([torch.initial_seed(), rank, iteration]).generate_state(3)
     random.seed(int(seeds[0]))

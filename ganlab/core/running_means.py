@@ -1,4 +1,4 @@
-"""Running means of the logged values between two lines of the log. Plain torch."""
+"""Running means of logged values between two rows of the log. Plain torch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class RunningMeans:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, value: Tensor) -> None:
-        """Add one value to the mean of that name."""
+        """Add one value to the mean of this name."""
         self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def read(self) -> dict[str, Tensor]:
-        """Return the means by name, and start anew."""
+        """Return the means by name, and reset them."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
         return means

@@ -1,4 +1,4 @@
-"""The two players: how one learns, and how one is frozen while the other moves. Plain torch."""
+"""The two players: the settings by which one learns, and freezing one while the other learns. Plain torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ganlab.regularizers import Regularizer
 
 @dataclass(frozen=True)
 class Side:
-    """How one player learns.
+    """The training settings of one player.
 
-    `turns`: updates per iteration. `accumulate`: the number of equal parts in which a turn's batch is passed, to save
-    memory; the step is that of the whole batch. `clip`: the largest Euclidean norm of a step's gradient.
-    `scheduler`: of the learning rate, stepped once per iteration. `regularizers`: penalties, by the name they are
-    logged under. `constraint`: the weights that it may have.
+    turns: updates per iteration. accumulate: the number of equal parts in which a turn's batch is passed, to save
+    memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
+    the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. constraint: the set
+    of allowed weights.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -36,17 +36,17 @@ class Side:
 
 
 def stateful_regularizers(sides: Mapping[str, Side]) -> nn.ModuleDict:
-    """Return the regularizers that have a state, by side and name; checkpoints keep it."""
+    """Return the regularizers that have a state, by side and name. Checkpoints contain them."""
     every = ((f"{name}_{key}", one) for name, side in sides.items() for key, one in side.regularizers.items())
     return nn.ModuleDict({key: one for key, one in every if isinstance(one, nn.Module)})
 
 
 @torch.no_grad()
 def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
-    """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the norm before that.
+    """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the original norm.
 
-    If the norm is not finite, or there is no limit, the gradients stay as they are. An infinite entry divided by an
-    infinite norm is NaN, which would hide what happened from a loss scale and from the alarm.
+    If the norm is not finite, or if there is no limit, the gradients stay unchanged. An infinite entry divided by an
+    infinite norm is NaN, which would hide the infinity from a loss scale and from the alarm.
     """
     norm = torch.stack(torch._foreach_norm(gradients)).norm()
     if limit is not None:
@@ -57,9 +57,9 @@ def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Give `network` no gradients and copies of its buffers inside the block: a turn moves one side only.
+    """Disable gradients of `network` and give it copies of its buffers inside the block: a turn changes one side only.
 
-    Its buffers are set aside rather than copied back, because a graph built before may still need them as they are.
+    The original buffers are set aside rather than copied back, because an earlier graph may still need them unchanged.
     """
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     buffers = [(m, name, b) for m in network.modules() for name, b in m.named_buffers(recurse=False)]

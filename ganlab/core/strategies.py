@@ -1,8 +1,8 @@
-"""Data parallelism that knows there are two players.
+"""Data parallelism for two players.
 
-Lightning's own strategy wraps the whole module in one DistributedDataParallel; a turn then leaves half of the
-parameters without gradients, and it crashes or sends the other side's gradients too. Here nothing is wrapped: every
-process starts from rank 0's weights, and after each turn's backward passes the gradients of the side that moved are
+Lightning's own strategy wraps the whole module in one DistributedDataParallel. A turn then leaves half of the
+parameters without gradients, and it crashes or also sends the other side's gradients. Here nothing is wrapped. Every
+process starts from the weights of rank 0. After each turn's backward passes, the gradients of the side in turn are
 averaged (`ganlab.processes`).
 """
 
@@ -21,7 +21,7 @@ from ganlab.processes import BUCKET, limit
 
 
 class TwoPlayerStrategy(DDPStrategy):
-    """One process a device, gradients averaged side by side. What `trainer.devices` > 1 uses."""
+    """One process for each device, with gradients averaged for each side. It is used if `trainer.devices` > 1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(timeout=timedelta(seconds=limit()), **kwargs)
@@ -35,4 +35,4 @@ class TwoPlayerStrategy(DDPStrategy):
         return model
 
     def _register_ddp_hooks(self) -> None:
-        """Communication hooks belong to the wrapper that is not there."""
+        """Do nothing: there is no DistributedDataParallel wrapper to register hooks on."""

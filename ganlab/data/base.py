@@ -1,6 +1,6 @@
-"""What every data module promises: a training set, a held-out reference, and what is in them.
+"""The base class of data modules: a training set, a held-out reference set, and a description of both.
 
-A subclass makes two `Pictures` in `load`; this file turns them into an endless, resumable stream of batches.
+A subclass makes two `Pictures` in `load`. This file turns them into an endless, resumable stream of batches.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from ganlab.errors import UserError
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a model must know of its data, in plain values: a checkpoint carries it, so that sampling needs no data.
+    """The description of a data set that a model needs, in plain values.
 
-    `kind` of condition: "none", "class", "text" or "image". `vocabulary`: the training captions' words, most
-    frequent first. `prompts`: a few conditions (class names or captions) to show by default.
+    A checkpoint carries it, so sampling needs no data. `kind` of condition: "none", "class", "text" or "image".
+    `vocabulary`: the training captions' words, most frequent first. `prompts`: a few conditions (class names or
+    captions) to show by default.
     """
 
     shape: tuple[int, ...]
@@ -40,23 +41,23 @@ class DataSpec:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def unconditional(self) -> DataSpec:
-        """Return the same description without a condition: for a model that is told nothing."""
+        """Return the same description without a condition, for an unconditional model."""
         return replace(self, kind="none")
 
     def check_kind(self, reads: str) -> None:
-        """Raise `UserError` unless the data's condition is of the kind that a model reads."""
+        """Raise `UserError` unless the data's condition is of the kind that the model reads."""
         if self.kind != reads:
             raise wrong_kind(reads, repr(self.kind))
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> DataSpec:
-        """Return the spec whose `plain` values these are."""
+        """Return the spec that these values, made by `plain`, describe."""
         fixed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**fixed)
 
 
 def wrong_kind(reads: str, has: str) -> UserError:
-    """Return what to say when a model reads one kind of condition and the data has another."""
+    """Return the error for a model that reads one kind of condition and data that have another."""
     words = {
         "text": "`condition` reads captions (text)",
         "class": "`condition` reads classes",
@@ -77,9 +78,9 @@ class Modes:
 
 
 def leave_signals(worker: int = 0) -> None:
-    """Ignore, in a data worker, what a terminal or a scheduler sends to all of a run's processes.
+    """Ignore, in a data worker, the signals that a terminal or a scheduler sends to all processes of a run.
 
-    The process that trains decides what follows. A worker ends by itself within seconds of that process.
+    The training process decides how to react. A worker ends by itself within seconds of that process.
     """
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name):
@@ -87,14 +88,14 @@ def leave_signals(worker: int = 0) -> None:
 
 
 class GanData(pl.LightningDataModule, ABC):
-    """A source of real pictures. After `setup`: `train`, `reference` (held out), `spec`.
+    """A source of real pictures. After `setup` it has `train`, `reference` (held out) and `spec`.
 
-    `reals_per_iteration` is what one process takes from the stream in one iteration: the batch size times the
-    discriminator's turns. It is set once, before training.
+    `reals_per_iteration` is the number of pictures that one process takes from the stream in one iteration: the batch
+    size times the discriminator's turns. It is set once, before training.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text", "image")
-    """The kinds of condition it may turn out to have, known before anything is loaded."""
+    """The kinds of condition that the data may have. They are known before anything is loaded."""
     train: Pictures
     reference: Pictures
     spec: DataSpec
@@ -108,21 +109,24 @@ class GanData(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Training pictures, held-out pictures and what they are. Called once a process; may use the disk's cache."""
+        """Return the training pictures, the held-out pictures and their description.
+
+        It is called once in each process. It may use the disk's cache.
+        """
 
     @property
     def modes(self) -> Modes | None:
-        """Return the density's modes where they are known (toy data), else nothing."""
+        """Return the density's modes if they are known (toy data), else None."""
         return None
 
     @property
     def digits(self) -> int:
-        """Return how many digits a picture shows, one a channel, which are its mode (data=stacked_mnist); else 0."""
+        """Return the number of digits in a picture, one a channel, which spell its mode (stacked_mnist); else 0."""
         return 0
 
     @property
     def checkable(self) -> dict[str, Pictures]:
-        """Splits whose captions an oracle can check on any picture (`ganlab.metrics.caption_accuracy`), by name."""
+        """Return the splits, by name, whose captions an oracle can check (`ganlab.metrics.caption_accuracy`)."""
         return {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -135,7 +139,7 @@ class GanData(pl.LightningDataModule, ABC):
             raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the endless stream of batches, from the trainer's iteration on."""
+        """Return the endless stream of batches, starting at the trainer's iteration."""
         trainer = self.trainer
         start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world)

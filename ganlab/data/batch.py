@@ -1,6 +1,6 @@
-"""What travels between the data and the two players: real images, generated images, and the range images live in.
+"""Batches of real images, generated images, and the conversion between uint8 and the range [-1, 1].
 
-Plain torch; knows nothing of data sets, variants or Lightning.
+Plain torch. This module imports nothing of data sets, variants or Lightning.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Condition = Union[Tensor, "list[str]", None]
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 images in 0..255 -> float32 in [-1, 1]; anything else (points, classes) passes unchanged."""
+    """Convert uint8 images in 0..255 to float32 in [-1, 1]. Anything else (points, classes) passes unchanged."""
     return images.float().mul_(2 / 255).sub_(1) if images.dtype == torch.uint8 else images
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision -> float32; float32 and float64 pass unchanged."""
+    """Convert half precision to float32. float32 and float64 pass unchanged."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [-1, 1] -> uint8 in 0..255, rounded to the nearest level (not truncated).
+    """Convert images in [-1, 1] to uint8 in 0..255, rounded to the nearest level (not truncated).
 
     >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0])).tolist()
     [0, 128, 255]
@@ -53,11 +53,11 @@ def _ready(values: Tensor) -> Tensor:
 
 @dataclass  # not frozen: Lightning converts points to the run's precision by setting fields of a copy
 class Batch:
-    """Real images with what they show.
+    """Real images with their conditions.
 
-    `images`: uint8 (N, C, H, W) until `ready`, then in [-1, 1]; points are float32 (N, D) until `ready`.
-    `condition` that is images is uint8 until `ready` as well.
-    `mismatched`: of the same kind as `condition`, and fitting none of its images.
+    `images`: uint8 (N, C, H, W) before `ready`, then in [-1, 1]. Points are float32 (N, D) before `ready`.
+    `condition`: images are uint8 before `ready` as well.
+    `mismatched`: conditions of the same kind as `condition`. None of them fits the image of its row.
     """
 
     images: Tensor
@@ -78,12 +78,12 @@ class Batch:
     def ready(self) -> Batch:
         """Return the same batch with its images, and conditions that are images, in the networks' range, [-1, 1].
 
-        In torch's default number format, which during training is the run's precision.
+        They have torch's default dtype. During training this is the run's precision.
         """
         return self._map(_ready)
 
     def chunk(self, parts: int) -> list[Batch]:
-        """Return `parts` equal, consecutive batches; raises when the images do not divide."""
+        """Return `parts` equal, consecutive batches. Raise an error if the images do not divide evenly."""
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} images does not divide into {parts} equal parts")
         size = len(self) // parts
@@ -99,7 +99,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Fake:
-    """Generated images (N, *shape) in [-1, 1], and the latents (N, latent_dim) that the generator made them from."""
+    """Generated images (N, *shape) in [-1, 1], and their latents (N, latent_dim)."""
 
     images: Tensor
     latent: Tensor

@@ -1,4 +1,4 @@
-"""A bound on what many threads have in hand at a time."""
+"""A bound on the amount of work that many threads have in progress at the same time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Budget:
-    """A number of units that threads share. Who asks for more than is left waits until others have given theirs back.
+    """A number of units that threads share. A thread that asks for more than is left waits until others return theirs.
 
     >>> budget = Budget(10)
     >>> with budget.spend(7):
@@ -22,7 +22,7 @@ class Budget:
 
     @contextmanager
     def spend(self, units: int) -> Iterator[None]:
-        """Hold `units`, or all there are if it is more."""
+        """Hold `units` inside the block. A larger request than the whole budget holds all of it."""
         units = min(units, self.total)
         with self._changed:
             self._changed.wait_for(lambda: self.left >= units)

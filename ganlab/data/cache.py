@@ -1,4 +1,4 @@
-"""Arrays that are slow to make and cheap to keep: made once, in the user's cache folder, by one process at a time."""
+"""Arrays that are slow to make: each is made once, by one process, and kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ HEADER = 4096  # bytes, more than the header of a .npy file has
 
 
 def cache_folder() -> Path:
-    """`$GANLAB_CACHE`, else the user's cache folder (`~/.cache/ganlab` on Linux)."""
+    """Return `$GANLAB_CACHE`, else ganlab's folder in the user's cache folder (`~/.cache/ganlab` on Linux)."""
     return Path(os.environ.get("GANLAB_CACHE") or user_cache_path("ganlab"))
 
 
 def digest(*facts: object) -> str:
-    """Return a short name for plain values: the same for the same values, on any machine."""
+    """Return a short name for plain values. It is the same for the same values on any machine."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return the array that `make()` returns, memory mapped from disk, made only the first time `facts` are seen."""
+    """Return the array that `make()` returns, memory mapped from disk. It is made only once for the same `facts`."""
 
     def write(part: Path) -> None:
         array = make()
@@ -46,7 +46,7 @@ def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np
 
 
 def remembered_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """A copy of `cached_array`, for what nobody needs on disk: a cache that cannot be written only costs time."""
+    """Return a copy of `cached_array`, or the array from `make()` if the cache cannot be written."""
     try:
         return np.array(cached_array(name, facts, make))
     except (UserError, OSError):
@@ -54,14 +54,14 @@ def remembered_array(name: str, facts: object, make: Callable[[], np.ndarray]) -
 
 
 def cached_path(name: str, write: Callable[[Path], None]) -> Path:
-    """Return the file or folder `name` of the cache, which `write(path)` makes the first time it is asked for.
+    """Return the file or folder `name` of the cache. `write(path)` makes it at the first request.
 
-    It is written under another name and moved into place under a lock: a killed process leaves nothing half written,
-    and processes that start together make it once. One whose bytes have changed since (seal.py) is made again.
+    It is written under another name and moved into place under a lock. So a killed process leaves no partial file, and
+    processes that start together make it once. If its bytes have changed since (seal.py), it is made again.
 
     Raises:
         UserError: the cache cannot be written.
-        OSError: `write` cannot read a file that lies elsewhere.
+        OSError: `write` cannot read a file outside the cache.
     """
     path = cache_folder() / name
     if is_sound(path):
@@ -78,7 +78,7 @@ def cached_path(name: str, write: Callable[[Path], None]) -> Path:
 
 
 def _refusal(path: Path, error: OSError) -> OSError | UserError:
-    """Say that the cache cannot be written, unless the error is of a file that lies elsewhere."""
+    """Return the error for a cache that cannot be written, or `error` itself if its file is outside the cache."""
     if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(path.parent):
         return error
     return UserError(
@@ -103,7 +103,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed processes left half written: `path`'s own, whose lock is held, and those nobody locks."""
+    """Remove partial files of killed processes: `path`'s own, whose lock is held, and those that no process locks."""
     _remove(path.with_name(path.name + PART))
     for part in path.parent.glob("*" + PART):
         with suppress(Timeout, OSError), FileLock(_lock(part.with_name(part.name.removesuffix(PART))), timeout=0):

@@ -19,10 +19,10 @@ Captions = dict[str, "list[str]"]
 
 
 def read_captions(root: Path, files: Sequence[str]) -> Captions:
-    """Return the captions of `files` (paths relative to `root`), empty if there are none at all.
+    """Return the captions of `files` (paths relative to `root`); empty if there are none at all.
 
-    A table wins over text files. Warns of entries without a picture, of pictures without a caption and of text files
-    that are not read.
+    A table takes precedence over text files. Warn of entries without a picture, of pictures without a caption and of
+    text files that are not read.
 
     Raises:
         UserError: a table or text file cannot be read, or the tables match no picture.
@@ -59,7 +59,7 @@ def _name_unread(root: Path, texts: list[str]) -> None:
 
 
 def _beside(file: str) -> Iterator[str]:
-    """Where a picture's captions may lie, the likeliest first."""
+    """Yield the paths that may hold a picture's captions, the likeliest first."""
     stem = file[: len(file) - len(PurePosixPath(file).suffix)]
     for suffix in TEXT_SUFFIXES:
         yield from (file + suffix, stem + suffix)

@@ -1,4 +1,4 @@
-"""Settings that every source of pictures has, checked before anything slow begins."""
+"""Checks of the settings that all sources of pictures share. They run before slow work begins."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ SIDES = range(8, 1025)  # below 8 nothing can be recognised; above 1024 no netwo
 
 
 def check_size(size: int) -> None:
-    """Raise unless `size` can be a picture's side in pixels. Networks that need a power of two say so themselves."""
+    """Raise `UserError` unless `size` can be a picture's side in pixels.
+
+    Networks that need a power of two check that themselves.
+    """
     if size not in SIDES:
         raise UserError(f"`size` must be a whole number of pixels from 8 to 1024, got {size!r}: pass data.size=64")
 
 
 def check_fraction(held_out: float) -> None:
-    """Raise unless `held_out` is a fraction that leaves something to train on."""
+    """Raise `UserError` unless `held_out` is a fraction that leaves training data."""
     if not 0 <= held_out < 1:
         raise UserError(f"`held_out` must be a fraction, 0 <= held_out < 1, got {held_out}: pass data.held_out=0.1")
 
 
 def check_channels(channels: int) -> None:
-    """Raise unless `channels` is 1 (grey) or 3 (RGB)."""
+    """Raise `UserError` unless `channels` is 1 (grey) or 3 (RGB)."""
     if channels not in (1, 3):
         raise UserError(f"`channels` must be 1 (grey) or 3 (colour), got {channels!r}: pass data.channels=3")
 
 
 def check_root(root: str | Path) -> Path:
-    """Return a folder's path, with `~` expanded. Raise unless it is a path: not empty, UTF-8, without NUL."""
+    """Return a folder's path, with `~` expanded.
+
+    Raise `UserError` unless it is a path: not empty, UTF-8, without NUL.
+    """
     text = str(root)
     if not text.strip():
         raise UserError("`root` is empty: pass data.root=FOLDER")

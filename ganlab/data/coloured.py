@@ -1,6 +1,6 @@
 """Coloured hearts, circles and squares among the emoji, and an oracle that reads colour and shape from pixels.
 
-The oracle is geometry and a palette: nothing in it is trained. Plain numpy.
+The oracle uses geometry and a palette. No part of it is trained. Plain numpy.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ GRID = 48  # places a side at which shapes are compared
 
 @dataclass(frozen=True)
 class Seen:
-    """What a picture shows; None if it is none of the colours or shapes that the oracle knows."""
+    """The colour and the shape in a picture. None for a colour or shape that the oracle does not know."""
 
     colour: str | None
     shape: str | None
 
 
 def unicode_name(colour: str, shape: str) -> str:
-    """Return the caption of training: OpenMoji has black and white squares in several sizes.
+    """Return the caption that training uses. OpenMoji has black and white squares in several sizes.
 
     >>> unicode_name("red", "heart"), unicode_name("black", "square")
     ('red heart', 'black large square')
@@ -52,7 +52,10 @@ def unicode_name(colour: str, shape: str) -> str:
 
 
 def look(images: np.ndarray) -> list[Seen]:
-    """uint8 (N, 3, S, S) -> what each shows. Damage outside the drawing, specks for instance, is not forgiven."""
+    """Return the colour and shape of each picture, uint8 (N, 3, S, S).
+
+    Damage outside the drawing, such as specks, counts as a fault of the picture.
+    """
     return [_look(image) for image in images]
 
 
@@ -63,7 +66,7 @@ def _look(image: np.ndarray) -> Seen:
 
 
 def outside(light: np.ndarray) -> np.ndarray:
-    """Return the light places that hang together with the border, sides touching: (S, S) bool -> (S, S) bool."""
+    """Return the light places that are connected with the border by their sides: (S, S) bool -> (S, S) bool."""
     found = np.zeros(np.add(light.shape, 2), bool)
     found[[0, -1]] = found[:, [0, -1]] = True
     allowed = np.pad(light, 1, constant_values=True)
@@ -75,20 +78,20 @@ def outside(light: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(mask: np.ndarray) -> list[np.ndarray]:
-    """Return the mask as seen from above, below, left and right: 4 x (S, S); false beyond the border."""
+    """Return the mask shifted from above, below, left and right: 4 x (S, S), with False beyond the border."""
     padded = np.pad(mask, 1)
     return [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
 
 
 def _eroded(mask: np.ndarray, times: int) -> np.ndarray:
-    """Return what is left of a drawing without that many pixels of its rim: no outline, no blend with the paper."""
+    """Return a drawing without `times` pixels of its rim. This removes the outline and the blend with the paper."""
     for _ in range(times):
         mask = np.logical_and.reduce([mask, *_neighbours(mask)])
     return mask
 
 
 def _colour(pixels: np.ndarray) -> str | None:
-    """(3, n) levels -> the colour of the majority."""
+    """Return the colour of the majority of the pixels (3, n), or None."""
     if not pixels.size:
         return None
     levels = np.array(list(PALETTE), float)
@@ -115,7 +118,7 @@ def _shape(drawn: np.ndarray) -> str | None:
 
 
 def ideals() -> dict[str, np.ndarray]:
-    """Return each shape as it fills its own box: (GRID, GRID) bool. A heart is two cones of discs with one tip."""
+    """Return each shape as it fills its bounding box: (GRID, GRID) bool. A heart is two cones of discs with one tip."""
     y, x = np.mgrid[:GRID, :GRID] * (2 / GRID) - 1 + 1 / GRID
     return {"heart": _heart(x, y), "circle": x**2 + y**2 <= 1, "square": np.ones_like(x, bool)}
 

@@ -1,4 +1,4 @@
-"""One picture file -> one uint8 array of the shape that training wants. Pillow only; keeps nothing."""
+"""Decode one picture file to one uint8 array of the shape that training needs. Pillow only, without state."""
 
 from __future__ import annotations
 
@@ -26,18 +26,21 @@ FOREIGN = dict.fromkeys(
     "a format that is not read: convert it to PNG or JPEG",
 )
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000")
-"""What a file may be, whatever its suffix says. Others of Pillow's start programs (EPS) or take any bytes (TGA)."""
-PIXELS = 2**26  # decoded at a time by all threads together: 8192 x 8192, at most 1.3 GB
-DRAFT = 2  # a JPEG is decoded at no less than this many times the side asked for: faster, and nothing is lost
+"""The accepted file formats, whatever the suffix.
+
+Other formats of Pillow's start programs (EPS) or accept any bytes (TGA).
+"""
+PIXELS = 2**26  # the most that all threads together decode at a time: 8192 x 8192, at most 1.3 GB
+DRAFT = 2  # a JPEG is decoded at no less than this many times the requested side: faster, without loss
 
 DECODING = Budget(PIXELS)
 
 
 @dataclass(frozen=True)
 class Form:
-    """What every picture is made into: `size` x `size` pixels with `channels` (1 or 3).
+    """The form of all decoded pictures: `size` x `size` pixels with `channels` (1 or 3).
 
-    `crop`: cut the middle square out; otherwise squeeze the whole picture into a square.
+    `crop`: cut the middle square out. Otherwise squeeze the whole picture into a square.
     """
 
     size: int
@@ -56,31 +59,31 @@ class Form:
 
 @contextmanager
 def opened(path: Path, least: int | None = None) -> Iterator[Image]:
-    """Yield the picture in `path`, upright, on white, of 8 bits. Meanwhile other threads decode less.
+    """Yield the picture in `path`, upright, on white, with 8 bits a channel. Meanwhile other threads decode less.
 
     Color profiles are not applied: values are taken as sRGB.
 
     Args:
         path: the picture's file.
-        least: a side in pixels that is enough, so that a large JPEG need not be decoded in full.
+        least: a sufficient side in pixels. A large JPEG then need not be decoded in full.
 
     Raises:
-        Exception: the file is broken (whatever Pillow raises), has more than `PIXELS` pixels, or pixels whose range
-            is not known.
+        Exception: the file is broken (whatever Pillow raises), has more than `PIXELS` pixels, or pixels of an unknown
+            range.
     """
     with DECODING.spend(_cost(path, least)):
         yield _upright(path, least)
 
 
 def read_picture(path: Path) -> Image:
-    """Return the picture in `path` at its own size; raises what `opened` raises."""
+    """Return the picture in `path` at its own size. Raise what `opened` raises."""
     with opened(path) as picture:
         return picture
 
 
 @cache
 def _formats() -> list[str]:
-    """`FORMATS` that this Pillow can read."""
+    """Return the `FORMATS` that this Pillow can read."""
     from PIL import Image
 
     Image.init()
@@ -91,8 +94,8 @@ def _formats() -> list[str]:
 def _open(path: Path) -> Iterator[Image]:
     """Open a picture without decoding it.
 
-    Pillow gets a file, not a path: it would map a path into memory, and then mixes up the sides of a TIFF that is
-    turned by a quarter.
+    Pillow gets a file, not a path. It would map a path into memory, and then confuse the sides of a TIFF that is
+    rotated by 90 degrees.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -108,7 +111,10 @@ def _open(path: Path) -> Iterator[Image]:
 
 
 def _cost(path: Path, least: int | None) -> int:
-    """Return the pixels that decoding holds in memory. A progressive JPEG is held in full, whatever its draft is."""
+    """Return the number of pixels that decoding holds in memory.
+
+    A progressive JPEG is held in full, whatever its draft size is.
+    """
     with _open(path) as file:
         width, height = file.size
         if least is not None and not file.info.get("progressive"):
@@ -131,20 +137,20 @@ def _upright(path: Path, least: int | None) -> Image:
 
 
 def _check_sums(file: Image, path: Path) -> None:
-    """Raise if a PNG's checksums are wrong: Pillow decodes flipped bytes without a word otherwise."""
+    """Raise an error if a PNG's checksums are wrong. Pillow itself decodes flipped bytes without a warning."""
     if file.format == "PNG":
         with _open(path) as copy:
             copy.verify()
 
 
 def decode(path: Path, form: Form) -> np.ndarray:
-    """Return the picture in `path` in its form: uint8 (C, size, size). Raises whatever Pillow raises."""
+    """Return the picture in `path` in its form: uint8 (C, size, size). Raise whatever Pillow raises."""
     with opened(path, DRAFT * form.size) as picture:
         return in_form(picture, form)
 
 
 def in_form(picture: Image, form: Form) -> np.ndarray:
-    """Return a picture, however large, as uint8 (C, size, size)."""
+    """Return a picture of any size as uint8 (C, size, size)."""
     from PIL import Image
 
     picture = picture.convert("L" if form.channels == 1 else "RGB")
@@ -154,7 +160,7 @@ def in_form(picture: Image, form: Form) -> np.ndarray:
 
 
 def _on_white(picture: Image) -> Image:
-    """Return the picture with white where an alpha channel or a palette says that it is transparent."""
+    """Return the picture with white in all places that an alpha channel or a palette marks as transparent."""
     from PIL import Image
 
     if not picture.has_transparency_data:

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a channel -> 8 bits. One whose range is not known is refused, not guessed."""
+"""Convert pictures of more than 8 bits a channel to 8 bits. A picture of an unknown range is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHITE_IS_ZERO = 0
 
 
 def eight_bits(picture: Image) -> Image:
-    """Scale 16-bit grey (0..65535) to 0..255; Pillow itself would cut everything above 255 off.
+    """Scale 16-bit grey (0..65535) to 0..255. Pillow itself would clip everything above 255.
 
     Raises:
         ValueError: the pixels are 32-bit, signed or floating-point numbers, whose range no file states.
@@ -50,6 +50,6 @@ def _top(picture: Image) -> int:
 
 
 def _tag(picture: Image, number: int, default: int) -> int:
-    """Return a TIFF tag's first number; `default` in other formats."""
+    """Return the first number of a TIFF tag, or `default` for other formats."""
     value = getattr(picture, "tag_v2", {}).get(number, default)
     return int(value[0] if isinstance(value, tuple) else value)

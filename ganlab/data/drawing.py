@@ -1,7 +1,7 @@
-"""Pictures of scenes, many at a time: where things lie, and how much of every pixel they cover.
+"""Draw pictures of scenes, many at a time: the positions of things, and their coverage of each pixel.
 
-Lengths are in shares of the picture's side, so that a scene of one seed looks the same at any size; y points down.
-Plain numpy; knows nothing of captions, files or training.
+Lengths are shares of the picture's side, so a scene of one seed looks the same at any size. y points down. Plain numpy.
+This module does not use captions, files or training.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ganlab.data.scenes import COLOURS, SHAPES, SIZES, Scene
 BACKGROUND = (255, 255, 255)
 DIAMETER = {"small": 8.5 / 32, "large": 12 / 32}  # of a circle: at 32 pixels corners still tell shapes apart
 WIDTH = {"circle": 1.0, "square": 0.9, "triangle": 1.15}  # and height, times the diameter
-JITTER = 0.05  # of the diameter, either way: far less than what lies between small and large
+JITTER = 0.05  # of the diameter, in both directions: far less than the difference between small and large
 MARGIN = 0.5 / 32
 GAP = 1.5 / 32  # between two things, at least
-SIDEWAYS = 2.5 / 32  # how far each of two things strays from their common line
-CHUNK = 512  # pictures drawn at once
+SIDEWAYS = 2.5 / 32  # the largest distance of each of two things from their common line
+CHUNK = 512  # pictures drawn at the same time
 
 
 @dataclass(frozen=True)
 class Layout:
     """N pictures of up to K things: `shape`, `colour` (N, K) indices, `diameter` (N, K), `center` (N, K, 2) as x, y.
 
-    Centers are those of bounding boxes. A thing that is not there has diameter 0.
+    Centers are those of bounding boxes. An absent thing has diameter 0.
     """
 
     shape: np.ndarray
@@ -42,9 +42,10 @@ class Layout:
 
 
 def coverage(shape: np.ndarray, diameter: np.ndarray, center: np.ndarray, side: int, fine: int = 2) -> np.ndarray:
-    """Share of each pixel inside a shape: `shape`, `diameter` (M,), `center` (M, 2) -> (M, side, side) in [0, 1].
+    """Return the share of each pixel inside a shape.
 
-    From signed distances at `fine` x `fine` points a pixel, each blurred over its own width.
+    `shape`, `diameter` (M,), `center` (M, 2) -> (M, side, side) in [0, 1]. It is computed from signed distances at
+    `fine` x `fine` points in each pixel. Each distance is blurred over the point's own width.
     """
     places = (np.arange(side * fine, dtype=np.float32) + 0.5) / (side * fine)
     x = places[None, None, :] - center[:, 0, None, None].astype(np.float32)
@@ -67,7 +68,10 @@ def _square(x: np.ndarray, y: np.ndarray, diameter: np.ndarray) -> np.ndarray:
 
 
 def _triangle(x: np.ndarray, y: np.ndarray, diameter: np.ndarray) -> np.ndarray:
-    """As wide as high, apex up: the two long sides have the unit normal (2, -1) / sqrt(5)."""
+    """Return the signed distance to a triangle of equal width and height, apex up.
+
+    The two long sides have the unit normal (2, -1) / sqrt(5).
+    """
     half = diameter * WIDTH["triangle"] / 2
     return np.maximum((2 * abs(x) - y - half) / 5**0.5, y - half)
 
@@ -90,7 +94,7 @@ def lay_out(scenes: list[Scene], random: np.random.Generator) -> Layout:
 
 
 def _centers(scenes: list[Scene], extent: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Along the relation's axis anywhere that leaves the gap; across it near a common line."""
+    """Return centers: along the relation's axis anywhere that leaves the gap, across it near a common line."""
     line = random.uniform(0.35, 0.65, (len(scenes), 1))
     across = line + random.uniform(-SIDEWAYS, SIDEWAYS, (len(scenes), 2))
     along = _apart(extent, random)
@@ -105,7 +109,10 @@ def _centers(scenes: list[Scene], extent: np.ndarray, random: np.random.Generato
 
 
 def _apart(extent: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Centers (N, 2) on a line: the first before the second, by at least the gap, the free length split at random."""
+    """Return centers (N, 2) on a line: the first before the second, by at least the gap.
+
+    The free length is split at random.
+    """
     free = np.maximum(1 - 2 * MARGIN - GAP - extent.sum(1), 0)
     before, after = np.sort(random.uniform(0, 1, (len(extent), 2)), axis=1).T * free
     first = MARGIN + before + extent[:, 0] / 2
@@ -114,7 +121,7 @@ def _apart(extent: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def draw(layout: Layout, side: int) -> np.ndarray:
-    """uint8 pictures (N, 3, side, side)."""
+    """Return the layouts' pictures, uint8 (N, 3, side, side)."""
     chunks = [_draw(layout[start : start + CHUNK], side) for start in range(0, len(layout), CHUNK)]
     return np.concatenate(chunks) if chunks else np.zeros((0, 3, side, side), np.uint8)
 
@@ -133,4 +140,4 @@ def _draw(layout: Layout, side: int) -> np.ndarray:
 
 
 FACTS = [COLOURS, SHAPES, SIZES, BACKGROUND, DIAMETER, WIDTH, JITTER, MARGIN, GAP, SIDEWAYS]
-"""All that a drawing depends on besides scenes, seed and size: pictures kept on disk carry it in their name."""
+"""All constants that a drawing depends on, besides scenes, seed and size. Cached pictures carry them in their name."""

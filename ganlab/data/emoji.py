@@ -1,6 +1,6 @@
-"""Emoji with their names, the data that comes with the installation: OpenMoji's drawings, CC BY-SA 4.0.
+"""The emoji data set that is installed with ganlab: OpenMoji's drawings with their names, CC BY-SA 4.0.
 
-Rasterised once and kept in the cache, whatever the options; the options choose among what is there.
+The drawings are rasterised once, with all options, and kept in the cache. The options select among them.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ PROMPTS = (
     "rocket",
     "umbrella",
 )
-SHOWN = 12  # prompts kept of those: as many as are in the training split, and no more than fit one grid
+SHOWN = 12  # the most prompts: no more than the training split has, and no more than fit one grid
 
 
 class EmojiData(GanData):
     """OpenMoji at `size` x `size` pixels, captioned by the Unicode names and other wordings.
 
-    `skin_tones`, `flags`, `signs` (letters, digits, arrows, buttons) keep those that are dropped otherwise.
-    `held_out`: the fraction of concepts that are kept for reference; a concept is a name without its skin tone.
-    `flip`: mirror pictures at random, where the mirrored one still fits its name. `wordings`: captions of a picture at
-    most, of which a batch draws one: its Unicode name, then sentences with it, aliases and keywords. 1: the name only.
+    `skin_tones`, `flags`, `signs` (letters, digits, arrows, buttons) keep those that are dropped otherwise. `held_out`:
+    the fraction of concepts that are kept for reference; a concept is a name without its skin tone. `flip`: mirror
+    pictures at random if the mirrored one still fits its name. `wordings`: the largest number of captions of a picture,
+    of which a batch draws one: its Unicode name, then sentences with it, aliases and keywords. 1: the name only.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -73,7 +73,7 @@ class EmojiData(GanData):
         self.skin_tones, self.flags, self.signs, self.wordings = skin_tones, flags, signs, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         emoji = emoji_list()
         images = rasters(emoji, self.size)
         chosen = np.array([i for i, one in enumerate(emoji) if self._wanted(one)])

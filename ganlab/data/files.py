@@ -1,6 +1,6 @@
-"""The pictures in a folder: found, put in order, and decoded once into one memory mapped array of the cache.
+"""The pictures in a folder: found, sorted, and decoded once into one memory mapped array of the cache.
 
-Knows files and folders only: what is said of a picture is in captions.py, how one is decoded in decode.py.
+This module handles files and folders only. captions.py reads captions, decode.py decodes a picture.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ganlab.data.split import place
 from ganlab.data.walk import listing, printable, reasons
 from ganlab.errors import UserError
 
-DECODED = 1  # raise when pictures come out differently, so that nobody gets old ones from the cache
-THREADS = 8  # at most: each keeps memory for itself that it has freed
+DECODED = 1  # increase it if decoding changes, so that old pictures in the cache are not used
+THREADS = 8  # at most: each thread keeps the memory that it has freed
 TRAINING = frozenset({"train", "training"})
 REFERENCE = frozenset({"test", "val", "valid", "validation"})
 
 Reader = Callable[[Path, Form], np.ndarray]
-"""A file and a form -> uint8 of the form's shape; raises whatever it likes."""
+"""A function from a file and a form to uint8 of the form's shape. It may raise any error."""
 
 
 def find_pictures(root: Path) -> list[str]:
     """Return the paths of all pictures under `root`, relative to it, sorted, with forward slashes.
 
-    Hidden files are passed over. Warns once of pictures, captions and folders that cannot be read, with the reasons.
+    Hidden files are skipped. Warn once of pictures, captions and folders that cannot be read, with the reasons.
 
     Raises:
-        UserError: there is no such folder, or it has no picture.
+        UserError: the folder does not exist, or it has no picture.
     """
     found = listing(root)
     left = f"{len(found.left_out)} files or folders in {root} are left out: {reasons(found.left_out)}"
@@ -52,7 +52,7 @@ def find_pictures(root: Path) -> list[str]:
 
 
 class Split:
-    """Who is held out: what lies in `test/` where `train/` and `test/` are all there is, else a fraction by name."""
+    """The rule for held-out files: those in `test/` if there are only `train/` and `test/`, else a fraction by name."""
 
     def __init__(self, files: Sequence[str], fraction: float) -> None:
         tops = {_folders(file)[0].lower() if _folders(file) else "" for file in files}
@@ -64,15 +64,15 @@ class Split:
         return file.split("/")[0].lower() in REFERENCE if self.given else place(file) < self.fraction
 
     def label(self, file: str) -> str:
-        """Return the class that a file's folder names; "" if it lies in none."""
+        """Return the class that a file's folder names, or "" if the file is in no folder."""
         return next(iter(_folders(file)[int(self.given) :]), "")
 
     def order(self, files: Sequence[str]) -> list[str]:
-        """Return held-out files first, so that both splits are slices of one array and neither is copied."""
+        """Return held-out files first. Then both splits are slices of one array and neither is copied."""
         return sorted(files, key=lambda file: (not self.held_out(file), place(file)))
 
     def border(self, files: Sequence[str]) -> int:
-        """How many of the files in order are held out: one at least where any should be, leaving two to train on."""
+        """Return the number of held-out files: at least one if any should be, with two left for training."""
         held = sum(map(self.held_out, files))
         return held if self.given or self.fraction == 0 else min(max(held, 1), max(len(files) - 2, 0))
 
@@ -84,10 +84,11 @@ def _folders(file: str) -> list[str]:
 def decode_all(
     root: Path, files: Sequence[str], form: Form, read: Reader = decode, partners: Sequence[str] = ()
 ) -> tuple[np.ndarray, list[str]]:
-    """Decode all pictures that can be decoded: (N, C, size, size) uint8, memory mapped, and their names, in order.
+    """Decode all pictures that can be decoded, in order.
 
-    From the cache if the same files have been decoded alike. Warns once of all that are broken. `read`: makes a
-    file's picture; a `UserError` that it raises ends it all. `partners`: what it opens beside `files`.
+    Return (N, C, size, size) uint8, memory mapped, and the names. They come from the cache if the same files were
+    decoded in the same way before. Warn once of all broken files. `read`: makes a file's picture; a `UserError` that it
+    raises ends the decoding. `partners`: files that it opens beside `files`.
     """
     facts = [DECODED, form.facts(), [(file, *_state(root / file)) for file in [*files, *partners]]]
     name = f"folder-{form.size}-{digest(str(root.resolve()), facts)}"
@@ -96,12 +97,12 @@ def decode_all(
     if broken:
         rank_zero_warn(f"{len(broken)} of {len(files)} files in {root} are broken and left out: {reasons(broken)}")
     good = [file for file in files if file not in broken]
-    images = np.load(folder / "images.npy", mmap_mode="c")  # what is written stays here: tensors may share it
+    images = np.load(folder / "images.npy", mmap_mode="c")  # changes stay in memory: tensors may share it
     return images[: len(good)], good
 
 
 def _state(path: Path) -> tuple[int, int, bool]:
-    """Return what tells whether a file has changed: size, time, whether it may be read. Zeros if it is gone by now."""
+    """Return values that show if a file has changed: size, time, readability. All are zero if it no longer exists."""
     try:
         stat = path.stat()
     except OSError:
@@ -110,7 +111,7 @@ def _state(path: Path) -> tuple[int, int, bool]:
 
 
 def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, read: Reader) -> None:
-    """Decode straight into a memory map: a folder larger than the memory is no trouble."""
+    """Decode straight into a memory map, so that a folder may be larger than the memory."""
     folder.mkdir()
     images = new_array(folder / "images.npy", (len(files), *form.shape))
 
@@ -124,13 +125,13 @@ def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, rea
         return None
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
-        warnings.filterwarnings("ignore", module="PIL")  # a picture is read or left out; Pillow's doubts help nobody
+        warnings.filterwarnings("ignore", module="PIL")  # the user need not know Pillow's doubts
         faults = list(progress(pool.map(one, range(len(files))), len(files), f"decoding {root}:"))
     broken = {file: fault for file, fault in zip(files, faults, strict=True) if fault}
     if len(broken) == len(files):
         raise UserError(f"`root` has no picture that can be read: {reasons(broken)}")
     for new, old in enumerate(row for row, fault in enumerate(faults) if fault is None):
         if new != old:
-            images[new] = images[old]  # close the gaps, so that what is left can be sliced
+            images[new] = images[old]  # close the gaps, so that the remaining pictures can be sliced
     images.flush()
     (folder / "broken.json").write_text(json.dumps(broken), encoding="utf-8")

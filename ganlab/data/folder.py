@@ -1,6 +1,6 @@
-"""Any folder of pictures: with its captions where it has some, else with its subfolders as classes, else as it is.
+"""Any folder of pictures: with captions if it has some, else with its subfolders as classes, else unconditional.
 
-Puts together what files.py finds and decodes and what captions.py reads.
+This module joins files.py, which finds and decodes pictures, and captions.py, which reads captions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROMPTS = 12  # captions shown by default: one grid
 
 
 def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
-    """Return the subfolders that pictures lie in, sorted; none where some lie outside, or all in one."""
+    """Return the sorted subfolders with pictures. Empty if some pictures are outside, or all are in one subfolder."""
     names = {split.label(file) for file in files}
     if "" in names and len(names) > 2:
         loose = [file for file in files if not split.label(file)]
@@ -35,11 +35,11 @@ def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
 
 
 class FolderData(GanData):
-    """The pictures under `root`, at `size` x `size`; with captions, classes (two subfolders or more) or neither.
+    """The pictures under `root`, at `size` x `size`, with captions, classes (two subfolders or more) or neither.
 
     `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
-    reference, unless the pictures lie in `train/` and `test/`. `flip`: mirror at random. `wordings`: captions of a
-    picture that are used at most, of which a batch draws one. 1: the first one only.
+    reference, unless the pictures are in `train/` and `test/`. `flip`: mirror at random. `wordings`: the largest number
+    of captions of a picture that are used, of which a batch draws one. 1: the first one only.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -64,7 +64,7 @@ class FolderData(GanData):
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         found = find_pictures(self.root)
         captions = read_captions(self.root, found)
         split = Split(found, self.held_out)

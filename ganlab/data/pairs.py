@@ -1,7 +1,7 @@
-"""A folder of pairs, one picture to be turned into the other: side by side in one file, or in folders A and B.
+"""A folder of pairs, to turn one picture into the other: side by side in one file, or in folders A and B.
 
-Both ways are those of pix2pix (Isola et al. 2017). Two pictures of a pair must fit pixel by pixel, so they must be of
-one size; where they are not, or one is missing, training would learn nonsense: it ends in an error that names the file.
+Both layouts are those of pix2pix (Isola et al. 2017). The two pictures of a pair must fit pixel by pixel, so they must
+have the same size. If sizes differ or a picture is missing, an error names the file.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ DIRECTIONS = ("AtoB", "BtoA")
 class PairsData(GanData):
     """Pairs under `root`, each picture at `size` x `size`: the condition is A and the picture B, or `direction=BtoA`.
 
-    `root` holds files with A on the left and B on the right, or folders A and B with the same names in them; either
-    may lie in, or hold, `train/` and `test/`. `crop`: cut the middle square out of both, else squeeze. `channels`: 3,
-    or 1 for grey. `held_out`: the fraction kept for reference, unless there are `train/` and `test/`. `flip`: mirror
-    both at random. `UserError` for a picture without partner, or partners of different sizes.
+    `root` holds files with A on the left and B on the right, or folders A and B with the same names in them. Either may
+    be in `train/` and `test/`, or contain these folders. `crop`: cut the middle square out of both, else squeeze.
+    `channels`: 3, or 1 for grey. `held_out`: the fraction kept for reference, unless there are `train/` and `test/`.
+    `flip`: mirror both at random. Raise `UserError` for a picture without partner, or partners of different sizes.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("image",)
@@ -60,7 +60,7 @@ class PairsData(GanData):
         self.held_out, self.flip = held_out, flip
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         partners = find_partners(find_pictures(self.root))
         split = Split(list(partners), self.held_out)
         names = split.order(list(partners))
@@ -72,7 +72,7 @@ class PairsData(GanData):
         return train, reference, DataSpec(self.form.shape, "image")
 
     def _decoded(self, partners: Mapping[str, tuple[str, ...]]) -> tuple[np.ndarray, list[str]]:
-        """Both pictures of each pair, one after the other along the channels: (N, 2 C, size, size); and their names."""
+        """Return both pictures of each pair, stacked along the channels: (N, 2 C, size, size), and the pairs' names."""
         names = {files[0]: name for name, files in partners.items()}
         seconds = {self.root / first: self.root / second for first, *rest in partners.values() for second in rest}
         both = replace(self.form, channels=2 * self.form.channels)
@@ -88,11 +88,14 @@ class PairsData(GanData):
         return Pictures(wanted, torch.from_numpy(given), names)
 
 
-# Who belongs to whom ----------------------------------------------------------------------------------------------
+# Partners ---------------------------------------------------------------------------------------------------------
 
 
 def find_partners(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """A pair's name -> its files: one with both pictures, or A's and B's. `UserError` for a picture without partner."""
+    """Return each pair's files by its name: one file with both pictures, or A's and B's.
+
+    Raise `UserError` for a picture without partner.
+    """
     if not any(map(_side, files)):
         return {file: (file,) for file in files}
     sides: dict[str, dict[str, str]] = {side: {} for side in SIDES}
@@ -108,12 +111,12 @@ def find_partners(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _side(file: str) -> str:
-    """Return the folder A or B that a file lies in, "" where it lies in neither."""
+    """Return the folder A or B that a file is in, "" if it is in neither."""
     return next((part for part in file.split("/")[:-1] if part in SIDES), "")
 
 
 def _name(file: str, side: str) -> str:
-    """Return what a file and its partner have in common: the path without the side and the suffix."""
+    """Return the part that a file and its partner have in common: the path without the side and the suffix."""
     parts = file.split("/")
     parts.remove(side)
     return Path(*parts).with_suffix("").as_posix()
@@ -129,7 +132,10 @@ def _check_partners(a: Mapping[str, str], b: Mapping[str, str]) -> None:
 
 
 def side_by_side(path: Path, form: Form) -> np.ndarray:
-    """Return the left and the right half of a file, (2 C, size, size). `UserError` unless it can be cut into two."""
+    """Return the left and the right half of a file, (2 C, size, size).
+
+    Raise `UserError` if it cannot be cut into two halves.
+    """
     with opened(path) as picture:
         width, height = picture.size
         if width % 2 or width <= height:
@@ -142,7 +148,7 @@ def side_by_side(path: Path, form: Form) -> np.ndarray:
 
 
 def in_two_files(partners: Mapping[Path, Path]) -> Reader:
-    """A reader of a file and its partner, (2 C, size, size). It raises `UserError` unless they are of one size."""
+    """Return a reader of a file and its partner, (2 C, size, size). It raises `UserError` if their sizes differ."""
 
     def read(path: Path, form: Form) -> np.ndarray:
         first, pixels = _sized(path, _half(form))
@@ -156,7 +162,10 @@ def in_two_files(partners: Mapping[Path, Path]) -> Reader:
 
 
 def _sized(path: Path, form: Form) -> tuple[tuple[int, int], np.ndarray]:
-    """Return a picture's own size, and the picture in its form. An error names the file: a pair is called after A's."""
+    """Return a picture's own size, and the picture in its form.
+
+    An error names the file, because a pair has the name of its picture A.
+    """
     try:
         with opened(path) as picture:
             return picture.size, in_form(picture, form)

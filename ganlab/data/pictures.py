@@ -1,6 +1,6 @@
-"""A finite set of pictures held in memory (or memory mapped), with what each one shows.
+"""A finite set of pictures with their conditions, held in memory or memory mapped.
 
-Every image data set ends up as one of these: one uint8 array, decoded and resized once. Nothing here reads files.
+Each image data set becomes one of these: one uint8 array, decoded and resized once. This module reads no files.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ganlab.data.batch import Batch, Condition, take
 from ganlab.data.stacks import Stacks
 
 Misfit = Callable[[str, str, np.random.Generator], str]
-ATTEMPTS = 16  # redraws of a mismatched partner before looking at all of them
+ATTEMPTS = 16  # redraws of a mismatched partner before all candidates are searched
 
 
 @dataclass
 class Pictures:
-    """N pictures.
+    """N pictures with their conditions.
 
     `images`: uint8 (N, C, H, W), an array, a memory map, a tensor or stacks of others; points are float32 (N, D).
-    `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or nothing.
-    `keys`: what each picture shows; two pictures with the same key fit each other's condition, so neither is a
-    mismatch for the other. Defaults to the condition itself. Where the condition is an image there are no mismatches.
-    `flip`: mirror every second picture, drawn at random, left to right, together with an image that is its condition;
-    or (N,) bool, which ones may be mirrored.
-    `wordings`: all captions of each picture where there are several; a batch says one of them, drawn at random.
-    `misfit`: makes a mismatched caption from a picture's own and another's; the other's as it is when left out.
+    `condition`: N captions, classes (N,) int64, images (N, C, H, W) uint8, or None.
+    `keys`: identify the content of each picture. Two pictures with the same key fit each other's condition, so neither
+    is a mismatch for the other. Defaults to the condition itself. If the condition is an image there are no mismatches.
+    `flip`: mirror half of the pictures, drawn at random, left to right, together with an image that is its condition;
+    or a mask (N,) bool of those that may be mirrored.
+    `wordings`: all captions of each picture if there are several; a batch draws one of them at random.
+    `misfit`: makes a mismatched caption from a picture's own and another's. Without it, the other's is used unchanged.
     """
 
     images: np.ndarray | Tensor | Stacks
@@ -74,28 +74,28 @@ class Pictures:
         return Pictures(self.images[rows], take(self.condition, rows), keys, flip, wordings)
 
     def all_wordings(self) -> Sequence[Sequence[str]]:
-        """Return every caption of every picture; for captioned pictures only."""
+        """Return all captions of each picture. For captioned pictures only."""
         return self.wordings if self.wordings is not None else [[caption] for caption in _captions(self.condition)]
 
     def get(self, rows: np.ndarray | slice) -> Tensor:
-        """Return images as stored, copied out: (len(rows), C, H, W) uint8 or points."""
+        """Return images as stored, copied: (len(rows), C, H, W) uint8 or points."""
         if isinstance(self.images, Tensor):
             return self.images[rows].clone()
         return torch.from_numpy(np.array(self.images[rows]))
 
     def _mirrors(self, rows: np.ndarray) -> np.ndarray:
-        """Return which of `rows` may be mirrored: (len(rows),) bool."""
+        """Return a mask of the `rows` that may be mirrored: (len(rows),) bool."""
         return self.flip[rows] if isinstance(self.flip, np.ndarray) else np.full(len(rows), self.flip)
 
     def _say(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
-        """Return what the pictures in `rows` show, in one wording of each."""
+        """Return the conditions of the pictures in `rows`, in one wording of each."""
         if self.wordings is None:
             return take(self.condition, torch.from_numpy(rows))
         wordings = [self.wordings[row] for row in rows]
         return [said[int(random.integers(len(said)))] for said in wordings]
 
     def _misfits(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
-        """For each row what some other picture shows and this one does not, whichever of its wordings is taken."""
+        """Return for each row a condition of another picture that does not fit this one, for any of its wordings."""
         said = self._say(self._others(rows, random), random)
         if self.misfit is not None:
             own = _captions(take(self.condition, torch.from_numpy(rows)))
@@ -105,7 +105,7 @@ class Pictures:
         return [self._unlike(caption, row, random) for caption, row in zip(said, rows, strict=True)]
 
     def _unlike(self, caption: str, row: int, random: np.random.Generator) -> str:
-        """`caption`, or another one in its place as long as it is also said of the picture in `row`."""
+        """Return `caption`, replaced by another one as long as it also describes the picture in `row`."""
         assert self.wordings is not None
         for _ in range(ATTEMPTS):
             if caption not in self.wordings[row]:
@@ -114,7 +114,7 @@ class Pictures:
         return caption
 
     def _others(self, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """For each row a picture with a different key (any other picture when all keys are the same)."""
+        """Return for each row a picture with a different key, or any other picture if all keys are the same."""
         codes = self._codes
         assert codes is not None
         others = random.integers(len(self), size=len(rows))
@@ -135,7 +135,7 @@ def are_images(condition: Condition) -> TypeGuard[Tensor]:
 
 
 def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Return the images (N, ..., W), those that are `mirrored` (N,) turned left to right, in place."""
+    """Mirror the images (N, ..., W) that are `mirrored` (N,) left to right, in place, and return them."""
     if mirrored.any():
         images[mirrored] = images[mirrored].flip(-1)
     return images

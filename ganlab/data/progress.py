@@ -1,4 +1,4 @@
-"""A progress bar for slow, once-only work; a line now and then where there is no terminal. Writes to stderr only."""
+"""A progress bar for slow work that is done once; without a terminal, a line from time to time. Stderr only."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import track
 
 Item = TypeVar("Item")
-QUIET = 5.0  # seconds between lines on a non-terminal: a log stays readable, and quick work says nothing at all
+QUIET = 5.0  # seconds between lines without a terminal: a log stays readable, and quick work prints nothing
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """The same items, counted on stderr: `what 1200/4495`."""
+    """Yield the same items, counted on stderr: `what 1200/4495`."""
     console = Console(stderr=True)
     if console.is_terminal:
         yield from track(items, description=what, total=total, console=console, transient=True)

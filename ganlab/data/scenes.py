@@ -1,7 +1,7 @@
-"""The world of coloured shapes in words: what a scene can be, its captions, and which scenes are drawn how often.
+"""Scenes of coloured shapes: all possible scenes, their captions, and how often each is drawn.
 
-A scene is one thing, or two things of different colours and a relation between them. Plain Python and numpy; drawing
-is done elsewhere.
+A scene is one thing, or two things of different colours and a relation between them. Plain Python and numpy. Drawing is
+in drawing.py.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Thing:
 
     @property
     def combination(self) -> str:
-        """Return what may be held out of training: the colour with the shape."""
+        """Return the colour with the shape. Combinations can be held out of training."""
         return f"{self.colour} {self.shape}"
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One thing, or two and how the first stands to the second. `str` gives the caption."""
+    """One thing, or two with the relation of the first to the second. `str` gives the caption."""
 
     things: tuple[Thing, ...]
     relation: str | None = None
@@ -57,22 +57,22 @@ class Scene:
         return str(self.things[0]) if self.relation is None else f"{self.things[0]} {self.relation} {self.things[1]}"
 
     def with_thing(self, place: int, thing: Thing) -> Scene:
-        """Return the same scene with another thing in a place."""
+        """Return the same scene with the thing at `place` replaced."""
         return Scene((*self.things[:place], thing, *self.things[place + 1 :]), self.relation)
 
     @property
     def turned(self) -> Scene:
-        """Return the same scene, described from the other thing: 'A above B' is 'B below A'."""
+        """Return the same scene, described from the other thing: 'A above B' becomes 'B below A'."""
         return self if self.relation is None else Scene(self.things[::-1], RELATIONS[self.relation])
 
     @property
     def key(self) -> str:
-        """Return the same string for both ways to tell a scene, and for no other scene."""
+        """Return a string that is the same for both descriptions of a scene, and differs for any other scene."""
         return min(str(self), str(self.turned))
 
 
 def parse(caption: str) -> Scene:
-    """Return the scene a caption tells; ValueError for a sentence of another world.
+    """Return the scene that a caption describes. Raise `ValueError` if it is no caption of these scenes.
 
     >>> parse("a small red circle above a large blue square").things[1]
     Thing(size='large', colour='blue', shape='square')
@@ -87,7 +87,7 @@ def parse(caption: str) -> Scene:
 
 
 def things(held_out: Collection[str]) -> tuple[list[Thing], list[Thing]]:
-    """Return every thing: those of combinations to train on, and those held out."""
+    """Return all things: those of combinations in training, and the held-out ones."""
     every = [Thing(size, colour, shape) for size in SIZES for colour in COLOURS for shape in SHAPES]
     return [t for t in every if t.combination not in held_out], [t for t in every if t.combination in held_out]
 
@@ -95,9 +95,10 @@ def things(held_out: Collection[str]) -> tuple[list[Thing], list[Thing]]:
 def scenes(
     count: int, firsts: list[Thing], seconds: list[Thing], pairs: float, random: np.random.Generator
 ) -> list[Scene]:
-    """`count` random scenes with a thing of `firsts`; a share of `pairs` has a second, of `seconds` and another colour.
+    """Return `count` random scenes with a thing of `firsts`.
 
-    Either may be named first, and every relation is as likely as another.
+    A share of `pairs` has a second thing, of `seconds` and of another colour. Either may be named first, and all
+    relations are equally likely.
     """
     return [_scene(firsts, seconds, random.random() < pairs, random) for _ in range(count)]
 
@@ -112,10 +113,10 @@ def _scene(firsts: list[Thing], seconds: list[Thing], pair: bool, random: np.ran
 
 
 def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> Scene:
-    """A scene that differs in one respect: a thing's size, colour or shape, the relation, or which thing is which.
+    """Return a scene that differs in one respect: a thing's size, colour or shape, the relation, or the things' order.
 
-    Each respect is as likely as another, but shape twice, because it is the hardest to see. Only `shown` things are
-    told, so that what is held out is never heard of as something that does not fit.
+    All respects are equally likely, but shape counts twice, because it is the hardest to see. Only `shown` things are
+    used, so held-out things never occur in mismatched captions.
     """
     respects = ["size", "colour", "shape", "shape"] + ["relation", "order"] * (scene.relation is not None)
     for respect in random.permutation(respects):
@@ -125,7 +126,7 @@ def near_miss(scene: Scene, shown: list[Thing], random: np.random.Generator) -> 
 
 
 def _changed(scene: Scene, respect: str, shown: list[Thing]) -> list[Scene]:
-    """Return every scene that differs in this respect alone."""
+    """Return all scenes that differ in this respect alone."""
     if respect == "relation":
         return [Scene(scene.things, relation) for relation in RELATIONS if relation != scene.relation]
     if respect == "order":
@@ -140,7 +141,7 @@ def _differ(thing: Thing, other: Thing) -> list[str]:
 
 
 def _has_caption(scene: Scene) -> bool:
-    """Return whether the data could have the scene: its two things never share a colour."""
+    """Return whether the data can contain the scene: its two things never share a colour."""
     return len({thing.colour for thing in scene.things}) == len(scene.things)
 
 

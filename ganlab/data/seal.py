@@ -1,6 +1,6 @@
 """Seals: the size and a checksum of each file of a cached file or folder, kept beside it.
 
-A power cut, a full disk or a bad sector leaves a file that has the right name and wrong bytes. Its seal shows it.
+A power cut, a full disk or a bad sector leaves a file that has the right name and wrong bytes. Its seal reveals that.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from ganlab.files.durable import atomic_write
 
-READ = 2**28  # bytes of a file that are looked at: all of most files, an even sample of blocks of a larger one
+READ = 2**28  # bytes of a file that are read: all of most files, an even sample of blocks of a larger one
 BLOCK = 2**20
 
 
 def seal_of(path: Path) -> Path:
-    """Return where the seal of a cached file or folder is kept."""
+    """Return the path of a cached file's or folder's seal."""
     return path.with_name(path.name + ".seal")
 
 
 def write_seal(path: Path, contents: Path) -> None:
-    """Seal what is about to be moved to `path`, and is still at `contents`."""
+    """Write the seal of `contents`, which will be moved to `path`."""
     atomic_write(seal_of(path), json.dumps(_marks(contents)))
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether a cached file or folder is there and is what was sealed."""
+    """Return whether a cached file or folder exists and matches its seal."""
     try:
         return bool(path.exists() and json.loads(seal_of(path).read_text(encoding="utf-8")) == _marks(path))
     except (OSError, ValueError):

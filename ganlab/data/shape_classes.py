@@ -1,6 +1,6 @@
-"""Coloured shapes with their class, 'red circle' and the like: a labelled data set that needs no files.
+"""Coloured shapes with their class, such as 'red circle': a labelled data set that needs no files.
 
-One thing a picture, its size and place left open. `shapes` tells the same world in captions.
+Each picture has one thing of a random size and place. `shapes` has captions of the same scenes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ShapeClassesData(GanData):
         self.size, self.count, self.held_out_count = size, count, held_out_count
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         every, _ = things(())
         classes = tuple(dict.fromkeys(thing.combination for thing in every))
         train, reference = self._pictures(self.count, classes, 0), self._pictures(self.held_out_count, classes, 1)

@@ -1,6 +1,7 @@
-"""Coloured shapes with captions, drawn from a seed: every caption can be checked, and some things are never shown.
+"""Coloured shapes with captions, drawn from a seed. All captions can be checked, and some things are never shown.
 
-Needs no files. What can be drawn is in `scenes`, how in `drawing`; `ganlab.metrics.caption_accuracy` judges pictures.
+No files are needed. `scenes` has the possible scenes, `drawing` draws them; `ganlab.metrics.caption_accuracy` judges
+pictures.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_mis
 from ganlab.errors import UserError
 
 SMALLEST, LARGEST = 32, 128
-PROMPTS = 8  # shown by default, of the training captions and as many of held-out combinations
+PROMPTS = 8  # the number shown by default of the training captions, and of held-out combinations
 
 
 class ShapesData(GanData):
@@ -28,8 +29,8 @@ class ShapesData(GanData):
     `count` training and `held_out_count` reference pictures, `size` pixels a side (32 to 128); a share of `pairs` has
     two things. `near_misses`: the share of mismatched captions that are a picture's own with one thing changed; the
     others are another picture's. `held_out`: combinations of colour and shape that neither split ever shows, and no
-    mismatched caption names. After `setup`, `unseen` is a third split, every picture of which shows one of those.
-    Raises `UserError` for what cannot be drawn.
+    mismatched caption names. After `setup`, `unseen` is a third split, in which each picture shows one of those.
+    Raise `UserError` for settings that cannot be drawn.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -59,11 +60,11 @@ class ShapesData(GanData):
 
     @property
     def checkable(self) -> dict[str, Pictures]:
-        """Return held-out pictures of combinations that training shows, and of those that it does not."""
+        """Return held-out pictures of combinations that training shows, and of those that it does not show."""
         return {"reference": self.reference, "unseen": self.unseen}
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         shown, hidden = self._shown, self._hidden
         self.unseen = self._pictures(self.held_out_count, hidden or shown, shown + hidden, 2)
         train = self._pictures(self.count, shown, shown, 0)
@@ -78,7 +79,7 @@ class ShapesData(GanData):
         return Pictures(images, captions, keys, misfit=self._misfit)
 
     def _misfit(self, own: str, other: str, random: np.random.Generator) -> str:
-        """Return a mismatched caption: another picture's, or nearly this one's."""
+        """Return a mismatched caption: another picture's, or a near miss of this one's."""
         if random.random() >= self.near_misses:
             return other
         return str(near_miss(parse(own), self._shown, random))
@@ -96,7 +97,7 @@ class ShapesData(GanData):
 
 
 def check_drawable(size: int) -> None:
-    """Raise `UserError` for a picture too small to tell shapes apart, or needlessly large."""
+    """Raise `UserError` for a picture too small to tell shapes apart, or larger than needed."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(
             f"`data.size` must be from {SMALLEST} to {LARGEST}, got {size}: at 16 pixels shapes cannot be told"
@@ -110,7 +111,7 @@ def check_counts(count: int, held_out_count: int) -> None:
 
 
 def checked(held_out: Sequence[str]) -> tuple[str, ...]:
-    """The combinations, if all exist and leave something of every colour and shape to train on; else `UserError`."""
+    """Return the combinations. Raise `UserError` unless all exist and each colour and shape remains in training."""
     every = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
     for combination in held_out:
         if combination not in every:

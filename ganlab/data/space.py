@@ -1,6 +1,6 @@
-"""Room on a disk, reserved before it is written to.
+"""Reserve room on a disk before it is written to.
 
-A memory map over a sparse file ends the process with SIGBUS when the disk is full; a reserved one does not.
+A memory map over a sparse file ends the process with SIGBUS if the disk is full. A reserved file prevents this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from ganlab.errors import UserError
 
 CHUNK = 2**20
-UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # what a file system without reservations answers
+UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # errors of a file system without reservations
 
 
 def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -34,7 +34,7 @@ def new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 
 def reserve(file: IO[bytes], size: int) -> None:
-    """Make an open file `size` bytes long, with room for them all. What stands before its position is kept.
+    """Make an open file `size` bytes long, with room for all bytes. The content before its position is kept.
 
     Raises:
         UserError: the disk has not enough room.
@@ -44,12 +44,12 @@ def reserve(file: IO[bytes], size: int) -> None:
         file.flush()
         _allocate(file, size)
     except OSError as error:
-        os.truncate(path, 0)  # what was reserved of it is free again when the free room is told
+        os.truncate(path, 0)  # free the reserved part before the free room is reported
         raise no_room(path, size, error) from error
 
 
 def no_room(path: Path, size: int, error: OSError) -> UserError:
-    """Say which file needs how much room, how much is free and what to do."""
+    """Return the error that names the file, the room it needs, the room that is free, and a remedy."""
     folder = next(folder for folder in path.parents if folder.exists())
     return UserError(
         f"cannot cache {path}: it needs {amount(size)} and {amount(shutil.disk_usage(folder).free)} are free "
@@ -58,7 +58,7 @@ def no_room(path: Path, size: int, error: OSError) -> UserError:
 
 
 def amount(size: int) -> str:
-    """Write bytes for people.
+    """Return a number of bytes in a readable unit.
 
     >>> amount(800), amount(1_260_000), amount(3_000_000_000)
     ('800 bytes', '1.3 MB', '3.0 GB')
@@ -85,5 +85,5 @@ def _write_zeros(file: IO[bytes], size: int) -> None:
     for place in range(start, size, CHUNK):
         file.write(bytes(min(CHUNK, size - place)))
     file.flush()
-    os.fsync(file.fileno())  # a file system that allocates late says only now that it is full
+    os.fsync(file.fileno())  # a file system that allocates late reports only now that it is full
     file.seek(start)

@@ -1,4 +1,4 @@
-"""Which pictures are held out: a function of their names, so that it never changes with seeds, order or options."""
+"""The held-out split as a function of pictures' names. It never changes with seeds, order or options."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 
 def place(name: str) -> float:
-    """Return a fixed number in [0, 1) for a name, spread evenly over names."""
+    """Return a fixed number in [0, 1) for a name, uniform over names."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
 def held_out_rows(names: Sequence[str], fraction: float) -> np.ndarray:
-    """Return True where a name's place lies under `fraction`: equal names go together. (N,) bool.
+    """Return True for each name whose place is below `fraction`, (N,) bool. Equal names are on the same side.
 
-    Where that leaves nothing on one side, the name with the lowest (highest) place goes there.
+    If one side would be empty, the name with the lowest (highest) place goes there.
     """
     places = np.array([place(name) for name in names])
     held = places < fraction

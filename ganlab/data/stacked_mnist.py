@@ -1,7 +1,7 @@
 """Stacked MNIST: three random digits are the channels of a picture, so that 1,000 modes can be counted.
 
 Metz et al. 2017 (unrolled GANs), Srivastava et al. 2017 (VEEGAN, section 5.2), Lin et al. 2018 (PacGAN), whose code
-draws from all 70,000 digits; here the reference is made of the 10,000 test digits, which training never shows.
+draws from all 70,000 digits. Here the reference is made of the 10,000 test digits, which training never shows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ NAMES = tuple(f"{mode:0{CHANNELS}d}" for mode in range(DIGITS**CHANNELS))
 
 
 class StackedMnistData(GanData):
-    """`count` stacks of training digits, `held_out_count` of test digits, drawn from the seed, as the field has them.
+    """`count` stacks of training digits, `held_out_count` of test digits, drawn from the seed, as in the literature.
 
     `root`: torchvision's folder, as for data=mnist. `size`: 28 pixels get a border of two for 32; others are resized.
-    Digits are as frequent as in MNIST, so modes nearly are: a generator of these very data has a KL to uniform of
-    0.0043 nats beside what counting adds.
+    Digits are as frequent as in MNIST, so modes are nearly uniform: a generator of exactly these data has a KL to
+    uniform of 0.0043 nats, plus the effect of counting.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("class",)
@@ -51,11 +51,11 @@ class StackedMnistData(GanData):
 
     @property
     def digits(self) -> int:
-        """Return the number of digits in a picture, one a channel."""
+        """Return the number of digits in a picture, one for each channel."""
         return CHANNELS
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         train, reference, _ = self.source.load()
         stacked = self._stacked(train, self.count, 0)
         return stacked, self._stacked(reference, self.held_out_count, 1), self._spec(stacked)

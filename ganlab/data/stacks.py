@@ -1,5 +1,4 @@
-"""Pictures whose channels are other pictures, put together when they are asked for: 128,000 take no more room than
-what they are made of."""
+"""Pictures whose channels are other pictures. They are assembled on access, so 128,000 need no extra memory."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ DIGITS = 10
 
 
 def modes_of(digits: Tensor) -> Tensor:
-    """(N, C) digits -> (N,): the number that they spell, the first channel's digit first.
+    """Return the number that the digits spell, (N, C) -> (N,), with the first channel's digit first.
 
     >>> modes_of(torch.tensor([[0, 0, 7], [9, 8, 0]]))
     tensor([  7, 980])
@@ -21,10 +20,10 @@ def modes_of(digits: Tensor) -> Tensor:
 
 
 def drawn_parts(count: int, channels: int, total: int, seed: int, split: int) -> np.ndarray:
-    """Return (count, channels) int64: which of `total` pictures lie on one another, each uniform and independent.
+    """Return the index of the picture, of `total`, in each channel: (count, channels) int64, uniform and independent.
 
-    Picture i has words channels * i, ... of a generator that counts (Philox, Salmon et al. 2011), whose key is the
-    seed and the split: it is the same however many are drawn. A remainder of 64 bits is uniform to total / 2^64.
+    Picture i uses words channels * i, ... of a counter-based generator (Philox, Salmon et al. 2011), whose key is the
+    seed and the split. So it is the same for any `count`. A remainder of 64 bits is uniform to total / 2^64.
     """
     key = np.array([seed, split], dtype=np.uint64)
     words = np.random.Philox(key=key).random_raw(count * channels)
@@ -32,7 +31,7 @@ def drawn_parts(count: int, channels: int, total: int, seed: int, split: int) ->
 
 
 class Stacks:
-    """N pictures (C, H, W): channel c of picture i is `layers[parts[i, c]]`. Indexed like an array, by rows alone.
+    """N pictures (C, H, W): channel c of picture i is `layers[parts[i, c]]`. Indexed like an array, by rows only.
 
     `layers`: uint8 (M, H, W). `parts`: (N, C) rows of it.
     """

@@ -1,6 +1,6 @@
-"""An endless stream of training batches that can be entered anywhere.
+"""An endless stream of training batches that can start at any iteration.
 
-Batch number i is a pure function of (seed, i, rank, world size): resuming at iteration i needs no state, and the
+Batch number i is a pure function of (seed, i, rank, world size). So resuming at iteration i needs no state, and the
 number of workers changes nothing.
 """
 
@@ -23,7 +23,7 @@ def _order(size: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def rows_at(position: int, count: int, size: int, seed: int) -> np.ndarray:
-    """Which pictures lie at `position` .. `position + count` of an endless run of shuffled passes over `size`."""
+    """Return the pictures at `position` .. `position + count` of an endless run of shuffled passes over `size`."""
     parts = []
     while count > 0:
         epoch, place = divmod(position, size)
@@ -35,7 +35,7 @@ def rows_at(position: int, count: int, size: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Stream(IterableDataset):
-    """Batches `start`, `start + 1`, ... of this process, without end."""
+    """The batches `start`, `start + 1`, ... of this process, without end."""
 
     pictures: Pictures
     batch_size: int
@@ -53,7 +53,7 @@ class Stream(IterableDataset):
             iteration += step
 
     def at(self, iteration: int) -> Batch:
-        """Batch number `iteration` of this process."""
+        """Return batch number `iteration` of this process."""
         position = (iteration * self.world_size + self.rank) * self.batch_size
         rows = rows_at(position, self.batch_size, len(self.pictures), self.seed)
         return self.pictures.batch(rows, np.random.default_rng([self.seed, iteration, self.rank]))

@@ -1,6 +1,6 @@
-"""Tables of captions, `metadata.jsonl` or `captions.csv`: text -> rows of a file's name and its captions.
+"""Read tables of captions, `metadata.jsonl` or `captions.csv`: rows of a file's name and its captions.
 
-A row that could be read in two ways is refused with the table's name and the line: a caption is never cut or guessed.
+An ambiguous row is refused with the table's name and the line. A caption is never cut or guessed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ganlab.errors import UserError
 
 TABLES = ("metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv")
 NAME = "file_name"
-TEXT = ("text", "caption")  # the columns that may hold it; Hugging Face's ImageFolder says `text`
+TEXT = ("text", "caption")  # the columns that may hold the caption; Hugging Face's ImageFolder uses `text`
 LONGEST = 2**31 - 1  # characters in a cell of a CSV file; the csv module itself stops at 131,072
 
 
 def is_table(path: str) -> bool:
-    """Return whether a file's name is a table's, in any case."""
+    """Return whether a file's name is that of a table, in upper or lower case."""
     return PurePosixPath(path).name.lower() in TABLES
 
 
@@ -30,7 +30,7 @@ def rows(table: Path) -> Iterator[tuple[str, str]]:
     """Yield (file name, caption) of each row that has a caption. A list of captions counts as several rows.
 
     Raises:
-        UserError: the table cannot be read, or a row lacks a column or holds something else than text.
+        UserError: the table cannot be read, a row lacks a column, or a value is not text.
     """
     for number, row in _json_lines(table) if table.suffix.lower() == ".jsonl" else _csv(table):
         where = f"{table}, line {number}"
@@ -93,7 +93,7 @@ def _json_lines(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield rows with their line numbers. Strict: a quote that never closes would swallow the rows after it."""
+    """Yield rows with their line numbers. It is strict: a quote that is not closed would swallow the rows after it."""
     text = read_text(table)
     lines = text.split("\n")
     csv.field_size_limit(LONGEST)
@@ -121,12 +121,12 @@ def _columns(reader: csv.DictReader[str], table: Path) -> list[str]:
 
 
 def _join_overflow(row: dict[Any, Any], columns: list[str], lines: list[str], where: str) -> None:
-    """Give a caption in the last column its unquoted commas back, in place.
+    """Restore the unquoted commas of a caption in the last column, in place.
 
-    The row's own line is cut at its first commas, so that the caption is what was typed.
+    The row's own line is cut at its first commas, so the caption is as it was typed.
 
     Raises:
-        UserError: the row has more cells than the header, and which cell the comma belongs to is unclear.
+        UserError: the row has more cells than the header, and the comma's cell is ambiguous.
     """
     extra = row.pop(None, [])
     if not extra:

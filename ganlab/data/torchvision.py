@@ -1,4 +1,4 @@
-"""The small classic sets with classes, through torchvision: read from a folder that has them, else downloaded once."""
+"""The small classic data sets with classes, through torchvision: read from a folder, or downloaded once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 
 DIGITS = tuple("0123456789")
-FAILURES = (RuntimeError, OSError, ImportError, ValueError, AssertionError)  # no file, no net, half a file
-STEP = 1000  # images resized at a time: what is in flight as floats stays small
+FAILURES = (RuntimeError, OSError, ImportError, ValueError, AssertionError)  # no file, no network, half a file
+STEP = 1000  # images resized at a time, which bounds the memory for floats
 
 
 def _grey(found: Any) -> tuple[Tensor, Tensor]:
@@ -38,9 +38,9 @@ def _channels_first(found: Any) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Source:
-    """How torchvision keeps one set: where its arrays are, how its splits are called, what its classes are.
+    """The form of one data set in torchvision: its arrays, its splits, its classes.
 
-    `read(dataset)` gives uint8 images (N, C, H, W) and classes (N,). `classes`: empty where torchvision knows them.
+    `read(dataset)` gives uint8 images (N, C, H, W) and classes (N,). `classes`: empty if torchvision knows them.
     """
 
     read: Callable[[Any], tuple[Tensor, Tensor]]
@@ -63,7 +63,10 @@ SOURCES = {
 
 
 def resized(images: Tensor, size: int) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, C, size, size). 28 pixels get a border of two, as the digits have one already."""
+    """Resize uint8 (N, C, H, W) to (N, C, size, size).
+
+    Images of 28 pixels first get a border of two if `size` is a multiple of 32. Digits have an empty border already.
+    """
     if images.shape[-1] == 28 and size % 32 == 0:
         images = functional.pad(images, (2, 2, 2, 2))
     if images.shape[-1] == size:
@@ -79,7 +82,7 @@ def _resize(images: Tensor, size: int) -> Tensor:
 class TorchvisionData(GanData):
     """A set of `torchvision.datasets` by its name there (MNIST, CIFAR10, ...), its test split as the reference.
 
-    `root`: torchvision's root folder; nothing is downloaded where it holds the files. Defaults to the cache.
+    `root`: torchvision's root folder; nothing is downloaded if it holds the files. Defaults to the cache.
     `download`: whether missing files may be fetched.
     """
 
@@ -103,7 +106,7 @@ class TorchvisionData(GanData):
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training pictures, the held-out pictures and their description."""
         source = SOURCES[self.dataset]
         train, reference = self._open(source.train), self._open(source.reference)
         pictures = self._pictures(source, train, self.flip)
@@ -119,8 +122,8 @@ class TorchvisionData(GanData):
         return Pictures(resized(images, self.size), labels.long(), flip=flip)
 
     def _open(self, split: Mapping[str, Any]) -> Any:
-        """Return the set as torchvision reads it; one process downloads, the others wait for it."""
-        from torchvision import datasets  # costs a second: not before it is needed
+        """Return the set as torchvision reads it. One process downloads, the others wait for it."""
+        from torchvision import datasets  # takes a second to import: only if needed
 
         kind = getattr(datasets, self.dataset)
         try:

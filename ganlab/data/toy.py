@@ -1,6 +1,6 @@
 """Points in the plane (or in any dimension) from mixtures of Gaussians whose density and modes are known.
 
-Nothing is stored: training and held-out points are drawn from the seed.
+No data are stored: training and held-out points are drawn from the seed.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ganlab.errors import UserError
 
 @dataclass(frozen=True)
 class Mixture:
-    """sum_k w_k N(x; center_k, sigma^2 I): K round Gaussians. `centers` (K, D), `weights` (K,)."""
+    """The mixture sum_k w_k N(x; center_k, sigma^2 I): K round Gaussians. `centers` (K, D), `weights` (K,)."""
 
     centers: Tensor
     sigma: float
     weights: Tensor
 
     def log_prob(self, points: Tensor) -> Tensor:
-        """Points (N, D) -> (N,): the log density, in nats."""
+        """Return the log density of points, (N, D) -> (N,), in nats."""
         squared = (points[:, None].double() - self.centers.double()).square().sum(-1)
         peak = self.weights.double().log() - self.centers.shape[1] * math.log(self.sigma * math.sqrt(2 * math.pi))
         return torch.logsumexp(peak - squared / (2 * self.sigma**2), dim=1)
 
     def density(self, points: Tensor) -> Tensor:
-        """Points (N, D) -> (N,): p(x), in one over data units to the power D."""
+        """Return the density p(x) of points, (N, D) -> (N,), in one over data units to the power D."""
         return self.log_prob(points).exp()
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
@@ -45,7 +45,7 @@ class Mixture:
 
 
 def mixture(centers: list[list[float]], sigma: Positive, weights: list[float] | None = None) -> Mixture:
-    """Any mixture: K centers of D numbers each, and K weights, equal if not given, which are made to sum to one."""
+    """Return a mixture of K centers of D numbers each, with K weights, equal by default. Their sum is scaled to one."""
     if not sigma > 0:
         raise UserError(f"`sigma` must be greater than 0, got {sigma}")
     if not centers or not centers[0] or any(len(center) != len(centers[0]) for center in centers):
@@ -57,8 +57,11 @@ def mixture(centers: list[list[float]], sigma: Positive, weights: list[float] | 
 
 
 def ring(modes: PositiveInt = 8, radius: NonNegative = 1.0, sigma: Positive = 0.01) -> Mixture:
-    """`modes` Gaussians at equal angles on a circle (VEEGAN, Srivastava et al. 2017, and PacGAN, Lin et al. 2018)."""
-    angles = [2 * math.pi * k / modes for k in range(modes)]  # without the end point, which is the start again
+    """Return `modes` Gaussians at equal angles on a circle.
+
+    Source: VEEGAN (Srivastava et al. 2017) and PacGAN (Lin et al. 2018).
+    """
+    angles = [2 * math.pi * k / modes for k in range(modes)]  # without the end point, which equals the start
     return mixture([[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles], sigma)
 
 
@@ -69,7 +72,7 @@ def grid(side: PositiveInt = 5, spacing: Positive = 2.0, sigma: Positive = 0.05)
 
 
 def two_gaussians(distance: NonNegative = 4.0, sigma: Positive = 0.5, share: Probability = 0.5) -> Mixture:
-    """Two Gaussians at x = -distance / 2 and +distance / 2 in the plane; the first has this `share` of the mass."""
+    """Return two Gaussians at x = -distance / 2 and +distance / 2 in the plane. The first has `share` of the mass."""
     return mixture([[-distance / 2, 0.0], [distance / 2, 0.0]], sigma, [share, 1 - share])
 
 
@@ -94,7 +97,7 @@ class ToyData(GanData):
         self.mixture, self.count, self.held_out_count = mixture, count, held_out_count
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
-        """Return the training pictures, the held-out pictures and what they are."""
+        """Return the training points, the held-out points and their description."""
         generator = torch.Generator().manual_seed(self.seed)
         train = Pictures(self.mixture.sample(self.count, generator))
         reference = Pictures(self.mixture.sample(self.held_out_count, generator))

@@ -1,4 +1,4 @@
-"""Words of captions. Vocabularies are plain lists of words, so that a checkpoint can carry them."""
+"""Words of captions. Vocabularies are plain lists of words, which a checkpoint can store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tokenize(caption: str) -> list[str]:
 
 
 def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
-    """Return the `limit` most frequent words, most frequent first, then by the alphabet.
+    """Return the `limit` most frequent words, most frequent first, then in alphabetical order.
 
     >>> vocabulary(["a red apple", "a green apple"])
     ['a', 'apple', 'green', 'red']

@@ -1,6 +1,7 @@
-"""Find what lies in a folder of pictures, and say of each picture or caption file that cannot be read why.
+"""Find the pictures and caption files in a folder, and give the reason for each that cannot be read.
 
-Opens no file, so that a FIFO, a socket or a device cannot block it. Follows links to files, not to folders.
+No file is opened, so a FIFO, a socket or a device cannot block it. Links to files are followed, links to folders are
+not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ganlab.data.decode import FOREIGN, SUFFIXES
 from ganlab.data.tables import is_table
 from ganlab.errors import UserError
 
-NAMED = 3  # how many examples a message names
+NAMED = 3  # the number of examples in a message
 TEXT_SUFFIXES = (".txt", ".caption")
 KINDS: dict[Callable[[int], bool], str] = {
     stat.S_ISFIFO: "a FIFO",
@@ -48,7 +49,7 @@ def some(names: list[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line of at most 200 characters, and quoted if it has characters that do not print."""
+    """Return `text` on one line of at most 200 characters. It is quoted if it has characters that do not print."""
     text = text if len(text) <= 200 else text[:200] + "..."
     return text if text.isprintable() else repr(text)
 
@@ -59,7 +60,7 @@ def reasons(left_out: dict[str, str]) -> str:
 
 
 def listing(root: Path) -> Listing:
-    """List the folder `root` and all folders in it, sorted. Hidden files and folders are passed over.
+    """List the folder `root` and all folders in it, sorted. Hidden files and folders are skipped.
 
     Raises:
         UserError: `root` is no folder, or it cannot be opened.
@@ -88,7 +89,7 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 def _walk(
     entries: list[os.DirEntry[str]], prefix: str, left_out: dict[str, str]
 ) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Yield every entry that is no folder, with its path. A stack, not recursion: folders nest as deep as they like."""
+    """Yield each entry that is no folder, with its path. A stack replaces recursion: folders may nest to any depth."""
     stack = [(entry, prefix + entry.name) for entry in reversed(entries)]
     while stack:
         entry, path = stack.pop()
@@ -120,7 +121,7 @@ def _sort_in(entry: os.DirEntry[str], path: str, found: Listing) -> None:
 
 
 def _obstacle(entry: os.DirEntry[str], path: str) -> str:
-    """Return why a file cannot be read, "" if it can."""
+    """Return the reason why a file cannot be read, or "" if it can be read."""
     if not _is_unicode(path):
         return "its name is not UTF-8: rename it"
     try:

@@ -1,8 +1,8 @@
-"""What people call an emoji: its Unicode name in a few sentences, its aliases and its keywords.
+"""Captions of an emoji: its Unicode name in a few sentences, its aliases and its keywords.
 
 Aliases come from the package emoji, keywords from Unicode's CLDR (keywords.tsv). A phrase counts as another name of a
-concept only if no other concept has it, so that nothing that is held out is ever named in training. The templates are
-none of those that `benchmarks/wordings.py` asks for, but for "a ...".
+concept only if no other concept has it, so training never names a held-out concept. The templates differ from those
+of `benchmarks/wordings.py`, except for "a ...".
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ganlab.data.openmoji import SIDED, Emoji, emoji_list
 KEYWORDS = Path(__file__).with_name("keywords.tsv")
 MODIFIERS = re.compile("[\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors and skin tones
 PHRASE = re.compile(r"[A-Za-z][A-Za-z' -]{2,}")  # no emoticons, abbreviations of two letters or numbers
-PLURAL = re.compile(r"[^siu]s$")  # grapes, but neither glass nor cactus nor tennis
+PLURAL = re.compile(r"[^siu]s$")  # matches grapes, but not glass, cactus or tennis
 COLOURS = "light blue|red|orange|yellow|green|blue|purple|brown|black|white|grey|pink"
 COLOURED = re.compile(rf"({COLOURS}) ((?:\w+ )*\w+)")
-NAMES, RELATED = 3, 3  # phrases of a concept's own that are used, and shared keywords beside its name
+NAMES, RELATED = 3, 3  # the most phrases of a concept's own, and the most shared keywords beside its name
 
 
 def wordings(one: Emoji, most: int) -> list[str]:
     """Return up to `most` different captions of a drawing, its Unicode name first.
 
-    Names and sentences come before phrases of its own, and those before the name with its keywords.
+    The order is: the name and sentences, phrases of its own, the name with its keywords.
     """
     name = one.caption
     coloured = _by_colour(name) if COLOURED.fullmatch(name) else []
@@ -42,7 +42,7 @@ def _sentences(name: str) -> list[str]:
 
 
 def _by_colour(name: str) -> list[str]:
-    """Return the name with its colour said last.
+    """Return the name with its colour at the end.
 
     >>> _by_colour("red heart")
     ['heart, red', 'a heart of red colour']
@@ -54,7 +54,7 @@ def _by_colour(name: str) -> list[str]:
 
 
 def _article(name: str) -> str:
-    """Return "a " or "an ", or nothing before plurals and proper names.
+    """Return "a " or "an ", or "" before plurals and proper names.
 
     >>> [_article(name) + name for name in ("apple", "red heart", "grapes", "Statue of Liberty", "cactus")]
     ['an apple', 'a red heart', 'grapes', 'Statue of Liberty', 'a cactus']
@@ -65,9 +65,9 @@ def _article(name: str) -> str:
 
 
 def _phrases(one: Emoji) -> tuple[list[str], list[str]]:
-    """Return the aliases and keywords that no other concept has, and those that others have too but none is called.
+    """Return the aliases and keywords that no other concept has, and those that are shared but name no concept.
 
-    Neither says what the name says anyway, nor left or right, which a mirrored picture would deny.
+    Both lists omit the name's own words, and "left" and "right", which would not fit a mirrored picture.
     """
     owners = _owners()
     new = [phrase for phrase in _said_of(one) if not {*phrase.lower().split()} <= {*one.caption.lower().split()}]
@@ -92,7 +92,7 @@ def _keywords() -> dict[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _owners() -> dict[str, set[str]]:
-    """Return which concepts each phrase is said of, whatever the options keep."""
+    """Return the concepts of each phrase, over all emoji, whatever the options keep."""
     owners: dict[str, set[str]] = defaultdict(set)
     for one in emoji_list():
         for phrase in (one.caption, one.concept, *_said_of(one)):

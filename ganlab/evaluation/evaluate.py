@@ -1,4 +1,4 @@
-"""Measure on demand: a checkpoint on its data, or one folder against another. The body of `ganlab.evaluate`."""
+"""Measure on demand: a checkpoint on its data, or one folder against another. `ganlab.evaluate` calls it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ GENERATED = 1000
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured and how.
+    """The settings of a measurement.
 
     `metrics`: names or dotted paths; empty for the standard ones. `count`: generated pictures; None for 1,000, or all
-    of a folder. `reals`: real pictures at most. `reference`: a folder or a file of statistics in place of the data's
-    real pictures. `save_reference`: where to write such a file. `side`: of pictures for a TorchScript extractor.
+    of a folder. `reals`: the largest number of real pictures. `reference`: a folder or a file of statistics in place of
+    the data's real pictures. `save_reference`: where to write such a file. `side`: of pictures for a TorchScript
+    extractor.
     """
 
     metrics: Sequence[str] = ()
@@ -54,12 +55,12 @@ class Settings:
     save_reference: Path | None = None
 
     def network(self) -> Extractor:
-        """Return the extractor. Raise `UserError` if it cannot be had."""
+        """Return the extractor. Raise `UserError` if it is not available."""
         return extractor_named(self.extractor, self.resizer, self.precision, self.weights, self.side)
 
 
 def of_checkpoint(file: Path, settings: Settings, allow: Sequence[str] = ()) -> dict[str, Result]:
-    """Measure a checkpoint's averaged generator on its own data; return the numbers by their full names.
+    """Measure a checkpoint's averaged generator on its own data. Return the numbers by their full names.
 
     `allow`: packages whose classes the checkpoint, or `settings.metrics`, may name.
     """
@@ -98,7 +99,7 @@ def _words(spec: DataSpec) -> str:
 
 
 def _real_side_of_data(target: Target, settings: Settings) -> RealSide:
-    """Return the features of the split, or of `settings.reference`; write them if the settings ask for that."""
+    """Return the features of the split, or of `settings.reference`. Write them if the settings ask for it."""
     network = settings.network()
     if settings.reference:
         real, facts = reference_side(settings.reference, network, settings)
@@ -113,7 +114,7 @@ def _real_side_of_data(target: Target, settings: Settings) -> RealSide:
 def of_folders(generated: Path, reference: Path, settings: Settings, allow: Sequence[str] = ()) -> dict[str, Result]:
     """Measure one folder's pictures against another's, of any size and format, or against a file of statistics.
 
-    The reference counts as what the generator was trained on. Return the numbers by their full names.
+    The reference counts as the generator's training data. Return the numbers by their full names.
     """
     fakes = Folder(generated, settings.count or 10**9, settings.seed)
     make_real = cache(lambda: _real_side_of_folder(reference, settings))
@@ -133,9 +134,9 @@ def _real_side_of_folder(reference: Path, settings: Settings) -> RealSide:
 
 
 def reference_side(reference: Path, network: Extractor, settings: Settings) -> tuple[Sample, dict[str, Any]]:
-    """Return the features of a folder, or those in a file of statistics, and facts that tell them from others.
+    """Return the features of a folder, or those in a file of statistics, and facts that identify them.
 
-    Those of a folder are written to a file if the settings ask for that.
+    Those of a folder are written to a file if the settings ask for it.
     """
     if not reference.is_dir():
         return load_reference(reference, network)

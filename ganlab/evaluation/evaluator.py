@@ -1,4 +1,4 @@
-"""Several metrics of one generator: samples are drawn once for all metrics that need the same ones."""
+"""Measure one generator by several metrics. Samples are drawn once for all metrics that need the same ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Plan = tuple[Target, list[type[Metric]]]
 
 
 class Evaluator:
-    """Metrics and what they are measured against. `leading`: the number of the first one; `better`: its direction.
+    """Metrics and their target. `leading`: the name of the first one's number; `better`: its direction.
 
-    Raise `UserError` if a metric needs something that is not there, before any sample is drawn.
+    Raise `UserError` if a metric needs something that is missing, before any sample is drawn.
     """
 
     def __init__(self, metrics: Sequence[type[Metric]], target: Target) -> None:
@@ -49,7 +49,7 @@ class Evaluator:
 
 
 def plans(metrics: Sequence[type[Metric]], target: Target) -> list[Plan]:
-    """Return the targets that samples are drawn for, each once, with the metrics that take its samples."""
+    """Return the targets that samples are drawn for, each once, with the metrics that use its samples."""
     found: dict[Target, list[type[Metric]]] = {}
     for kind in metrics:
         for one in kind.targets(target):
@@ -85,7 +85,7 @@ def measured(
 
 
 def feed(metrics: Sequence[Metric], source: Source) -> None:
-    """Give the source's pictures to all metrics, as many as the one that takes most."""
+    """Give the source's pictures to all metrics, as many as the metric with the largest need takes."""
     most = max(metric.most for metric in metrics)
     for samples in source.samples():
         for metric in metrics:
@@ -96,7 +96,7 @@ def feed(metrics: Sequence[Metric], source: Source) -> None:
 
 @contextmanager
 def complaints(metric: type[Metric]) -> Iterator[None]:
-    """Turn what a metric raises, for too few samples or missing weights, into a `UserError` that names the metric."""
+    """Turn an error of a metric (too few samples, missing weights) into a `UserError` that names the metric."""
     try:
         yield
     except (ValueError, UnavailableError) as error:
@@ -104,7 +104,7 @@ def complaints(metric: type[Metric]) -> Iterator[None]:
 
 
 def target_of(data: GanData, split: str, count: int, seed: int) -> Target:
-    """Return a data set's split as a target for `count` samples. Its real side is yet to be given."""
+    """Return a data set's split as a target for `count` samples. Its real side is set later."""
     return Target(
         count=count,
         seed=seed,
@@ -120,7 +120,7 @@ def target_of(data: GanData, split: str, count: int, seed: int) -> Target:
 
 
 def real_side(extractor: Extractor, target: Target, reals: int = MOST) -> RealSide:
-    """Return the features of at most `reals` pictures of the target, from the cache if they are there."""
+    """Return the features of at most `reals` pictures of the target, from the cache if they are in it."""
     real, facts = reference_of(extractor, _some(target.real, reals, target.seed), target.seed)
     train = partial(training_features, extractor, target, reals)
     return RealSide(extractor, real, {"split": target.split, **facts}, train)

@@ -1,4 +1,4 @@
-"""Features of pictures, as an extractor sees them. Those of real pictures are kept on disk."""
+"""Extract the features of pictures. Those of real pictures are kept on disk."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def checked_split(name: str) -> str:
 
 
 def split_of(data: GanData, name: str) -> Pictures:
-    """Return the training pictures for "train", else those held out."""
+    """Return the training pictures for "train", else the held-out ones."""
     return data.train if name == "train" else data.reference
 
 
 def gather(extractor: Extractor, source: Source, most: int = MOST, seed: int = 0) -> Sample:
-    """Extract the features of all pictures of the source, of which at most `most` are kept.
+    """Extract the features of all pictures of the source. At most `most` of them are kept.
 
     Raise `UserError` if fewer than two pictures can be read.
     """
@@ -47,7 +47,7 @@ def gather(extractor: Extractor, source: Source, most: int = MOST, seed: int = 0
 
 
 def reference_of(extractor: Extractor, source: Source, seed: int = 0) -> tuple[Sample, dict[str, Any]]:
-    """Return the features of real pictures, and a hash of the pictures; from the cache if they are there."""
+    """Return the features of real pictures and a hash of the pictures, from the cache if they are in it."""
     facts = {"reference": digest(source.facts())}
     name = f"reference-{extractor.label}-{digest(facts, extractor.protocol, MOST, seed)}.npz"
     try:
@@ -62,7 +62,7 @@ def _make_reference(path: Path, extractor: Extractor, source: Source, seed: int)
 
 
 def real_features(extractor: Extractor, pictures: Pictures, rows: np.ndarray) -> Tensor:
-    """Return features (len(rows), dim), from the cache if these pictures went through this extractor before."""
+    """Return features (len(rows), dim), from the cache if the extractor has seen these pictures before."""
     images = pictures.get(rows)
     facts = [sha256(images.numpy().tobytes()).hexdigest(), list(images.shape), extractor.protocol]
 

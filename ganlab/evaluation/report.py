@@ -1,4 +1,4 @@
-"""Numbers with their protocols, on disk and on screen; and the comparison of two such files."""
+"""Numbers with their protocols: write, read, print and compare them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIBRARIES = ("pytorch-lightning", "torchmetrics", "torch-fidelity")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that make numbers. Numbers of different versions still compare."""
+    """Return the versions of the packages that affect numbers. Numbers of different versions may still be compared."""
     found = {"ganlab": ganlab.__version__, "torch": torch.__version__}
     for name in LIBRARIES:
         try:
@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
 
 
 def report(results: dict[str, Result], subject: str) -> dict[str, Any]:
-    """Return in plain values what was measured, and by name each number's value, spread, protocol and versions."""
+    """Return the results in plain values, with each number's value, spread, protocol and versions by name."""
     made = versions()
     return {"of": subject, "metrics": {name: {**_plain(one), "versions": made} for name, one in results.items()}}
 
@@ -90,7 +90,7 @@ def compare(first: Path, second: Path) -> list[Comparison]:
 
 
 def _by_measure(results: dict[str, Result]) -> dict[str, tuple[str, Result]]:
-    """Return the numbers by what is measured: `fid` for fid_inception_tf1 and for fid_inception_antialias."""
+    """Return the numbers by the measured quantity: `fid` for fid_inception_tf1 and for fid_inception_antialias."""
     return {one.protocol.get("measure", name): (name, one) for name, one in results.items()}
 
 

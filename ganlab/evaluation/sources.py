@@ -30,7 +30,7 @@ READ_AHEAD = 64  # files decoded at once
 
 
 class Source(ABC):
-    """At most `total` pictures, always the same in the same order, each with its label."""
+    """A source of at most `total` pictures, always the same in the same order, each with its label."""
 
     total: int
 
@@ -39,14 +39,14 @@ class Source(ABC):
         """Yield pictures uint8 (N, C, H, W), all of one size, and N labels; no labels if they are unknown."""
 
     def samples(self) -> Iterator[Samples]:
-        """Yield the batches with the place of each picture."""
+        """Yield the batches with the index of each picture."""
         start = 0
         for images, labels in self.batches():
             yield Samples(images, torch.arange(start, start + len(images)), labels)
             start += len(images)
 
     def facts(self) -> Any:
-        """Return what tells these pictures from others, in plain values."""
+        """Return plain values that identify these pictures."""
         hashed = sha256()
         for images, _ in self.batches():
             hashed.update(f"{tuple(images.shape[1:])}".encode() + images.numpy().tobytes())
@@ -54,7 +54,7 @@ class Source(ABC):
 
 
 def labels_of(pictures: Pictures, rows: Tensor) -> list[str]:
-    """Return what each picture shows: its key, else its class or caption. Empty if that is an image, or unknown."""
+    """Return each picture's key, else its class or caption. Empty if that is an image, or unknown."""
     condition: Condition = pictures.condition
     if pictures.keys is not None:
         return [str(pictures.keys[int(row)]) for row in rows]
@@ -65,13 +65,13 @@ def labels_of(pictures: Pictures, rows: Tensor) -> list[str]:
 
 
 class Stored(Source):
-    """Some rows of a data set."""
+    """A source of some rows of a data set."""
 
     def __init__(self, pictures: Pictures, rows: np.ndarray) -> None:
         self.pictures, self.rows, self.total = pictures, rows, len(rows)
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
-        """Yield the pictures, `BATCH` at once."""
+        """Yield the pictures in batches of `BATCH`."""
         for rows in torch.split(torch.from_numpy(self.rows), BATCH):
             yield self.pictures.get(rows.numpy()), labels_of(self.pictures, rows)
 
@@ -89,7 +89,7 @@ class Generated(Source):
         self.total = len(self.rows)
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
-        """Draw samples, `BATCH` at once; pictures are uint8."""
+        """Draw samples in batches of `BATCH`. Pictures are uint8."""
         noise = torch.Generator().manual_seed(self.seed)
         for rows in torch.split(torch.from_numpy(self.rows), BATCH):
             condition = on_device(take(self.pictures.condition, rows), self.module.device)
@@ -136,7 +136,7 @@ class Folder(Source):
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
     def facts(self) -> str:
-        """Return a hash of the files' content; their names do not matter."""
+        """Return a hash of the files' content. Their names do not matter."""
         hashed = sha256()
         for file in self.files:
             hashed.update(sha256((self.root / file).read_bytes()).digest())
@@ -144,5 +144,5 @@ class Folder(Source):
 
 
 def generated(module: GenerativeModule, pictures: Pictures, count: int, seed: int) -> Iterator[Tensor]:
-    """Yield batches of `count` samples in all, uint8 (points: float32), for conditions of `pictures`."""
+    """Yield `count` samples in batches, uint8 (points: float32), for conditions of `pictures`."""
     return (images for images, _ in Generated(module, pictures, count, seed).batches())

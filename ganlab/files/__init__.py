@@ -1,1 +1,1 @@
-"""Files of a run: replaced whole, locked, checked before they are read."""
+"""Files of a run: replaced atomically, locked, and checked before they are read."""

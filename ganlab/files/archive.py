@@ -1,7 +1,7 @@
-"""Check a checkpoint's file before torch opens it: what opening allocates is bounded by the size of the file.
+"""Check a checkpoint's file before torch opens it. The memory to open it is then bounded by the size of the file.
 
 A checkpoint is a zip archive of uncompressed entries: one pickle and the tensors' bytes. The pickle may name only what
-plain values and dense tensors need. Imports nothing heavy.
+plain values and dense tensors need. Nothing heavy is imported.
 """
 
 from __future__ import annotations

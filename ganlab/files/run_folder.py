@@ -1,9 +1,9 @@
-"""A run's folder: where its files are, how a new one is made, which checkpoint is whole, the closing summary.
+"""A run's folder: the paths of its files, its creation, the choice of a valid checkpoint, the closing summary.
 
     runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
 
-Each file is written to one side and moved into place: a reader sees all of it or none. Knows nothing of models, and
-loads torch only to read the recipe of a checkpoint that stands alone.
+Each file is written under a temporary name and moved into place: a reader sees all of it or none. This module does not
+use models. It loads torch only to read the recipe of a checkpoint that has no run's folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ganlab.files.durable import atomic_write
 from ganlab.files.settings_file import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
-"""The environment variable that tells the other processes of a run where the first one put the run's folder."""
+"""The environment variable that tells the other processes of a run the folder that the first one made."""
 
 LARGEST_RECIPE = 2**17
 """The most bytes that a run's recipe.yaml may have."""
@@ -32,7 +32,7 @@ LARGEST_RECIPE = 2**17
 SEAL = "# sha256 of the lines above: "
 
 AUTO = "auto"
-"""`resume=auto`: go on with the run in `run_dir` if it has a checkpoint, else begin it."""
+"""The value of `resume=auto`: continue the run in `run_dir` if it has a checkpoint, else begin it."""
 
 SUMMARY_KEYS = ("recipe", "iterations", "images_seen", "seconds", "metrics", "checkpoint")
 
@@ -75,12 +75,12 @@ class RunFolder:
 
     @property
     def samples(self) -> Path:
-        """Return the folder of the pictures."""
+        """Return the folder of the sample pictures."""
         return self.path / "samples"
 
     @property
     def metrics_file(self) -> Path:
-        """Return the table of all that was logged."""
+        """Return the table of all logged numbers."""
         return self.path / "metrics.csv"
 
     @property
@@ -148,19 +148,19 @@ class RunFolder:
         return cls.new(str(recipe["recipe"]), root)
 
     def checkpoint(self) -> Path:
-        """Return the best checkpoint that is whole, else the last, else the one before. Raise `UserError` if none."""
+        """Return the first undamaged checkpoint of best, last and previous. Raise `UserError` if there is none."""
         return self._whole(self.best_file, self.last_file, self.previous_file)
 
     def last(self) -> Path:
-        """Return the last checkpoint that is whole, else the one before, else the best. Raise `UserError` if none."""
+        """Return the first undamaged checkpoint of last, previous and best. Raise `UserError` if there is none."""
         return self._whole(self.last_file, self.previous_file, self.best_file)
 
     def has_checkpoint(self) -> bool:
-        """Return whether there is a checkpoint to go on from, whole or not."""
+        """Return whether there is a checkpoint to resume from, damaged or not."""
         return any(file.is_file() for file in (self.last_file, self.previous_file, self.best_file))
 
     def _whole(self, *files: Path) -> Path:
-        """Return the first file that is not damaged, and say so if it is not the first that is there."""
+        """Return the first file that is not damaged. Print a line if it is not the first that exists."""
         damaged: list[str] = []
         for file in filter(Path.is_file, files):
             try:
@@ -206,7 +206,7 @@ def checked_name(name: Any, setting: str) -> str:
 
 
 def check_links(path: str | Path) -> None:
-    """Raise `UserError` if a run's folder has a link out of it: what a run writes there would land elsewhere."""
+    """Raise `UserError` if a run's folder has a link out of it: the run would then write outside its folder."""
     run = RunFolder.of(path)
     folder, whole = run.path, run.recipe_file.exists() or run.checkpoints.exists()
     for pattern in ("*", "*/*") if whole else ("samples", "samples/*"):
@@ -245,7 +245,7 @@ def _shared(recipe: Mapping[str, Any]) -> str:
 
 
 def saved_recipe(path: str | Path) -> dict[str, Any]:
-    """Return the recipe of a run's folder or of a checkpoint that stands alone. Raise `UserError`."""
+    """Return the recipe of a run's folder or of a checkpoint without a folder. Raise `UserError`."""
     folder = RunFolder.of(path)
     if (recipe := _recipe_of(folder)) is not None:
         return recipe
@@ -263,7 +263,7 @@ def saved_recipe(path: str | Path) -> dict[str, Any]:
 
 
 def _recipe_of(folder: RunFolder) -> dict[str, Any] | None:
-    """Return the recipe in a run's folder. None if it is absent, torn or edited: the checkpoint's takes its place."""
+    """Return the recipe in a run's folder. None if it is absent, torn or edited: then the checkpoint's is used."""
     file = folder.recipe_file
     if not file.is_file():
         return None

@@ -12,7 +12,7 @@ from ganlab.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML reads 2e-4 as a word; YAML 1.2, and Hydra, as a number."""
+    """A YAML loader that reads 2e-4 as a number, as YAML 1.2 and Hydra do. PyYAML reads it as a word."""
 
 
 _Loader.add_implicit_resolver(
@@ -21,7 +21,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a file's settings. Raise `UserError` if it is not YAML of that form."""
+    """Return a file's settings. Raise `UserError` if it is not a YAML file of settings."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:

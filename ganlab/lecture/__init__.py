@@ -1,1 +1,1 @@
-"""The lecture's experiments: one file each, a claim and a function `run` that draws it and measures it."""
+"""The lecture's experiments. Each file has a claim and a function `run` that measures and draws it."""

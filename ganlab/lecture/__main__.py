@@ -15,19 +15,19 @@ from ganlab.config import cli
 from ganlab.errors import UserError, suggestion
 from ganlab.lecture.catalog import experiments
 
-LONGEST = 8  # values of a list that still fit a line of the table
+LONGEST = 8  # the most values of a list that fit a line of the table
 
 
 @dataclass(frozen=True)
 class LectureSettings:
-    """What can be said on the command line of lecture, beside the experiments' names."""
+    """The settings on the command line of lecture, beside the experiments' names."""
 
     out: str = cli.setting("lecture", "folder for the pictures and numbers, NAME.png and NAME.json")
     seed: int = cli.setting(0, "of everything that is drawn: the same seed gives the same numbers")
 
 
 def help_text() -> str:
-    """Return what `--help` prints."""
+    """Return the text of `--help`."""
     return f"""\
 Draw and measure claims of the lecture: python -m ganlab.lecture NAME [NAME ...] [setting=VALUE ...]
 
@@ -43,14 +43,14 @@ Examples
 
 
 def main() -> None:
-    """Help and every mistake in the words answer before torch is loaded."""
+    """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
     words = sys.argv[1:]
     with cli.errors_in_one_line():
         print(help_text()) if cli.asks_for_help(words) else lecture(*understood(words))
 
 
 def understood(words: Sequence[str]) -> tuple[list[str], LectureSettings]:
-    """Return the experiments that are named, each once, and the settings. Raises `UserError`."""
+    """Return the named experiments, each once, and the settings. Raise `UserError`."""
     names = list(dict.fromkeys(word for word in words if "=" not in word))
     settings = cli.read_settings(LectureSettings, [word for word in words if "=" in word])
     known = list(experiments())
@@ -63,7 +63,7 @@ def understood(words: Sequence[str]) -> tuple[list[str], LectureSettings]:
 
 
 def lecture(names: Sequence[str], settings: LectureSettings) -> None:
-    """Runs one experiment after the other; each draws its pictures, and its numbers go beside them."""
+    """Run one experiment after the other. Each draws its pictures and writes its numbers beside them."""
     for name in names:
         file = measure(name, Path(settings.out), settings.seed)
         show(name, json.loads(file.read_text(encoding="utf-8")))
@@ -88,7 +88,7 @@ def measure(name: str, folder: Path, seed: int) -> Path:
 
 
 def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float, processor: float) -> dict[str, Any]:
-    """Return the numbers with all it takes to measure them again."""
+    """Return the numbers with all information that is needed to measure them again."""
     import torch
 
     import ganlab
@@ -98,7 +98,7 @@ def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float, pro
         "command": f"python -m ganlab.lecture {name} seed={seed}",
         "seed": seed,
         "seconds": round(seconds, 1),
-        "processor_seconds": round(processor, 1),  # of all threads; what others do meanwhile does not count
+        "processor_seconds": round(processor, 1),  # of all threads of this process; other processes do not count
         "threads": torch.get_num_threads(),
         "versions": {"ganlab": ganlab.__version__, "torch": torch.__version__},
         "numbers": dict(numbers),
@@ -106,7 +106,7 @@ def report(name: str, seed: int, numbers: Mapping[str, Any], seconds: float, pro
 
 
 def show(name: str, content: Mapping[str, Any]) -> None:
-    """A table for people; long lists, which are curves, are in the file only."""
+    """Print a table of the numbers. Long lists, which are curves, are in the file only."""
     from rich.console import Console
     from rich.table import Table
 
@@ -117,7 +117,7 @@ def show(name: str, content: Mapping[str, Any]) -> None:
 
 
 def _flat(numbers: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested names joined by dots."""
+    """Yield the values with their nested names, joined by dots."""
     for key, value in numbers.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")

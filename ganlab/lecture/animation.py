@@ -1,7 +1,7 @@
-"""While the two play, the model's density moves to where the discriminator says real, until D(x) is about 1/2 there.
+"""During the game the model's density moves towards high D(x), until D(x) is about 1/2 on the data.
 
-The picture of Goodfellow et al. 2014 (figure 1), measured: the data's density, the model's, D(x), and D*(x) =
-p(x) / (p(x) + q(x)), the best there could be, on one axis while the game is played.
+The figure 1 of Goodfellow et al. 2014, measured: the data's density, the model's density, D(x), and the optimal
+D*(x) = p(x) / (p(x) + q(x)), on one axis during the game.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN
 
 ITERATIONS, EVERY, BATCH = 3000, 50, 128
-STRIP = (0, 100, 500, ITERATIONS)  # moments of the still picture
-MILLISECONDS = 120  # a frame
+STRIP = (0, 100, 500, ITERATIONS)  # iterations shown in the still picture
+MILLISECONDS = 120  # for each frame
 COLORS = 24  # of the animation
-RARE = 0.01  # a density of so little, 20 samples in a bin, is mostly chance
+RARE = 0.01  # a density this small, 20 samples in a bin, is mostly sampling noise
 X = (EDGES[1:] + EDGES[:-1]) / 2
 
 
 @dataclass(frozen=True)
 class Moment:
-    """How things stood: the model's density and D, each (120,) over `X`, and the divergence in nats."""
+    """The state at one iteration: the model's density and D, each (120,) over `X`, and the divergence in nats."""
 
     iteration: int
     density: Tensor
@@ -61,7 +61,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def played(data: ToyData) -> list[Moment]:
-    """Play the game and return what is measured before it begins and every `EVERY` iterations."""
+    """Play the game and return the measurements before it begins and every `EVERY` iterations."""
     calming = partial(ConstantThenLinear, end=ITERATIONS)
     sides = adam(5e-4, scheduler=calming), adam(1e-3, scheduler=calming)
     module = game(data, fully_connected(), NonSaturating(), *sides, latent_dim=4)
@@ -78,7 +78,7 @@ def played(data: ToyData) -> list[Moment]:
 
 
 def _unease(moment: Moment, density: Mixture) -> float:
-    """E |D(x) - 1/2| over the data: 0 when the discriminator cannot tell."""
+    """Return E |D(x) - 1/2| over the data. It is 0 if the discriminator is undecided everywhere."""
     return float(((moment.judged - 0.5).abs() * masses(density)[1:-1]).sum())
 
 
@@ -97,12 +97,12 @@ def _show(axis: Any, moment: Moment, density: Mixture) -> None:
 
 
 def _best(p: Tensor, q: Tensor) -> Tensor:
-    """D*(x) where there are enough samples to know it."""
+    """Return D*(x) at places with enough samples to estimate it."""
     return torch.where(p + q > RARE, p / (p + q).clamp(min=RARE), torch.nan)
 
 
 def animate(file: Path, moments: Sequence[Moment], density: Mixture) -> None:
-    """A GIF of all moments, that stays on the last one for a while."""
+    """Write a GIF of all moments. It stays on the last one for a while."""
     figure, ((axis,),) = drawing.panels(width=5.2, height=3.4)
     frames = []
     for moment in moments:

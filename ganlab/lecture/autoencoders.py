@@ -1,7 +1,8 @@
 """The same decoder draws blurred pictures under a pixel loss and sharp ones under a discriminator.
 
-An autoencoder, a VAE (at the variational bound, and with its KL divergence weighed more), a VAE-GAN and a GAN: the same
-decoder, trunk, code, pictures (`data=shapes`) and batches, and iterations that take about the same time.
+An autoencoder, a VAE (at the variational bound, and with a larger weight of its KL divergence), a VAE-GAN and a GAN are
+compared. They have the same decoder, trunk, code, pictures (`data=shapes`) and batches. Their numbers of iterations
+take about the same time.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from ganlab.metrics.sightings import View, look
 from ganlab.networks.encoder import EncoderDecoder
 
 SHOWN, COUNT, AT_ONCE = 12, 2_000, 250
-PIXELS, BOTH, GAME = 3_400, 950, 1_600  # iterations that take about as long
+PIXELS, BOTH, GAME = 3_400, 950, 1_600  # iterations that take about the same time
 FALLING = "{_target_: ganlab.schedules.ConstantThenLinear, _partial_: true, hold: 0.6, end: ${trainer.max_steps}}"
-LEARNING = ("optimizer.lr=1e-3", "optimizer.betas=[0.0,0.99]", f"scheduler={FALLING}")  # as the recipe vaegan has it
+LEARNING = ("optimizer.lr=1e-3", "optimizer.betas=[0.0,0.99]", f"scheduler={FALLING}")  # as in the recipe vaegan
 MODELS = {
     "autoencoder": ["recipe=autoencoder", f"trainer.max_steps={PIXELS}"],
     "VAE": ["recipe=vae", f"trainer.max_steps={PIXELS}"],
@@ -77,22 +78,22 @@ def _real(model: GenerativeModule) -> Tensor:
 
 @torch.no_grad()
 def _again(models: dict[str, GenerativeModule], real: Tensor) -> dict[str, Tensor]:
-    """Return the same pictures, encoded and decoded by the models that can."""
+    """Return the same pictures, encoded and decoded by each model with an encoder."""
     coders = {name: model.average for name, model in models.items() if isinstance(model.average, EncoderDecoder)}
     return {f"{name}: again": torch.cat([coder(x) for x in real.split(AT_ONCE)]) for name, coder in coders.items()}
 
 
 def _drawn(model: GenerativeModule) -> Tensor:
-    """Return what the decoder makes of codes from N(0, 1), the same for all models."""
+    """Return the decoder's pictures of codes from N(0, 1). The codes are the same for all models."""
     latent = torch.randn(COUNT, model.latent_dim, generator=torch.Generator().manual_seed(0))
     return torch.cat([model.sample(codes) for codes in latent.split(AT_ONCE)])
 
 
-# What they are worth -------------------------------------------------------------------------------------------------
+# Scores --------------------------------------------------------------------------------------------------------------
 
 
 def judged(images: Tensor, real: Tensor) -> dict[str, float]:
-    """Edges' steepness as a share of the real ones', the Fréchet distance, and the share of pictures that are clear."""
+    """Return the edges' steepness relative to the real ones', the Fréchet distance, and the share of clear pictures."""
     extractor, levels = Small(), to_uint8(images)
     return {
         "steepness": steepness(images) / steepness(real),
@@ -102,5 +103,5 @@ def judged(images: Tensor, real: Tensor) -> dict[str, float]:
 
 
 def is_clear(view: View) -> bool:
-    """Return whether there are one or two things of a recognizable shape, and nothing else."""
+    """Return whether there are one or two things of a recognizable shape, and no litter."""
     return len(view.things) in (1, 2) and not view.litter and all(thing.shape != "unclear" for thing in view.things)

@@ -1,4 +1,4 @@
-"""Which experiments there are, and what each claims: read from their source, nothing imported."""
+"""The list of experiments with their claims. It is read from their source, nothing is imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SENTENCE = re.compile(r"(.+?[.!?])(?=\s+[A-Z]|\s*$)", re.DOTALL)  # "et al. 2017
 
 
 def experiments(folder: Path = HERE) -> dict[str, str]:
-    """Return every experiment's name with its claim: the modules of the folder that have a function `run`."""
+    """Return each experiment's name with its claim. An experiment is a module of the folder with a function `run`."""
     trees = {file.stem: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("[!_]*.py"))}
     return {name: claim(ast.get_docstring(tree) or "") for name, tree in trees.items() if _runs(tree)}
 

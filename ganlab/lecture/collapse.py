@@ -1,8 +1,8 @@
-"""A generator that collapses is noticed, while healthy ones are left in peace, and a run that goes back is saved.
+"""A collapsing generator raises an alarm, healthy ones raise none, and a rollback saves a run.
 
-The vanilla game on emoji of 16 pixels: as the recipe has it (R1), and with rates so high, and no penalty, that it does
-not hold, or with a discriminator that stops learning. The alarm looks every thousand images; FID is measured as often,
-to see when it has doubled.
+The vanilla game on emoji of 16 pixels, in three forms: as in the recipe (R1); without penalty at rates so high that it
+collapses; with a discriminator that stops learning. The detector measures every thousand images. FID is measured as
+often, to see when it has doubled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ganlab.files.run_folder import RunFolder
 from ganlab.lecture import drawing
 from ganlab.lecture.runs import summary, trained
 
-EVERY = 1_000  # images between two looks
+EVERY = 1_000  # images between two measurements
 COLUMNS = 3  # of the figure
 COMMON = (
     *("recipe=vanilla", "data.size=16", "network=lighter", "batch_size=32", "latent_dim=64", "trainer.max_steps=1_000"),
@@ -27,7 +27,7 @@ COMMON = (
 
 
 def bare(rate: float, objective: str = "nonsaturating") -> tuple[str, ...]:
-    """Return a game without a penalty, both players at this rate."""
+    """Return a game without a penalty, with this rate for both players."""
     return ("regularizer=[]", f"objective={objective}", *rates(rate))
 
 
@@ -52,7 +52,7 @@ ARMS: dict[str, tuple[str, ...]] = {
 
 
 class Course(NamedTuple):
-    """What was measured, look by look."""
+    """The measured values, one for each measurement."""
 
     images: list[int]
     fid: list[float]
@@ -70,7 +70,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def course(run: RunFolder) -> Course:
-    """From the run's metrics.csv; what a run that went back took back is in it."""
+    """Return the values in the run's metrics.csv. After a rollback they include the abandoned iterations."""
     with run.metrics_file.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["quality/fid_small"] and row["collapse/evidence"]]
     columns = ((float(row[name]) for row in rows) for name in ("images_seen", "quality/fid_small", "collapse/evidence"))
@@ -79,7 +79,7 @@ def course(run: RunFolder) -> Course:
 
 
 def doubled(values: Sequence[float]) -> int | None:
-    """Return the first place after the lowest value where one is at least twice as high.
+    """Return the index of the first value after the lowest that is at least twice as high, or None.
 
     >>> doubled([9.0, 4.0, 7.0, 3.0, 8.0]), doubled([2.0, 5.0, 1.5, 2.5])
     (4, None)
@@ -89,7 +89,7 @@ def doubled(values: Sequence[float]) -> int | None:
 
 
 def lowest(values: Sequence[float]) -> int:
-    """Return the place of the lowest value."""
+    """Return the index of the lowest value."""
     return min(range(len(values)), key=values.__getitem__)
 
 
@@ -107,7 +107,7 @@ def _row(found: Course, alarms: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _draw(file: Path, courses: dict[str, Course], alarms: dict[str, list[dict[str, Any]]]) -> None:
-    """FID over images seen, and where the alarm came."""
+    """Draw FID over images seen, and the places of the alarms."""
     figure, axes = drawing.panels(COLUMNS, -(-len(courses) // COLUMNS), width=3.2, height=2.6)
     for axis, (name, found) in zip(axes.flat, courses.items(), strict=True):
         axis.plot(found.images, found.fid, color=drawing.GENERATED, label="FID (small)")

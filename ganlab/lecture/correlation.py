@@ -1,8 +1,9 @@
-"""Told off pixel by pixel, a network answers with the mean of all right answers; judged as a whole, it decides on one.
+"""A pixel loss makes a network answer with the mean of all right answers; a discriminator makes it choose one of them.
 
-Pictures of `data=shapes` with captions that say what two things there are, and not where. Places drawn apart do not
-fit, and neither do halves of right answers. Then the same network learns from the same captions twice: by the squared
-error of its pixels, whose best answer is the mean E[x | caption], and in a conditional GAN.
+The pictures of `data=shapes` have captions that name two things, but not their places. If places are drawn
+independently, the picture is wrong. A picture made of halves of two right answers is wrong, too. Then the same network
+learns from the same captions twice: by the squared error of its pixels, whose optimum is the mean E[x | caption], and
+in a conditional GAN.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from ganlab.objectives import per_sample
 from ganlab.sampling.drawing import latents
 from ganlab.variants import ConditionalGAN
 
-CAPTIONS, SHOWN = 500, 8  # how many are judged, and shown
+CAPTIONS, SHOWN = 500, 8  # the numbers of captions that are judged, and shown
 SILENT = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.pictures=null")
 SAME = (
     *("recipe=cgan_text2img", "data=shapes", "data._target_=ganlab.lecture.unplaced.UnplacedShapes", *SILENT),
     *(
         "condition.dim=16",
         "latent_dim=64",
-    ),  # few numbers of the caption among those that are to decide what it leaves open
+    ),  # fewer numbers for the caption than for the latent, which decides what the caption leaves open
 )
 LOSSES = {
     "pixel loss": ("variant._target_=ganlab.lecture.correlation.PixelLoss", "trainer.max_steps=3_000"),
@@ -50,7 +51,7 @@ LOSSES = {
 
 
 class PixelLoss(GenerativeModule):
-    """A conditional GAN's generator by itself: the squared error of its pictures, averaged over their values."""
+    """A conditional GAN's generator alone, trained on the squared error of its pictures, averaged over their values."""
 
     def __init__(
         self,
@@ -114,12 +115,15 @@ def _some(model: GenerativeModule) -> tuple[list[str], Tensor]:
 
 
 def _answers(model: GenerativeModule, captions: list[str], start: int) -> Tensor:
-    """Return the model's pictures (N, 3, side, side) in [-1, 1] for N captions, a latent of its own for each."""
+    """Return the model's pictures (N, 3, side, side) in [-1, 1] for N captions, each with its own latent."""
     return model.sample(latents(model, range(start, start + len(captions))), captions)
 
 
 def judged(images: Tensor, true: Tensor, captions: list[str]) -> dict[str, float]:
-    """What the oracle sees, how steep edges are, and how near the true pictures are: (N, 3, side, side) in [-1, 1]."""
+    """Return the oracle's scores, the edges' steepness and the distance from the true pictures.
+
+    All pictures are (N, 3, side, side) in [-1, 1].
+    """
     verdicts = [
         verdict(view, parse_caption(caption)) for view, caption in zip(look(to_uint8(images)), captions, strict=True)
     ]
@@ -133,7 +137,7 @@ def judged(images: Tensor, true: Tensor, captions: list[str]) -> dict[str, float
 
 @torch.no_grad()
 def preferred(game: GenerativeModule, true: Tensor, images: Tensor, captions: list[str]) -> float:
-    """How often the discriminator finds the true picture likelier to be real: 0.5 when it cannot tell, 1 always."""
+    """Return the share of captions whose true picture gets the higher score: 0.5 at chance level, 1 always."""
     assert isinstance(game, ConditionalGAN)
     margin = game.critic(true, captions) - game.critic(images, captions)
     return float((margin.sign() / 2 + 0.5).mean())

@@ -1,8 +1,8 @@
-"""Forward KL covers all modes with a model that is too wide, reverse KL takes one mode and leaves the rest.
+"""Forward KL fits a model that is too wide and covers all modes, reverse KL fits one mode and ignores the rest.
 
 One Gaussian is fitted to .5 N(-2, .5^2) + .5 N(2, .5^2): by minimising each divergence directly, by integration,
 and by the adversarial game of Nowozin et al. 2016 under that divergence. Then a network plays both games
-on the ring of eight Gaussians, where nothing forces it to choose.
+on the ring of eight Gaussians, where its form does not force it to choose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ganlab.objectives import FGAN
 from ganlab.regularizers import R1
 from ganlab.variants import VanillaGAN
 
-STARTS = {"kl": (1.0,), "reverse_kl": (1.0, -1.0, 0.0)}  # means that the Gaussian starts from; deviation 1
+STARTS = {"kl": (1.0,), "reverse_kl": (1.0, -1.0, 0.0)}  # initial means of the Gaussian; its initial deviation is 1
 ITERATIONS, EVERY, BATCH = 1800, 20, 256
 RING_ITERATIONS, RING_BATCH = 6000, 64
 X = torch.linspace(-9, 9, 6001, dtype=torch.float64)
@@ -58,7 +58,7 @@ def _log_normal(mean: Tensor, log_deviation: Tensor) -> Tensor:
 
 
 def divergences(mean: Tensor, log_deviation: Tensor, density: Mixture) -> dict[str, Tensor]:
-    """KL(p || q) and KL(q || p) in nats, of the data p and one Gaussian q, by the trapezoid rule."""
+    """Return KL(p || q) and KL(q || p) in nats, of the data p and one Gaussian q, by the trapezoid rule."""
     log_p, log_q = density.log_prob(X[:, None]), _log_normal(mean, log_deviation)
     return {
         "kl": torch.trapezoid(log_p.exp() * (log_p - log_q), X),
@@ -83,7 +83,7 @@ def direct(name: str, start: float, density: Mixture) -> Fit:
 
 
 def described(mean: float, deviation: float, density: Mixture) -> Fit:
-    """Return a Gaussian, and both its divergences from the data."""
+    """Return a Gaussian with both its divergences from the data."""
     found = divergences(torch.tensor(mean), torch.tensor(deviation).log(), density)
     return {"mean": mean, "deviation": deviation, **{name: float(value) for name, value in found.items()}}
 
@@ -92,7 +92,7 @@ def described(mean: float, deviation: float, density: Mixture) -> Fit:
 
 
 class GaussianGenerator(nn.Module):
-    """x = mean + exp(log_deviation) z: all that it can learn are two numbers."""
+    """The generator x = mean + exp(log_deviation) z, which has two parameters."""
 
     def __init__(self, shape: Sequence[int], code_dim: int, start: float) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class GaussianGenerator(nn.Module):
 
 
 def adversarial(name: str, start: float, seed: int) -> dict[str, list[float]]:
-    """Return the averaged generator's two numbers, while it plays against a network."""
+    """Return the averaged generator's two parameters during its game against a network."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=100_000, held_out_count=1000, seed=seed)
     network = Architecture(partial(GaussianGenerator, start=start), partial(mlp.Trunk, width=64, depth=2))
@@ -126,7 +126,7 @@ def adversarial(name: str, start: float, seed: int) -> dict[str, list[float]]:
 
 
 def on_ring(name: str, seed: int) -> tuple[Tensor, dict[str, float]]:
-    """2,500 points of the averaged generator, and what they are worth: modes of 8, share of high quality."""
+    """Return 2,500 points of the averaged generator, and their scores: modes of 8, share of high quality."""
     torch.manual_seed(seed)
     data = ToyData(ring(), seed=seed)
     judge = adam(1e-3, regularizers={"r1": R1(0.1, every=4)})

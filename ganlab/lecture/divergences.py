@@ -1,8 +1,8 @@
-"""A discriminator reads any f-divergence that its objective names, where samples reach what the divergence is made of.
+"""A discriminator measures any f-divergence of its objective, as long as samples reach the regions that dominate it.
 
-Nowozin et al. 2016: E_p g(v) - E_q f*(g(v)) is at most D_f(p || q), and that at the best logits v. One network on a
-line is trained by each row of f-GAN's tables on samples of P = N(0, 1) and Q = N(0.7, 1.3^2), then read on a million
-samples of each that it has never seen, and so are the rows JS and GAN between N(0, 1) and N(d, 1).
+Nowozin et al. 2016: E_p g(v) - E_q f*(g(v)) is at most D_f(p || q), with equality at the optimal logits v. One network
+on a line is trained by each row of f-GAN's tables on samples of P = N(0, 1) and Q = N(0.7, 1.3^2). It is then evaluated
+on a million held-out samples of each. The rows JS and GAN are also evaluated between N(0, 1) and N(d, 1).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ CENTER, SCALE = 0.7, 1.3  # of Q
 DISTANCES = (0.5, 1.0, 2.0, 4.0)
 BATCH = 512
 LOOKS = (10, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 1800, 2000)
-"""Turns after which the discriminator is read; after the last its rate is zero."""
+"""Turns after which the discriminator is evaluated. After the last its rate is zero."""
 HELD_OUT = 1_000_000
-LOOKED_AT = 100_000  # of them, until the last look
+LOOKED_AT = 100_000  # of the held-out samples, before the last evaluation
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-# What is read -----------------------------------------------------------------------------------------------------
+# Estimates --------------------------------------------------------------------------------------------------------
 
 
 def normal(center: float, scale: float) -> Source:
@@ -70,7 +70,7 @@ def normal(center: float, scale: float) -> Source:
 
 
 def readings(objective: FGAN, real: Source, fake: Source) -> list[float]:
-    """Return the readings while a network learns; the last is that of all held-out samples."""
+    """Return the estimates while a network learns. The last is that of all held-out samples."""
     network, held_out = discriminator(1), (real(HELD_OUT), fake(HELD_OUT))
     parts = list(zip(*(points.split(LOOKED_AT) for points in held_out), strict=True))
     curve = [
@@ -82,40 +82,40 @@ def readings(objective: FGAN, real: Source, fake: Source) -> list[float]:
 
 
 def between_shifted(objective: FGAN, distance: float) -> dict[str, float]:
-    """N(0, 1) against N(distance, 1), with the error of the JSD that the reading amounts to."""
+    """Return the estimate for N(0, 1) against N(distance, 1), with the error of the JSD that it implies."""
     said, truth = readings(objective, normal(0.0, 1.0), normal(distance, 1.0))[-1], exact(objective.f, distance, 1.0)
     jsd = (said - nothing(objective.f)) / 2
     return {**verdict(said, truth), "error_of_jsd": jsd / gaussian_jsd(distance) - 1}
 
 
 def nothing(divergence: Divergence) -> float:
-    """D_f(p || p) = f(1): zero, but -log 4 for GAN."""
+    """Return D_f(p || p) = f(1): zero, but -log 4 for GAN."""
     return float(divergence.f(torch.ones(())))
 
 
 def verdict(said: float, truth: float) -> dict[str, float]:
-    """Return the exact value, the reading and its relative error."""
+    """Return the exact value, the estimate and its relative error."""
     return {"exact": truth, "held_out": said, "error": said / truth - 1}
 
 
-# What is true -----------------------------------------------------------------------------------------------------
+# Exact values -----------------------------------------------------------------------------------------------------
 
 
 def _log_densities(center: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes x and log p, log q there, as far out as Neyman's integrand reaches."""
+    """Return nodes x and log p, log q there. The nodes reach as far as Neyman's integrand."""
     x = torch.linspace(-25, 25, 200_001, dtype=torch.float64)
     constant = math.log(2 * math.pi) / 2
     return x, -(x**2) / 2 - constant, -(((x - center) / scale) ** 2) / 2 - constant - math.log(scale)
 
 
 def exact(divergence: Divergence, center: float, scale: float) -> float:
-    """D_f(N(0, 1) || N(center, scale^2)): the integral of q f(p / q), by the trapezoid rule."""
+    """Return D_f(N(0, 1) || N(center, scale^2)): the integral of q f(p / q), by the trapezoid rule."""
     x, p, q = _log_densities(center, scale)
     return float(torch.trapezoid(q.exp() * divergence.f((p - q).exp()), x))
 
 
 def beyond(edge: float) -> float:
-    """Return the share of Neyman's E_q q / p that lies more than `edge` away from 0, where P has nearly no samples."""
+    """Return the share of Neyman's E_q q / p that is more than `edge` away from 0, where P has nearly no samples."""
     x, p, q = _log_densities(CENTER, SCALE)
     integrand = (2 * q - p).exp()
     return float(integrand[x.abs() > edge].sum() / integrand.sum())
@@ -138,12 +138,12 @@ def _draw(
 
 
 def _above(name: str, value: float) -> float:
-    """GAN's row starts at -log 4; all others at zero."""
+    """Return the value above the row's minimum. It is -log 4 for GAN and zero for the others."""
     return value - nothing(ROWS[name].f)
 
 
 def _draw_rows(axis: Any, rows: dict[str, dict[str, float]]) -> None:
-    """The dots' colors are the next panel's."""
+    """Draw the rows. The dots have the colors of the next panel's curves."""
     truth = [_above(name, row["exact"]) for name, row in rows.items()]
     axis.plot(truth, range(len(rows)), "|", color=drawing.TRUTH, markersize=18, label="exact")
     for place, (name, row) in enumerate(rows.items()):

@@ -1,4 +1,4 @@
-"""What the lecture's figures have in common: their colors, their panels, and how they become files."""
+"""The common style of the lecture's figures: their colors, their panels, and their files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from ganlab.files.durable import atomic_write
 
 REAL, GENERATED, JUDGED, TRUTH = "tab:green", "tab:red", "tab:blue", "0.35"
-"""The data; the model; what the discriminator says; what is exact."""
+"""The colors of the data, the model, the discriminator's output, and exact values."""
 
 
 def panels(columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 3.3) -> tuple[Figure, Any]:
@@ -29,13 +29,13 @@ def panels(columns: int = 1, rows: int = 1, width: float = 4.4, height: float = 
 
 
 def picture(figure: Figure) -> Image.Image:
-    """Return the figure as it looks now."""
+    """Return the figure as a picture."""
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba()).copy()).convert("RGB")  # type: ignore[attr-defined]
 
 
 def save(figure: Figure, file: Path) -> Path:
-    """Write a PNG of 256 colors, enough for curves and a third of the size, and return its path."""
+    """Write a PNG of 256 colors and return its path. That is enough for curves, at a third of the size."""
     buffer = io.BytesIO()
     picture(figure).quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return atomic_write(file, buffer.getvalue())

@@ -1,9 +1,9 @@
-"""When the discriminator is sure, the minimax generator hears nothing and the non-saturating one everything.
+"""If the discriminator is sure, the minimax generator's gradient vanishes; the non-saturating one's does not.
 
 Goodfellow et al. 2014, section 3, at a single logit; Arjovsky and Bottou 2017, section 2.2 and figure 2, in a game: the
-generator is stopped, a discriminator learns from scratch to tell its pictures from real ones, and meanwhile the
+generator is stopped, and a discriminator learns from scratch to tell its pictures from real ones. Meanwhile the
 generator's gradient is measured under both objectives. The game is chaotic: another seed, or rounding on another
-machine, changes the numbers after many turns, so one seed says little about the generator that had played.
+machine, changes the numbers after many turns. So one seed is weak evidence about a generator that has played.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def slope(objective: Objective, logits: Tensor) -> Tensor:
     return gradient.abs()
 
 
-# A generator that is stopped, a discriminator that grows sure -----------------------------------------------------
+# A fixed generator, a discriminator that becomes sure -------------------------------------------------------------
 
 
 def _networks() -> Architecture:
-    """Return the networks of `network=lighter`, narrower."""
+    """Return the networks of `network=lighter`, with fewer channels."""
     trunk = partial(dcgan.Trunk, width=16, normalization=NoNorm())
     return Architecture(partial(resnet.Generator, width=8), trunk)
 
@@ -75,7 +75,7 @@ def stopped(data: GanData, iterations: int, seed: int) -> nn.Module:
 
 
 def _nothing(module: VanillaGAN) -> None:
-    """Measure nothing in this game."""
+    """Do nothing: this game is not measured."""
 
 
 def fading(generator: nn.Module, data: GanData, seed: int) -> dict[str, list[float]]:

@@ -1,8 +1,8 @@
-"""A discriminator blind to the caption gives realistic pictures of anything: a conditional one must judge the match.
+"""A discriminator that ignores the caption gives realistic pictures of anything; a conditional one judges the match.
 
-The same network, pictures (one coloured shape each), captions, rates and number of iterations for every head; three
-seeds. Obedience is read off the pictures by the data's own oracle; variety is the mean distance, in the small network's
-features, between pictures of one caption, as a share of that between real pictures of one caption.
+All heads have the same network, pictures (one coloured shape each), captions, rates and number of iterations, and three
+seeds. The data's own oracle measures whether a picture fits its caption. Variety is the mean distance, in the small
+network's features, between pictures of one caption, as a share of that between real pictures of one caption.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def variety(run: RunFolder) -> float:
     """Return the mean distance between pictures of one caption over that between real pictures of one caption."""
     module = load_module(run.last())
     data, features = make_data(module.recipe), extractor_named("small")
-    rows = many_rows(len(data.reference), COUNT, 0)  # those that `generated` draws for
+    rows = many_rows(len(data.reference), COUNT, 0)  # the rows whose captions `generated` uses
     captions = take(data.reference.condition, torch.from_numpy(rows))
     assert isinstance(captions, list)
     drawn = torch.cat([features(part) for part in generated(module, data.reference, COUNT, 0)])
@@ -77,7 +77,7 @@ def variety(run: RunFolder) -> float:
 
 
 def _draw(file: Path, runs: dict[str, RunFolder]) -> None:
-    """A picture of each of the same captions, a row a head."""
+    """Draw pictures of the same captions, one row for each head."""
     modules = {name: load_module(run.last()) for name, run in runs.items()}
     prompts = next(iter(modules.values())).spec.prompts[:ACROSS]
     rows = [_drawn(module, prompts) for module in modules.values()]

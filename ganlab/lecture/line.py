@@ -1,4 +1,4 @@
-"""Densities on a line, where a divergence can be integrated, or counted in bins."""
+"""Densities on a line: a divergence is integrated exactly, or estimated by counts in bins."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ganlab.variants import VanillaGAN
 SAMPLES = 20_000
 WIDTH = 0.1
 EDGES = torch.linspace(-6, 6, 121, dtype=torch.float64)
-"""Of 120 bins of `WIDTH`; what lies to the left and to the right of them are two more."""
+"""The edges of 120 bins of `WIDTH`. The points to their left and to their right are two more bins."""
 
 
 def gaussian_jsd(distance: float) -> float:
-    """JSD(N(0, 1), N(distance, 1)) in nats: the integral of (p log(p/m) + q log(q/m)) / 2 by the trapezoid rule.
+    """Return JSD(N(0, 1), N(distance, 1)) in nats, by the trapezoid rule.
+
+    It is the integral of (p log(p/m) + q log(q/m)) / 2.
 
     >>> round(gaussian_jsd(1.0), 6), round(gaussian_jsd(10.0), 6)
     (0.111421, 0.693146)
@@ -30,14 +32,14 @@ def gaussian_jsd(distance: float) -> float:
 
 
 def masses(density: Mixture) -> Tensor:
-    """Return (122,): the exact mass of each bin."""
+    """Return the exact mass of each bin, (122,)."""
     scaled = (EDGES[:, None] - density.centers[:, 0].double()) / density.sigma
     below = (torch.special.ndtr(scaled) * density.weights.double()).sum(1)
     return torch.cat([below, below.new_ones(1)]) - torch.cat([below.new_zeros(1), below])
 
 
 def counts(points: Tensor) -> Tensor:
-    """Points (N, 1) -> (122,): how many are in each bin."""
+    """Return the number of points (N, 1) in each bin, (122,)."""
     return torch.bincount(torch.bucketize(points[:, 0].double(), EDGES), minlength=len(EDGES) + 1).double()
 
 
@@ -47,8 +49,8 @@ def generated(module: VanillaGAN) -> Tensor:
 
 
 def true_divergence(module: VanillaGAN, density: Mixture) -> float:
-    """JSD in nats between the data's exact masses and the model's counts.
+    """Return the JSD in nats between the data's exact masses and the model's counts.
 
-    Bins can only hide divergence; counting 20,000 samples adds about 0.0005.
+    Bins can only reduce the divergence. Counting 20,000 samples adds about 0.0005.
     """
     return js_divergence(masses(density), counts(generated(module)))

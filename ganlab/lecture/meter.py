@@ -1,8 +1,8 @@
-"""A trained discriminator reads off the Jensen-Shannon divergence, on held-out samples and up to log 2.
+"""A trained discriminator measures the Jensen-Shannon divergence, on held-out samples and up to log 2.
 
-Goodfellow et al. 2014, section 4.1: at the best discriminator the cross-entropy is 2 log 2 - 2 JSD. Three things are
-measured: the reading between N(0, 1) and N(d, 1) against the exact value; the reading between two samples of one and
-the same distribution, where the truth is zero; and the same when a network is left to learn the samples by heart.
+Goodfellow et al. 2014, section 4.1: at the optimal discriminator the cross-entropy is 2 log 2 - 2 JSD. Three things are
+measured: the estimate between N(0, 1) and N(d, 1) against the exact value; the estimate between two samples of the
+same distribution, where the truth is zero; and the same when a network memorizes the samples.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRAIN, HELD_OUT = 50_000, 500_000
 STEPS = 2000
 ALIKE = ((10, 50), (10, 200), (10, 1000), (50, 500), (100, 200), (100, 1000))  # dimensions, samples of each side
 REPEATS = 40
-HEART = (10, 200)  # dimensions and samples that a network learns by heart
+HEART = (10, 200)  # dimensions and samples that a network memorizes
 
 
 def run(folder: Path, seed: int) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def between_gaussians(distance: float) -> dict[str, float]:
-    """The exact divergence, and what a network reads off its training samples and off samples that it never saw."""
+    """Return the exact divergence, and a network's estimates from its training samples and from held-out samples."""
     network = discriminator(1)
     train, held_out = ((torch.randn(n, 1), torch.randn(n, 1) + distance) for n in (TRAIN, HELD_OUT))
     learn(network, OBJECTIVE, falling(3e-3, STEPS), *map(shuffled, train), STEPS)
@@ -56,13 +56,13 @@ def between_gaussians(distance: float) -> dict[str, float]:
     return {"exact": truth, "held_out": said, "error": said / truth - 1, "train": reading(network, OBJECTIVE, *train)}
 
 
-# Where there is nothing to read -----------------------------------------------------------------------------------
+# Between equal distributions --------------------------------------------------------------------------------------
 
 
 def of_nothing(dims: int, samples: int) -> dict[str, float]:
-    """Return the mean readings when both sides are N(0, I), by the best linear discriminator of so many samples a side.
+    """Return the mean estimates when both sides are N(0, I), by the best linear discriminator of `samples` a side.
 
-    Wilks' theorem says +-dims / (4 samples) on training and on held-out samples, while dims / samples is small.
+    Wilks' theorem says +-dims / (4 samples) on training and on held-out samples, if dims / samples is small.
     """
     said = [_best_linear(dims, samples) for _ in range(REPEATS)]
     train, held_out = zip(*said, strict=True)
@@ -76,7 +76,10 @@ def of_nothing(dims: int, samples: int) -> dict[str, float]:
 
 
 def _best_linear(dims: int, samples: int) -> tuple[float, float]:
-    """The readings of logistic regression, which minimises the objective exactly, on its samples and on fresh ones."""
+    """Return the estimates of logistic regression on its own samples and on fresh ones.
+
+    It minimises the objective exactly.
+    """
     real, fake = torch.randn(2, samples, dims).double()
     network = nn.Sequential(nn.Linear(dims, 1), nn.Flatten(0)).double()
     solver = torch.optim.LBFGS(network.parameters(), max_iter=200, line_search_fn="strong_wolfe")
@@ -93,7 +96,7 @@ def _best_linear(dims: int, samples: int) -> tuple[float, float]:
 
 
 def by_heart(dims: int, samples: int) -> dict[str, list[float]]:
-    """Return the readings, by turns, of a network that is trained for long; both sides are N(0, I)."""
+    """Return the estimates, by turns, of a network that is trained for long. Both sides are N(0, I)."""
     network = discriminator(dims, width=128)
     train, held_out = torch.randn(2, samples, dims), torch.randn(2, 20_000, dims)
     curve: dict[str, list[float]] = {"turns": [], "train": [], "held_out": []}

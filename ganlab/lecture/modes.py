@@ -1,8 +1,9 @@
 """Every objective finds the modes of the ring when its discriminator is kept smooth; without a penalty modes are lost.
 
-The ring of 8 and the grid of 25 Gaussians (Srivastava et al. 2017, Lin et al. 2018), the same networks, rates, penalty
-and number of iterations for all: what differs is the objective. 2,500 samples of the averaged generator; a mode is
-found when at least one of them lies within three standard deviations, and a perfect generator has 98.9 % of them there.
+The ring of 8 and the grid of 25 Gaussians (Srivastava et al. 2017, Lin et al. 2018). Networks, rates, penalty and
+number of iterations are the same for all; only the objective differs. 2,500 samples of the averaged generator are
+drawn. A mode is found if at least one of them is within three standard deviations. A perfect generator has 98.9 % of
+them there.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from ganlab.lecture.runs import measured, summary, trained
 from ganlab.sampling.drawing import latents
 
 ITERATIONS, SEEDS, SHOWN = 6_000, 3, 2_000
-SAME = ("network.generator.depth=3", "network.discriminator.depth=3")  # which the grid's own recipe has more of
+SAME = ("network.generator.depth=3", "network.discriminator.depth=3")  # the grid's own recipe has deeper networks
 LOOKS = ("callbacks.collapse.every=10_000", "callbacks.quality.every=64_000")  # points
 DATA = {"ring": 8, "grid": 25}
-POINTS = ("regularizer=[gradient_penalty]", "discriminator.regularizers.gradient_penalty.weight=0.1")  # as section 5
+POINTS = ("regularizer=[gradient_penalty]", "discriminator.regularizers.gradient_penalty.weight=0.1")  # as in section 5
 F_DIVERGENCES = ("kl", "reverse_kl", "pearson", "neyman", "squared_hellinger", "jeffrey", "total_variation")
-"""Without `gan` and `js`: their gradients are those of minimax, to the last bit."""
+"""The rows without `gan` and `js`, whose gradients are bit-identical to those of minimax."""
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "non-saturating": (),
     "non-saturating, no penalty": ("regularizer=[]",),
@@ -65,7 +66,7 @@ def _words(data: str, objective: str, seed: int) -> list[str]:
 
 
 def _row(runs: list[RunFolder]) -> dict[str, Any]:
-    """Return modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to equal shares."""
+    """Return modes, high-quality shares and alarms of each seed, and the mean of the KL divergence to uniform modes."""
     found = [measured(run) for run in runs]
     return {
         "modes": [int(one["quality/modes_captured"]) for one in found],

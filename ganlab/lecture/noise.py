@@ -1,9 +1,9 @@
-"""Noise on real and generated samples alike gives the minimax generator its gradient back between supports that part.
+"""Noise on real and generated samples restores the minimax generator's gradient between disjoint supports.
 
-Sønderby et al. 2017; Arjovsky and Bottou 2017, section 3. Two points a distance d apart, under noise sigma, are
-N(0, sigma^2) and N(d, sigma^2): their divergence and the generator's gradient are integrals, and are measured with a
-trained discriminator. Then the game itself, with the data on a thin segment and a generator that begins as another one,
-against a discriminator that is sure already.
+Sønderby et al. 2017; Arjovsky and Bottou 2017, section 3. Two points at distance d, under noise sigma, are
+N(0, sigma^2) and N(d, sigma^2). Their divergence and the generator's gradient are integrals, and are also measured with
+a trained discriminator. Then comes the game itself: the data are on a thin segment, the generator begins as another
+segment, and the discriminator is sure already.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ SHOWN = (1.0, 4.0, 8.0)  # ratios whose D(x) is drawn
 X = torch.linspace(-1, 2, 301)[:, None]  # in units of d
 STEPS, HELD_OUT = 1000, 500_000
 
-AWAY, THIN, LATENT = -2.0, 0.005, 1  # where the data's segment is, and its thickness
-SIGMA = 1.0  # of the noise at first: half of what lies between the two
+AWAY, THIN, LATENT = -2.0, 0.005, 1  # the place of the data's segment, and its thickness
+SIGMA = 1.0  # of the noise at first: half of the distance between the two
 REPEATS, ITERATIONS, EVERY, BATCH, TURNS, SURE = 3, 600, 25, 64, 2, 1500
 
 Row = dict[str, Any]
@@ -63,7 +63,10 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def between_points(ratio: float) -> Row:
-    """Read by a discriminator of samples at 0 and d = 1 under noise of deviation 1 / ratio, beside the exact values."""
+    """Return a discriminator's estimates beside the exact values.
+
+    It learns from samples at 0 and d = 1 under noise of deviation 1 / ratio.
+    """
     real, fake = around(0.0, 1 / ratio), around(1.0, 1 / ratio)
     network = discriminator(1)
     learn(network, OBJECTIVES["nonsaturating"], falling(3e-3, STEPS), real, fake, STEPS, batch=512)
@@ -75,21 +78,22 @@ def between_points(ratio: float) -> Row:
 
 
 def around(place: float, sigma: float) -> Source:
-    """Return a point and its noise: N(place, sigma^2), (N, 1)."""
+    """Return a source of a point with noise: N(place, sigma^2), (N, 1)."""
     return lambda count: place + sigma * torch.randn(count, 1)
 
 
 def pull(network: nn.Module, objective: Objective, fake: Tensor) -> float:
-    """d loss / d theta of a generator that draws the point theta: positive, so that descending leads to the data."""
+    """Return d loss / d theta of a generator that draws the point theta. If positive, descent leads to the data."""
     fake = fake.requires_grad_(True)
     (gradient,) = torch.autograd.grad(objective.generator(network(fake)).sum(), fake)
     return float(gradient.mean())
 
 
 def exact_pull(ratio: float) -> dict[str, float]:
-    """In units of 1 / d, at the best discriminator, whose logit at theta + sigma e is v = -r^2 / 2 - r e, r = ratio.
+    """Return the exact gradients in units of 1 / d, at the optimal discriminator.
 
-    Its slope is -r^2, so the pull is r^2 E[sigmoid(v)] under minimax, r^2 E[sigmoid(-v)] under the other.
+    Its logit at theta + sigma e is v = -r^2 / 2 - r e, with r = ratio. Its slope is -r^2. So the gradient is
+    r^2 E[sigmoid(v)] under minimax and r^2 E[sigmoid(-v)] under the non-saturating objective.
     """
     e = torch.linspace(-12 - ratio, 12, 40_001, dtype=torch.float64)
     v, density = -(ratio**2) / 2 - ratio * e, torch.exp(-(e**2) / 2) / math.sqrt(2 * math.pi)
@@ -102,7 +106,7 @@ def exact_pull(ratio: float) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the generator minimises, how it steps, how much noise there is at first, and the discriminator's lead."""
+    """The generator's objective and optimizer, the initial noise, and the discriminator's lead."""
 
     objective: str
     optimizer: str
@@ -120,25 +124,25 @@ SETTINGS = (
     *(Setting("minimax", optimizer, 0.0, ahead=0) for optimizer in ("descent", "Adam")),
 )
 STEPPING: dict[str, Callable[[], Side]] = {
-    "descent": lambda: Side(partial(torch.optim.SGD, lr=0.03)),  # steps as long as the gradient
-    "Adam": lambda: adam(1e-3),  # steps of a length of their own
+    "descent": lambda: Side(partial(torch.optim.SGD, lr=0.03)),  # steps in proportion to the gradient
+    "Adam": lambda: adam(1e-3),  # steps whose length does not depend on the gradient's
 }
 
 
 def segment(x: float) -> Mixture:
-    """Return points (x, y), y from -1 to 1, a hundredth thick: 41 Gaussians in a row."""
+    """Return points (x, y) with y from -1 to 1, a hundredth thick: 41 Gaussians in a row."""
     return mixture([[x, -1 + k / 20] for k in range(41)], THIN)
 
 
 def short(shape: Sequence[int], code_dim: int) -> nn.Module:
-    """Return a generator whose first pictures lie on a line of length about 0.4 near the origin."""
+    """Return a generator whose first pictures are on a line of length about 0.4 near the origin."""
     network = mlp.Generator(shape, code_dim, width=64, depth=2)
     network.out[0].get_parameter("weight").data.mul_(0.1)
     return network
 
 
 def played(setting: Setting, seed: int) -> Curve:
-    """Return the distances and the generator's gradient as the game goes on; noise has faded after half of it."""
+    """Return the distances and the generator's gradient during the game. Noise fades over the first half."""
     torch.manual_seed(seed)
     data = ToyData(segment(AWAY), count=20_000, held_out_count=1000, seed=seed)
     noise = {"noise": InstanceNoise(setting.sigma, until=ITERATIONS * BATCH * TURNS // 2)} if setting.sigma else {}
@@ -152,7 +156,7 @@ def played(setting: Setting, seed: int) -> Curve:
 
 
 def _take_lead(module: VanillaGAN, data: ToyData, turns: int) -> None:
-    """The discriminator learns to tell the first pictures from the data, before the generator has a turn."""
+    """Train the discriminator to tell the first pictures from the data, before the generator has a turn."""
     real, fake = shuffled(torch.as_tensor(data.train.images)), module.sample(torch.randn(5000, LATENT))
     learn(module.discriminator, module.objective, adam(1e-3), real, shuffled(fake), turns, BATCH)
 
@@ -169,19 +173,19 @@ def _note(curve: Curve, module: VanillaGAN) -> None:
 
 
 def to_segment(points: Tensor) -> Tensor:
-    """Points (N, 2) -> (N,): how far each is from the data's segment."""
+    """Return the distance of each point from the data's segment, (N, 2) -> (N,)."""
     beside, beyond = points[:, 0] - AWAY, (points[:, 1].abs() - 1).clamp_min(0)
     return torch.hypot(beside, beyond)
 
 
 def from_segment(points: Tensor) -> Tensor:
-    """Return (41,): how far each place of the data's segment is from the nearest of the points (N, 2)."""
+    """Return the distance of each place of the data's segment from the nearest of the points (N, 2): (41,)."""
     y = torch.linspace(-1, 1, 41)
     return torch.cdist(torch.stack([torch.full_like(y, AWAY), y], 1), points).min(1).values
 
 
 def _summary(several: list[Curve]) -> dict[str, list[float]]:
-    """Of each seed: the gradient at the start, the greatest distance, and means over the last quarter."""
+    """Return, for each seed, the gradient at the start, the greatest distance, and means over the last quarter."""
     tail = slice(-ITERATIONS // EVERY // 4, None)
     return {
         "gradient_at_first": [curve["gradient"][0] for curve in several],

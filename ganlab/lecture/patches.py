@@ -1,8 +1,8 @@
-"""Judging patches is enough for sharp pictures: a discriminator need not see the whole.
+"""A discriminator of patches is enough for sharp pictures; it need not see the whole.
 
-Isola et al. 2017, section 4.4, on OpenMoji's outlines: the same U-Net, rates and iterations, with the L1 distance alone
-and with discriminators that see one pixel, patches of 16 and 34, or all of the 64 pixels. Everything is measured on
-held-out outlines, one picture each, of the moving average at the last iteration.
+Isola et al. 2017, section 4.4, on OpenMoji's outlines. The U-Net, rates and iterations are the same, with the L1
+distance alone and with discriminators that see one pixel, patches of 16 and 34, or all of the 64 pixels. Everything is
+measured on held-out outlines, one picture each, of the moving average at the last iteration.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(name: str, seed: int) -> list[str]:
-    """Return the recipe, for fewer iterations; nothing is measured on the way."""
+    """Return the recipe, for fewer iterations and without measurements during training."""
     quiet = [f"callbacks.{one}=null" for one in ("quality", "collapse", "pictures", "game")]
     return ["recipe=patchgan", f"trainer.max_steps={ITERATIONS}", f"seed={seed}", *quiet, *ARMS[name]]
 
 
 def _held_out(data: GanData, seed: int) -> tuple[Tensor, Tensor]:
-    """All held-out outlines and their pictures, uint8 (N, 3, side, side), in the order that `generated` has them."""
+    """Return all held-out outlines and their pictures, uint8 (N, 3, side, side), in the order of `generated`."""
     rows = many_rows(len(data.reference), len(data.reference), seed)
     inputs = take(data.reference.condition, torch.from_numpy(rows))
     assert isinstance(inputs, Tensor)
@@ -69,15 +69,15 @@ def _held_out(data: GanData, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _drawn(run: RunFolder, data: GanData, seed: int) -> Tensor:
-    """Return a picture of every held-out outline, uint8 (N, 3, side, side)."""
+    """Return a picture of each held-out outline, uint8 (N, 3, side, side)."""
     return torch.cat(list(generated(load_module(run.last()), data.reference, len(data.reference), seed)))
 
 
-# What they are worth ----------------------------------------------------------------------------------------------
+# Scores -----------------------------------------------------------------------------------------------------------
 
 
 def measured(images: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, float]:
-    """Return distances from the truth, pixel by pixel and in features; the rest as shares of the truth's own."""
+    """Return distances from the truth, by pixels and in features; other measures are shares of the truth's own."""
     return {
         "l1": l1_distance(images, truth),
         "fid_small": _distance(images, truth),
@@ -88,18 +88,24 @@ def measured(images: Tensor, truth: Tensor, inputs: Tensor) -> dict[str, float]:
 
 
 def _distance(images: Tensor, truth: Tensor) -> float:
-    """Fréchet distance under the small extractor. Pairs share what they show, so it is lower than between strangers."""
+    """Return the Fréchet distance under the small extractor.
+
+    The pictures of a pair have the same content, so it is lower than between independent sets.
+    """
     extractor = Small()
     return float(frechet_distance_of_sets(extractor(truth), extractor(images)))
 
 
 def color(images: Tensor) -> float:
-    """Mean difference between the strongest and the weakest channel of pictures (N, 3, H, W) uint8: 0 for grey."""
+    """Return the mean difference between the strongest and the weakest channel: 0 for grey. (N, 3, H, W) uint8."""
     return float((images.amax(1).float() - images.amin(1).float()).mean())
 
 
 def unevenness(images: Tensor, inputs: Tensor) -> float:
-    """Mean absolute difference between neighbours across, both of them paper in the outlines: 0 for flat fills."""
+    """Return the mean absolute difference between horizontal neighbours that are both paper in the outlines.
+
+    It is 0 for flat fills.
+    """
     paper = inputs.amin(1) > 250
     both = (paper[..., 1:] & paper[..., :-1])[:, None].expand(-1, images.shape[1], -1, -1)
     return float(images.float().diff(dim=-1).abs()[both].mean())

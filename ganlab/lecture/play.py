@@ -1,4 +1,4 @@
-"""A game in a few lines, and a discriminator that learns while the generator stands still."""
+"""A game in a few lines, and a discriminator that learns against a fixed generator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN
 
 Source = Callable[[int], Tensor]
-"""How many -> that many points (count, D)."""
+"""A function from a number of points to that many points (count, D)."""
 
 Look = Callable[[VanillaGAN], None]
 
@@ -39,7 +39,7 @@ def discriminator(dims: int, width: int = 64, depth: int = 2) -> nn.Sequential:
 
 
 def falling(rate: float, steps: int, **kwargs: Any) -> Side:
-    """Return a side that learns by Adam, at a rate that falls to zero over the second half of `steps`."""
+    """Return a side that learns by Adam, with a rate that falls to zero over the second half of `steps`."""
     optimizer = partial(torch.optim.Adam, lr=rate, betas=(0.9, 0.99), fused=True)
     return Side(optimizer, scheduler=partial(ConstantThenLinear, hold=0.5, end=steps), **kwargs)
 
@@ -47,7 +47,7 @@ def falling(rate: float, steps: int, **kwargs: Any) -> Side:
 def learning(
     network: nn.Module, objective: Objective, side: Side, real: Source, fake: Source, steps: int, batch: int = 256
 ) -> Iterator[int]:
-    """The discriminator's turns against sources that stand still; yields after each how many it has had."""
+    """Run the discriminator's turns against fixed sources. Yield after each turn the number of turns so far."""
     side.constraint.start(network)
     optimizer = side.optimizer(network.parameters())
     scheduler = side.scheduler(optimizer) if side.scheduler else None
@@ -72,18 +72,18 @@ def _loss(network: nn.Module, objective: Objective, side: Side, real: Tensor, fa
 
 
 def learn(*args: Any, **kwargs: Any) -> None:
-    """All of `learning`, with nobody looking."""
+    """Run `learning` to its end."""
     deque(learning(*args, **kwargs), maxlen=0)
 
 
 def shuffled(points: Tensor) -> Source:
-    """Return a training set as a source: rows drawn at random, with replacement."""
+    """Return a training set as a source: rows are drawn at random, with replacement."""
     return lambda count: points[torch.randint(len(points), (count,))]
 
 
 @torch.no_grad()
 def reading(network: nn.Module, objective: Objective, real: Tensor, fake: Tensor) -> float:
-    """Return what the discriminator says the divergence is, on these points."""
+    """Return the discriminator's estimate of the divergence on these points."""
     return float(objective.divergence(network(real), network(fake)))
 
 
@@ -91,7 +91,10 @@ def reading(network: nn.Module, objective: Objective, real: Tensor, fake: Tensor
 
 
 def adam(rate: float, **kwargs: Any) -> Side:
-    """A side that learns by Adam, without the momentum that makes two players overshoot (Mescheder et al. 2018)."""
+    """Return a side that learns by Adam without momentum.
+
+    With momentum the two players overshoot (Mescheder et al. 2018).
+    """
     return Side(partial(torch.optim.Adam, lr=rate, betas=(0.0, 0.99), fused=True), **kwargs)
 
 
@@ -109,13 +112,16 @@ def game(
     latent_dim: int,
     average: float = 0.0,
 ) -> VanillaGAN:
-    """The original game on these data; `average` is the half-life, in images, of what is shown (0: the player)."""
+    """Return the original game on these data.
+
+    `average` is the half-life, in images, of the shown generator (0: the trained one).
+    """
     data.setup()
     return VanillaGAN(data.spec, network, objective, generator, discriminator, MovingAverage(average), latent_dim)
 
 
 class _Watch(pl.Callback):
-    """Calls `look` before the first iteration and after every `every`-th."""
+    """A callback that calls `look` before the first iteration and after every `every`-th."""
 
     def __init__(self, look: Look, every: int) -> None:
         self.look, self.every = look, every
@@ -133,7 +139,7 @@ class _Watch(pl.Callback):
 
 
 def play(module: VanillaGAN, data: GanData, iterations: int, batch: int, look: Look, every: int) -> None:
-    """`iterations` of the game on the processor; looking changes nothing."""
+    """Play `iterations` of the game on the CPU. Calls of `look` do not change it."""
     data.reals_per_iteration = batch * module.sides["discriminator"].turns
     trainer = pl.Trainer(
         max_steps=iterations,

@@ -1,8 +1,8 @@
 """A discriminator's calibrated density ratio turns an imperfect generator's samples into better ones.
 
 Azadi et al. 2019 (rejection), Turner et al. 2019 (Metropolis-Hastings), Che et al. 2020 (Langevin in the latents), on a
-game of points that was stopped early, with three discriminators to ask: the one that the game left behind, one that
-went on learning while the generator stood still, and one that learned a few samples of either kind by heart.
+game of points that was stopped early. Three discriminators are compared: that of the game, one that went on learning
+against the fixed generator, and one that memorized a few samples of either kind.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN
 
 ITERATIONS, BATCH, LATENT = 3000, 64, 2
-ALONE = 3000  # turns of a discriminator whose generator stands still
-BY_HEART = 100  # samples of either kind that one of them knows
+ALONE = 3000  # turns of a discriminator against the fixed generator
+BY_HEART = 100  # samples of either kind that one of them memorizes
 HELD_OUT, SAMPLES = 5000, 2500
 CANDIDATES, STEPS, STEP_SIZE = 100, 400, 1e-3
-BINS = 10  # of the claims: equally many points in each
+BINS = 10  # of D(x), with equally many points in each
 COLORS = {"game": "tab:blue", "alone": "tab:green", "by heart": "tab:orange"}
 CALIBRATIONS: dict[str, Callable[[Tensor, Tensor], Calibration]] = {
     "as it is": lambda scores, labels: Unchanged(),
@@ -66,11 +66,11 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     return {"plain": plain.numbers(data), **numbers}
 
 
-# The game, and who is asked ---------------------------------------------------------------------------------------
+# The game and its discriminators ----------------------------------------------------------------------------------
 
 
 def stopped(data: ToyData) -> VanillaGAN:
-    """Return the game of `recipe=ring` in a tenth of the time."""
+    """Return the game of `recipe=ring`, trained for a tenth of the iterations."""
     fading = partial(ConstantThenLinear, hold=0.5, end=ITERATIONS)
     sides = adam(1e-3, scheduler=fading), adam(1e-3, scheduler=fading, regularizers={"r1": R1(0.1, every=4)})
     module = game(data, fully_connected(128, 3), NonSaturating(), *sides, LATENT, average=20_000)
@@ -84,7 +84,7 @@ def fakes(module: VanillaGAN) -> Source:
 
 
 def judges(module: VanillaGAN, data: ToyData) -> dict[str, nn.Module]:
-    """Return the discriminators to compare. All begin where the game ended."""
+    """Return the discriminators to compare. All start from the game's last weights."""
     points, fake = torch.as_tensor(data.train.images), fakes(module)
     few = shuffled(points[:BY_HEART]), shuffled(fake(BY_HEART))
     found: dict[str, nn.Module] = {"game": module.discriminator}
@@ -96,13 +96,13 @@ def judges(module: VanillaGAN, data: ToyData) -> dict[str, nn.Module]:
 
 @dataclass(frozen=True)
 class Judged:
-    """A discriminator with what it says of held-out points and of as many generated ones."""
+    """A discriminator with its scores of held-out points and of as many generated ones."""
 
     judge: nn.Module
     evidence: Evidence
 
     def reliability(self) -> tuple[Tensor, Tensor]:
-        """By tenths of the claims D(x): their mean, and the share of real points there; (BINS,) each."""
+        """Return, by tenths of D(x), its mean and the share of real points; (BINS,) each."""
         scores = torch.cat([self.evidence.real, self.evidence.fake])
         real = torch.cat([torch.ones(len(self.evidence.real)), torch.zeros(len(self.evidence.fake))])
         parts = scores.argsort().chunk(BINS)
@@ -112,23 +112,23 @@ class Judged:
 
 @torch.no_grad()
 def gathered(module: VanillaGAN, judge: nn.Module, data: ToyData) -> Judged:
-    """Return the judge's scores of held-out and of generated points."""
+    """Return the discriminator's scores of held-out and of generated points."""
     real = torch.as_tensor(data.reference.images)
     return Judged(judge, Evidence(judge(real), judge(fakes(module)(len(real))), None))
 
 
-# What they answer -------------------------------------------------------------------------------------------------
+# Samples by each method -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Points (N, 2), and the share of candidates that were accepted on the way to them."""
+    """Points (N, 2), and the share of candidates that were accepted."""
 
     points: Tensor
     accepted: float
 
     def numbers(self, data: ToyData) -> dict[str, float]:
-        """Return the modes' shares and quality of the chosen points."""
+        """Return the modes' shares and the quality of the chosen points."""
         report = modes(self.points, data.modes.centers, data.modes.sigma)
         found = {"modes": report.captured, "high_quality": report.high_quality, "reverse_kl": report.kl}
         return {**found, "accepted": self.accepted}
@@ -136,27 +136,27 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the methods draw by one discriminator under one calibration."""
+    """The samples of each method for one discriminator under one calibration."""
 
     verdict: Verdict
     drawn: dict[str, Drawn]
 
     @classmethod
     def of(cls, module: VanillaGAN, seen: Judged, calibration: Calibration) -> Answer:
-        """Return what each method draws by this judge."""
+        """Return the samples of each method for this discriminator."""
         found = outcomes(module, seen, calibration)
         drawn = {name: Drawn(module.sample(outcome.latents), outcome.rate) for name, outcome in found.items()}
         return cls(Verdict.on(seen.evidence, calibration), drawn)
 
     def numbers(self, data: ToyData) -> dict[str, Any]:
-        """Return Brier's score and Z after the calibration, beside the line that says what was wrong before."""
+        """Return Brier's score and Z after the calibration, and the line that describes the error before."""
         v = self.verdict
         line = {"slope": v.slope, "slope_error": v.error, "intercept": v.intercept, "brier": v.brier[1], "z": v.z[1]}
         return {**line, **{name: drawn.numbers(data) for name, drawn in self.drawn.items()}}
 
 
 def outcomes(module: VanillaGAN, seen: Judged, calibration: Calibration) -> dict[str, Outcome]:
-    """Return latents by each method; rejection and the chain choose among the same candidates."""
+    """Return latents by each method. Rejection and the chain choose among the same candidates."""
 
     def log_ratio(latent: Tensor) -> Tensor:
         return calibration(seen.judge(module.generate_with_grad(latent)))

@@ -1,4 +1,4 @@
-"""Whole training runs as parts of an experiment: made once, found again, and shared out among several processes."""
+"""Complete training runs as parts of an experiment: trained once, reused, and shared among several processes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ganlab.errors import UserError
 from ganlab.files.run_folder import RunFolder
 from ganlab.runs.training import train
 
-AT_ONCE, AS_LONG_AS_IT_TAKES = 0, -1  # how long FileLock waits
+AT_ONCE, AS_LONG_AS_IT_TAKES = 0, -1  # the waiting times of FileLock
 
 
 def trained(folder: Path, jobs: Mapping[str, Sequence[str]]) -> dict[str, RunFolder]:
-    """Return the finished run of every job: a recipe's words, by the name that its folder has in `folder`.
+    """Return the finished run of each job: a recipe's words, by the name of its folder in `folder`.
 
-    A run that is there is not made again, one that was interrupted goes on. The same command started several times
-    shares the work: what another process is training is left to it until nothing else is to do.
+    A finished run is not repeated. An interrupted one is resumed. If the same command is started several times, the
+    processes share the work: a run that another process trains is left to it until nothing else is to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for patience in (AT_ONCE, AS_LONG_AS_IT_TAKES):
@@ -32,7 +32,7 @@ def trained(folder: Path, jobs: Mapping[str, Sequence[str]]) -> dict[str, RunFol
 
 
 def measured(run: RunFolder) -> dict[str, float]:
-    """Return what the run's summary says was measured last."""
+    """Return the last measurements in the run's summary."""
     numbers: dict[str, float] = summary(run)["metrics"]
     return numbers
 
@@ -49,17 +49,17 @@ def _finish(folder: Path, words: Sequence[str], patience: float) -> None:
             if not RunFolder(folder).summary_file.exists():
                 _train(folder, words)
     except Timeout:
-        return  # it is in good hands
+        return  # another process trains it
 
 
 def _train(folder: Path, words: Sequence[str]) -> None:
-    """From where it was left, or from the beginning where nothing was kept."""
+    """Train the run, resumed from its checkpoint if it has one."""
     recipe = compose(*words, literal("run_dir", folder))
     if RunFolder(folder).last_file.exists():
         try:
             train(compose(literal("resume", folder), f"trainer.max_steps={recipe['trainer']['max_steps']}"))
             return
-        except UserError:  # all its iterations are done, only the summary is missing
+        except UserError:  # all iterations are done, only the summary is missing
             pass
     shutil.rmtree(folder, ignore_errors=True)
     train(recipe)

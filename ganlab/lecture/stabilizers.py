@@ -1,8 +1,8 @@
-"""One stabilizer at a time makes a game without a penalty cover the ring evenly, or does not.
+"""Some stabilizers make a game without a penalty cover the ring evenly, others do not.
 
-The non-saturating game on the ring of 8, no penalty, and one setting added: one-sided label smoothing and minibatch
-features (Salimans et al. 2016, Karras et al. 2018), packs (Lin et al. 2018), two time scales (Heusel et al. 2017),
-instance noise, spectral normalization, and penalties.
+The non-saturating game on the ring of 8, without penalty, with one setting added each time: one-sided label smoothing
+and minibatch features (Salimans et al. 2016, Karras et al. 2018), packs (Lin et al. 2018), two time scales (Heusel et
+al. 2017), instance noise, spectral normalization, and penalties.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _row(runs: list[RunFolder]) -> dict[str, Any]:
 
 
 def _draw(file: Path, points: dict[str, dict[str, Any]]) -> None:
-    """Evenness and the share of good samples of every seed, a line a stabilizer; dashed, a perfect generator's."""
+    """Draw evenness and the share of good samples of each seed by stabilizer. Dashed: a perfect generator."""
     figure, axes = drawing.panels(2, width=4.6, height=3.8)
     wanted = {"mode_kl": ("KL of the modes' shares to equal ones", 7 / (2 * 2_500)), "high_quality": (QUALITY, 0.989)}
     for axis, (key, (label, perfect)) in zip(axes[0], wanted.items(), strict=True):

@@ -1,8 +1,8 @@
 """Two stages draw better at four times the resolution than one stage does in the same time.
 
 Zhang et al. 2017 on emoji with captions: the recipe `stackgan` (16, then 64 pixels) against `cgan_text2img` at 64
-pixels, with the same trunk at 64 pixels, batch, rates and penalties, for as many iterations as take the same time.
-Measured on the moving averages after the last iteration.
+pixels. The trunk at 64 pixels, batch, rates and penalties are the same, and the numbers of iterations take the same
+time. Everything is measured on the moving averages after the last iteration.
 """
 
 from __future__ import annotations
@@ -73,12 +73,12 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
-# What they draw ------------------------------------------------------------------------------------------------------
+# Samples -------------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def shown(stacked: StackGAN, single: GenerativeModule, data: GanData, seed: int) -> dict[str, Tensor]:
-    """The same captions for all: Stage I's pictures with square pixels, Stage II's of the same latents, and so on."""
+    """Return pictures of the same captions: Stage I's with square pixels, Stage II's of the same latents, and so on."""
     captions = list(SHOWN)
     latent = latents(stacked, seed)
     small = stacked.average.small(latent, captions)
@@ -91,7 +91,7 @@ def shown(stacked: StackGAN, single: GenerativeModule, data: GanData, seed: int)
 
 
 def true(data: GanData, caption: str) -> Tensor:
-    """(1, C, H, W) in [-1, 1]: the picture that the caption names, of a training concept or of a held-out one."""
+    """Return the picture that the caption names, (1, C, H, W) in [-1, 1], of a training or a held-out concept."""
     for pictures in (data.train, data.reference):
         known = captions_of(pictures, np.arange(len(pictures)))
         if caption in known:
@@ -100,15 +100,15 @@ def true(data: GanData, caption: str) -> Tensor:
 
 
 def latents(model: GenerativeModule, seed: int) -> Tensor:
-    """Return one latent for each shown caption, from the seed."""
+    """Return one latent for each shown caption, drawn from the seed."""
     return model.draw_latent(len(SHOWN), torch.Generator().manual_seed(seed))
 
 
-# What they are worth -------------------------------------------------------------------------------------------------
+# Scores --------------------------------------------------------------------------------------------------------------
 
 
 def measured(model: GenerativeModule, data: GanData, seed: int) -> dict[str, float]:
-    """Against all training pictures, as emoji has it: the held-out ones are too few."""
+    """Measure against all training pictures, as the emoji recipes do: the held-out ones are too few."""
     target = target_of(data, "train", COUNT, seed)
     target = replace(target, make_real=cache(lambda: real_side(Small(), target)))
     matched = replace(target, count=len(data.train))
@@ -129,7 +129,7 @@ def reals(data: GanData) -> Tensor:
 
 @torch.no_grad()
 def small_fid(model: StackGAN, data: GanData, seed: int) -> float:
-    """Stage I's pictures against the data's, shrunk as Stage I saw them."""
+    """Return the FID of Stage I's pictures against the data's, reduced in size as for Stage I."""
     extractor, captions = Small(), captions_of(data.train, many_rows(len(data.train), COUNT, seed))
     latent = model.draw_latent(COUNT, torch.Generator().manual_seed(seed))
     parts = [slice(start, start + AT_ONCE) for start in range(0, COUNT, AT_ONCE)]
@@ -138,7 +138,7 @@ def small_fid(model: StackGAN, data: GanData, seed: int) -> float:
     return frechet_distance_of_sets(*features)
 
 
-# What they cost ------------------------------------------------------------------------------------------------------
+# Cost ----------------------------------------------------------------------------------------------------------------
 
 
 def sizes(model: GenerativeModule) -> dict[str, int]:
@@ -148,7 +148,7 @@ def sizes(model: GenerativeModule) -> dict[str, int]:
 
 
 def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
-    """Return the iterations of each stage, and the processor seconds of one."""
+    """Return the iterations of each stage, and the processor seconds of one iteration."""
     first = stacked.stage_one_iterations
     second = summary(run)["iterations"] - first
     words = JOBS["two stages"]
@@ -156,7 +156,7 @@ def played(stacked: StackGAN, run: RunFolder) -> list[tuple[int, float]]:
 
 
 def cost(run: RunFolder, stages: Sequence[tuple[int, float]]) -> dict[str, Any]:
-    """Return the iterations that the run counted, and its processor seconds."""
+    """Return the number of iterations in the run, and its processor seconds."""
     found = summary(run)
     return {
         **{name: found[name] for name in ("iterations", "images_seen", "seconds")},
@@ -166,18 +166,21 @@ def cost(run: RunFolder, stages: Sequence[tuple[int, float]]) -> dict[str, Any]:
 
 
 class Clock(pl.Callback):
-    """The processor's seconds at the end of every iteration, which do not depend on what else it has to do."""
+    """Records the processor's seconds at the end of each iteration. Other processes do not change them."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Note the processor time after the iteration."""
+        """Record the processor time after the iteration."""
         self.seconds.append(time.process_time())
 
 
 def pace(*words: str) -> float:
-    """Processor seconds of an iteration: the mean of 24, which have three penalties among them, after 8 to warm up."""
+    """Return the processor seconds of an iteration.
+
+    It is the mean of 24 iterations, which include three with penalties, after 8 to warm up.
+    """
     recipe = compose(*words)
     data = make_data(recipe)
     clock = Clock()

@@ -1,4 +1,4 @@
-"""Pictures in labelled rows, and how sharp they are."""
+"""Pictures in labelled rows, and a measure of sharpness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOM = 12  # pixels between labels and pictures, and between rows
 
 
 def strip(images: Tensor) -> Tensor:
-    """(N, C, H, W) in [-1, 1] -> one picture (H, N (W + gap) - gap, 3), uint8, side by side with grey between."""
+    """Return images (N, C, H, W) in [-1, 1] side by side, with grey between: (H, N (W + gap) - gap, 3), uint8."""
     framed = torch.nn.functional.pad(as_colour(to_uint8(images.cpu())), (0, GAP), value=GREY)
     return torch.cat(list(framed), dim=2)[:, :, :-GAP].permute(1, 2, 0)
 
@@ -41,15 +41,16 @@ def sheet(rows: Mapping[str, Tensor], enlarged: int = 2) -> Image.Image:
 
 
 def draw(rows: Mapping[str, Tensor], file: Path, enlarged: int = 2) -> None:
-    """The sheet as a PNG of 256 colors, chosen for it."""
+    """Write the sheet as a PNG of 256 colors, chosen for it."""
     atomic_write(file, png(sheet(rows, enlarged).quantize(256, dither=Image.Dither.NONE)))
 
 
 def steepness(images: Tensor) -> float:
-    """How steep edges are in pictures (N, C, H, W): sum g^2 / sum |g| over neighbours' differences g, across and down.
+    """Return the steepness of edges in pictures (N, C, H, W).
 
-    The mean difference weighed by itself: an edge of height h over k pixels counts h / k, and how many edges there are
-    does not matter (the mean of |g| alone would not change when an edge is blurred). Zero where nothing changes.
+    It is sum g^2 / sum |g| over neighbours' differences g, across and down: the mean difference weighted by itself. An
+    edge of height h over k pixels counts h / k, and the number of edges does not matter. (The mean of |g| alone does
+    not change if an edge is blurred.) It is zero for constant pictures.
     """
     differences = torch.cat([images.diff(dim=-1).flatten(), images.diff(dim=-2).flatten()]).double()
     return float(differences.square().sum() / differences.abs().sum().clamp_min(1e-12))

@@ -1,8 +1,8 @@
-"""With too many generator turns between the discriminator's, the divergence no longer falls.
+"""If the generator has too many turns between the discriminator's, the divergence no longer falls.
 
-Goodfellow et al. 2014, algorithm 1, lets the discriminator have k turns to the generator's one, so that it stays near
-its best and its gradient is that of a divergence. The generator that runs ahead moves to wherever the discriminator was
-last convinced. Data on a line, so that the true divergence can be counted.
+Goodfellow et al. 2014, algorithm 1, gives the discriminator k turns for each turn of the generator. So it stays near
+its optimum, and its gradient is that of a divergence. With too many turns the generator moves to wherever the
+discriminator last said real. The data are on a line, so that the true divergence can be counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _name(turns: tuple[int, int]) -> str:
 
 
 def played(discriminator_turns: int, generator_turns: int, seed: int) -> Curve:
-    """Return the true divergence and the discriminator's held-out reading after each `EVERY` iterations."""
+    """Return the true divergence and the discriminator's held-out estimate after each `EVERY` iterations."""
     torch.manual_seed(seed)
     data = ToyData(mixture([[-2.0], [2.0]], sigma=0.5), count=50_000, held_out_count=20_000, seed=seed)
     generator, discriminator = adam(2e-3, turns=generator_turns), adam(2e-3, turns=discriminator_turns)
@@ -67,7 +67,7 @@ def played(discriminator_turns: int, generator_turns: int, seed: int) -> Curve:
 
 
 def _summary(several: list[Curve]) -> dict[str, float | list[float]]:
-    """Over the last quarter of the iterations: means over the seeds, and each seed's own truth."""
+    """Return, over the last quarter of the iterations, means over the seeds, and each seed's true divergence."""
     tail = {key: [curve[key][-len(curve[key]) // 4 :] for curve in several] for key in ("true", "read")}
     return {
         "true": statistics.mean(map(statistics.mean, tail["true"])),

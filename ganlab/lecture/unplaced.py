@@ -1,4 +1,4 @@
-"""Pictures of two things whose captions do not say where, and answers to such captions that need no network."""
+"""Pictures of two things whose captions do not give their places, and answers to such captions without a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import RELATIONS, Scene, Thing, parse
 from ganlab.data.shapes import ShapesData
 
-SIZE, ANSWERS = 32, 64  # pixels; right answers to a caption that a mean is taken over
+SIZE, ANSWERS = 32, 64  # pixels; right answers to a caption in each mean
 AND = " and "
 KNOWN = ("red circle", "green square", "blue triangle", "yellow circle", "purple square", "cyan triangle")
 
@@ -64,7 +64,7 @@ def composed_answers(scenes: Sequence[Scene], seed: int) -> dict[str, Tensor]:
 
 
 def with_some_relation(scene: Scene, random: np.random.Generator) -> Scene:
-    """Return the scene with a relation drawn as the data draw it."""
+    """Return the scene with a relation drawn as in the data."""
     return Scene(scene.things, list(RELATIONS)[random.integers(len(RELATIONS))])
 
 

@@ -1,8 +1,8 @@
-"""Between supports that do not meet the Jensen-Shannon divergence stays at log 2 while W1 keeps growing.
+"""Between disjoint supports the Jensen-Shannon divergence stays at log 2 while W1 keeps growing.
 
 Arjovsky et al. 2017, example 1 (two parallel lines at distance theta) and shifted Gaussians, whose W1 is the shift. W1
-is read by critics under the gradient penalty (two-sided and one-sided) and under weight clipping; a critic's
-reading holds W1 times its Lipschitz constant at most, so that constant is measured, too.
+is estimated by critics under the gradient penalty (two-sided and one-sided) and under weight clipping. A critic's
+estimate is at most W1 times its Lipschitz constant, so that constant is measured, too.
 """
 
 from __future__ import annotations
@@ -57,12 +57,15 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def penalized(penalty: type[GradientPenalty] | type[OneSidedGradientPenalty], weight: float = 10.0) -> Side:
-    """WGAN-GP's critic with its weight for pictures (Gulrajani et al. 2017)."""
+    """Return WGAN-GP's critic with its weight for pictures (Gulrajani et al. 2017)."""
     return falling(1e-2, STEPS, regularizers={"gradient_penalty": penalty(weight)})
 
 
 def clipped(limit: float) -> Side:
-    """WGAN's critic (Arjovsky et al. 2017, algorithm 1): RMSprop, 5e-5 for a limit of 0.01, in proportion otherwise."""
+    """Return WGAN's critic (Arjovsky et al. 2017, algorithm 1).
+
+    RMSprop has the rate 5e-5 for a limit of 0.01, and a proportional rate for other limits.
+    """
     return Side(partial(torch.optim.RMSprop, lr=5e-3 * limit), constraint=WeightClipping(limit))
 
 
@@ -75,7 +78,7 @@ SIDES: dict[str, Callable[[], Side]] = {
 
 
 def by_critic(pair: Pair, dims: int, side: Side) -> Reading:
-    """Return what a critic reads on fresh samples, how steep it is, and the one by the other: a lower bound of W1."""
+    """Return a critic's estimate on fresh samples, its Lipschitz constant, and their quotient, a lower bound of W1."""
     network = discriminator(dims)
     learn(network, Wasserstein(), side, *pair, STEPS)
     real, fake = (source(HELD_OUT) for source in pair)
@@ -94,10 +97,10 @@ def lipschitz(network: nn.Module, real: Tensor, fake: Tensor) -> float:
 
 
 def predicted(shift: float, weight: float) -> float:
-    """Return the reading at the optimum of the penalized objective between N(0, 1) and N(shift, 1), two-sided.
+    """Return the estimate at the optimum of the penalized objective between N(0, 1) and N(shift, 1), two-sided.
 
-    With F and H their distribution functions and r the density of the points between, the critic's slope s maximises
-    the integral of s (F - H) - weight r (s - 1)^2, so s = 1 + (F - H) / (2 weight r): W1 is read too large by
+    With F and H their distribution functions and r the density of the interpolated points, the critic's slope s
+    maximises the integral of s (F - H) - weight r (s - 1)^2. So s = 1 + (F - H) / (2 weight r): W1 is overestimated by
     the integral of (F - H)^2 / (2 weight r).
     """
     x = torch.linspace(-6, shift + 6, 2001, dtype=torch.float64)
@@ -113,7 +116,7 @@ def predicted(shift: float, weight: float) -> float:
 
 
 def gaussian_pair(shift: float) -> Pair:
-    """N(0, 1) and N(shift, 1)."""
+    """Return N(0, 1) and N(shift, 1)."""
     return lambda count: torch.randn(count, 1), lambda count: torch.randn(count, 1) + shift
 
 
@@ -127,7 +130,7 @@ def line_pair(theta: float) -> Pair:
 
 
 def on_lines(theta: float) -> dict[str, Any]:
-    """Return both divergences between the lines, exact and read by networks."""
+    """Return both divergences between the lines, exact and estimated by networks."""
     judge, pair = discriminator(2), line_pair(theta)
     learn(judge, NonSaturating(), falling(3e-3, STEPS), *pair, STEPS)
     return {

@@ -1,7 +1,7 @@
-"""Where a run's numbers and pictures go: `metrics.csv` always, TensorBoard when asked for; dashboard.py has W&B.
+"""The loggers of a run: `metrics.csv` always, TensorBoard on request. dashboard.py has W&B.
 
-Each is built with the run's folder and its recipe. A row is an iteration (`step`) and says the images seen. Pictures
-go to a logger by `show`, which a logger of another kind may be registered with.
+Each is built with the run's folder and its recipe. A row is an iteration (`step`) and has the images seen. Pictures
+go to a logger by `show`, for which another kind of logger may be registered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIRST = ("iteration", "images_seen")
 
 @singledispatch
 def show(logger: Logger, exhibit: Exhibit, step: int, images_seen: int) -> None:
-    """Pictures to a logger; those that keep numbers only do nothing."""
+    """Send pictures to a logger. Loggers of numbers only ignore them."""
 
 
 @show.register
@@ -41,7 +41,7 @@ def _(logger: Dashboard, exhibit: Exhibit, step: int, images_seen: int) -> None:
 
 @singledispatch
 def alert(logger: Logger, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
-    """An alarm of some kind, with a picture where there is one; those that keep numbers only do nothing."""
+    """Send an alarm of some kind, with a picture if there is one. Loggers of numbers only ignore it."""
 
 
 @alert.register
@@ -57,7 +57,7 @@ def _(logger: Dashboard, kind: str, text: str, exhibit: Exhibit | None, step: in
 
 
 class CsvLogger(Logger):
-    """Write `metrics.csv` in the run's folder: one row an iteration, columns in the order of their appearance.
+    """Writes `metrics.csv` in the run's folder: one row an iteration, columns in the order of their appearance.
 
     A row is written when a later iteration is logged, or by `save`. A new column rewrites the file, in one move. In a
     resumed run, rows that the interrupted run logged beyond its checkpoint are replaced.
@@ -70,7 +70,7 @@ class CsvLogger(Logger):
         super().__init__()
         self.path = RunFolder(Path(folder)).metrics_file
         self._row: Row = {}
-        self._written: Row = {}  # what the file has of the current row, as its last line
+        self._written: Row = {}  # the current row as the last line of the file has it
         self._columns: list[str] | None = None
 
     @property
@@ -79,7 +79,7 @@ class CsvLogger(Logger):
         return str(self.path.parent)
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """The recipe is in the run's folder already."""
+        """Do nothing: the run's folder has the recipe already."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -93,7 +93,7 @@ class CsvLogger(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Bring all rows to disk, the current one as it is now. `Checkpoints` calls this before it saves."""
+        """Write all rows to disk, the current one as it is now. `Checkpoints` calls this before it saves."""
         self._write()
         if self.path.exists():
             sync(self.path)
@@ -104,7 +104,7 @@ class CsvLogger(Logger):
         self._write()
 
     def _open(self, step: int) -> list[str]:
-        """Return the columns of the file as it stands, without the rows that are about to be logged again."""
+        """Return the columns of the existing file. Remove its rows that will be logged again."""
         rows = read_rows(self.path)
         before = [row for row in rows if int(row["iteration"]) < step]
         columns = columns_of(before, list(FIRST))
@@ -126,7 +126,7 @@ class CsvLogger(Logger):
 
 
 class TensorBoard(TensorBoardLogger):
-    """TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
+    """Writes TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
 
     def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
         super().__init__(str(folder), name="", version="tensorboard", default_hp_metric=False)

@@ -1,9 +1,9 @@
-"""Weights & Biases, laid out: sections by prefix, images seen as the x axis, charts of what belongs together.
+"""Weights & Biases with a fixed layout: sections by prefix, images seen as the x axis, charts of related numbers.
 
-Online when logged in, otherwise offline; it never asks, and never stops a run.
+The run is online if the user is logged in, otherwise offline. The logger never asks, and never stops a run.
 
-A section is what stands before the slash: `overview/` (the charts), `samples/`, `quality/`, `held_out/`, `collapse/`,
-`discriminator/`, `generator/`, `throughput/`.
+A section is the part of a name before the slash: `overview/` (the charts), `samples/`, `quality/`, `held_out/`,
+`collapse/`, `discriminator/`, `generator/`, `throughput/`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ganlab.loggers.table import Row, read_rows
 
 Point = tuple[float, float]
 X = "images_seen"
-MOST_POINTS = 400  # of a line in a chart: every second one is dropped beyond that
+MOST_POINTS = 400  # of a line in a chart: beyond that, every second one is dropped
 LOWER = ("quality/fid*", "quality/kid*", "quality/mode_kl")
 
 
 class Chart(NamedTuple):
-    """Lines that belong on one chart: its title, and which numbers are on it."""
+    """A chart of several lines: its title, and the numbers on it."""
 
     title: str
     wanted: Callable[[str], bool]
@@ -56,7 +56,7 @@ CHARTS = {
 
 
 class Lines:
-    """Every number that is on a chart, over images seen."""
+    """The values of all numbers on a chart, over images seen."""
 
     def __init__(self) -> None:
         self._points: dict[str, list[Point]] = {}
@@ -71,13 +71,13 @@ class Lines:
                     del line[1:-1:2]
 
     def start(self, rows: list[Row], x: float) -> None:
-        """Go on with the lines of a run that was resumed: what its file has before `x`."""
+        """Continue the lines of a resumed run with the rows of its file before `x`."""
         for row in rows:
             if X in row and float(row[X]) < x:
                 self.add({name: float(cell) for name, cell in row.items()}, float(row[X]))
 
     def of(self, chart: Chart) -> dict[str, list[Point]]:
-        """Return the lines that belong to a chart."""
+        """Return the lines of a chart."""
         return {name: line for name, line in self._points.items() if chart.wanted(name)}
 
 
@@ -93,10 +93,10 @@ def logged_in() -> bool:
 
 
 class Dashboard(WandbLogger):
-    """A W&B run in the run's folder, its recipe as the config; the same run when the run is resumed.
+    """A W&B run in the run's folder, with its recipe as the config. A resumed run continues the same W&B run.
 
     `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between
-    two drawings of the overview. `WANDB_MODE` overrules whether it is online.
+    two drawings of the overview. `WANDB_MODE` decides whether it is online, if it is set.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Dashboard(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Return the run of W&B; begin it at the first call."""
+        """Return the run of W&B. The first call begins it."""
         if self._experiment is None:
             self._experiment = self._begin()
             self._lay_out(self._experiment)
@@ -130,7 +130,7 @@ class Dashboard(WandbLogger):
         if mode == "online":
             try:
                 return self._init("online")
-            except Exception as error:  # no net, a wrong key: the numbers can be uploaded later
+            except Exception as error:  # no network, a wrong key: the numbers can be uploaded later
                 reason = " ".join(str(error).split())
                 say(f"ganlab: W&B cannot be reached ({reason}), logging offline")
                 wandb.teardown()
@@ -152,7 +152,7 @@ class Dashboard(WandbLogger):
         )
 
     def _same_id(self) -> str:
-        """Return the run's name at W&B, kept in its folder so that resuming goes on with the same one."""
+        """Return the run's id at W&B. It is kept in the run's folder, so that a resumed run continues the same one."""
         file = self.folder.path / "wandb" / "id"
         if not file.exists():
             atomic_write(file, secrets.token_hex(4))
@@ -182,7 +182,7 @@ class Dashboard(WandbLogger):
             self.draw()
 
     def draw(self) -> None:
-        """The overview's charts as they stand; ever more seldom, since each drawing keeps its table."""
+        """Draw the overview's charts. The intervals grow, since each drawing keeps its table."""
         import wandb
 
         charts = {}
@@ -196,7 +196,7 @@ class Dashboard(WandbLogger):
             self.experiment.log(charts)
 
     def show(self, exhibit: Exhibit, step: int, images_seen: int) -> None:
-        """The sheet, and every picture with its caption."""
+        """Log the sheet, and each picture with its caption."""
         import wandb
 
         captions: list[Any] = exhibit.captions or [None] * len(exhibit.pictures)
@@ -205,7 +205,7 @@ class Dashboard(WandbLogger):
         self.experiment.log({**shown, X: float(images_seen), "iteration": step})
 
     def alert(self, kind: str, text: str, exhibit: Exhibit | None, step: int, images_seen: int) -> None:
-        """A message to whoever wants W&B's alerts, and the picture of what is missing."""
+        """Send a W&B alert, and log the picture of the missing modes."""
         import wandb
 
         self.experiment.alert(title=f"ganlab: {kind}", text=text, level="WARN")

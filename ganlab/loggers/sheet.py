@@ -16,15 +16,15 @@ from torch import Tensor
 from ganlab.data.batch import to_uint8
 from ganlab.metrics.features import as_colour
 
-LEGIBLE = 96  # pixels: smaller pictures are enlarged to at least this, by a whole factor, each pixel a square
+LEGIBLE = 96  # pixels: smaller pictures are enlarged to at least this by a whole factor, each pixel a square
 MARGIN = 6
 FONT_SIZE = 12
-LINES = 3  # of a caption; what does not fit ends in an ellipsis
+LINES = 3  # of a caption; longer text ends in an ellipsis
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
 class Exhibit(NamedTuple):
-    """One sheet to look at, and the same pictures apart with their captions (None where there are none)."""
+    """One sheet of pictures, and the same pictures as single ones with their captions (None without captions)."""
 
     sheet: Image.Image
     pictures: list[Image.Image]
@@ -33,14 +33,14 @@ class Exhibit(NamedTuple):
 
 @lru_cache
 def font() -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and knows Latin, Greek, Cyrillic and many signs."""
+    """Return DejaVu Sans, which comes with matplotlib and has Latin, Greek, Cyrillic and many signs."""
     import matplotlib
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), FONT_SIZE)
 
 
 def pieces(word: str, width: float) -> list[str]:
-    """Return a word cut where it is wider than `width` pixels."""
+    """Return the pieces of a word, cut so that none is wider than `width` pixels."""
     parts = [""]
     for letter in word:
         if parts[-1] and font().getlength(parts[-1] + letter) > width:
@@ -69,7 +69,10 @@ def shortened(line: str, width: float) -> str:
 
 
 def picture(image: Tensor) -> Image.Image:
-    """(C, H, W), uint8 or in [-1, 1], 1 to 4 channels -> a picture large enough to see, alpha laid on white."""
+    """Return an image (C, H, W), uint8 or in [-1, 1], as a picture that is large enough to see.
+
+    It may have 1 to 4 channels. Alpha is composited on white.
+    """
     levels = as_colour(to_uint8(image[None]) if image.is_floating_point() else image[None])[0]
     height, width = levels.shape[1:]
     factor = max(1, -(-LEGIBLE // min(height, width)))
@@ -78,9 +81,10 @@ def picture(image: Tensor) -> Image.Image:
 
 
 def grid(images: Tensor, captions: Sequence[str] | None = None, columns: int = 8) -> Image.Image:
-    """N pictures (N, C, H, W), uint8 or in [-1, 1], row by row, N captions under them. `ValueError` for another number.
+    """Return a sheet of N pictures (N, C, H, W), uint8 or in [-1, 1], row by row, with N captions under them.
 
-    Small pictures are enlarged by a whole factor, so that every generated pixel shows as it is.
+    Small pictures are enlarged by a whole factor, so that each generated pixel is visible. Raise `ValueError` if the
+    numbers of captions and pictures differ.
     """
     captions = [""] * len(images) if captions is None else list(captions)
     if len(captions) != len(images) or not len(images):
@@ -104,15 +108,15 @@ def grid(images: Tensor, captions: Sequence[str] | None = None, columns: int = 8
 
 
 def comparison(kinds: Mapping[str, Tensor], across: int = 3) -> Image.Image:
-    """N pictures of each kind, uint8 (N, C, H, W), those that belong together side by side, `across` sets a row."""
+    """Return N pictures of each kind, uint8 (N, C, H, W), matching ones side by side, `across` sets in each row."""
     together = torch.stack(list(kinds.values()), 1).flatten(0, 1)
     return grid(together, list(kinds) * (len(together) // len(kinds)), across * len(kinds))
 
 
 def scatter(real: Tensor, generated: Tensor) -> Image.Image:
-    """Return points (N, 2) and (M, 2) in one frame: the generated over the real, in a window that the real ones set.
+    """Return a scatter plot of points (N, 2) and (M, 2): the generated over the real, in the window of the real ones.
 
-    Without real points the generated ones set it.
+    If there are no real points, the window is that of the generated ones.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""A run's `metrics.csv` as rows: dictionaries of what each line has. Plain Python."""
+"""Read and write a run's `metrics.csv` as rows: dictionaries of the non-empty cells. Plain Python."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the whole rows of the file, empty cells left out, everything as text; an empty list if there is no file.
+    """Return the complete rows of the file as text, without empty cells; an empty list if there is no file.
 
-    A row is whole if its line has ended, and has a cell for each column and an iteration: a power cut may leave half a
-    line, or bytes that are no text.
+    A row is complete if its line has ended, and has a cell for each column and an iteration. A power cut may leave half
+    a line, or bytes that are no text.
     """
     if not path.exists():
         return []
@@ -35,12 +35,12 @@ def _whole(lines: Iterable[list[str]]) -> Iterator[Row]:
 
 
 def is_whole(path: Path) -> bool:
-    """Return whether each line of the file, but for its header, is a row of `read_rows`."""
+    """Return whether each line of the file, except its header, is a row of `read_rows`."""
     return path.read_bytes().count(b"\n") == len(read_rows(path)) + 1 and path.read_bytes().endswith(b"\n")
 
 
 def columns_of(rows: Iterable[Row], known: Iterable[str]) -> list[str]:
-    """Return the columns there were, and new ones in the order of their appearance.
+    """Return the known columns, followed by new ones in the order of their appearance.
 
     >>> columns_of([{"b": 1}, {"c": 2, "b": 3}], ["a"])
     ['a', 'b', 'c']
@@ -62,7 +62,7 @@ def as_text(rows: Iterable[Row], columns: list[str], header: bool) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Whole numbers without a point, others with seven digits, which is what float32 has."""
+    """Return whole numbers without a decimal point, others with seven digits, the precision of float32."""
     if isinstance(value, (str, int)):
         return value
     return int(value) if float(value).is_integer() else f"{float(value):.7g}"

@@ -1,4 +1,4 @@
 """Metrics of samples: functions of tensors, and one class for each metric. Plain PyTorch: no Lightning, no Hydra.
 
-Each number carries its protocol, and its full name carries the extractor. `metric.py` says what a metric is.
+Each number has a protocol, and its full name contains the extractor. `metric.py` defines the interface.
 """

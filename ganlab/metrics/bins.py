@@ -1,4 +1,4 @@
-"""Bins of the real data: which of them samples miss, and the distance between the two histograms."""
+"""Bins of the real data: the bins that samples miss, and the distance between the two histograms."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ BINS, LEVEL = 100, 0.05  # Richardson & Weiss 2018
 
 @dataclass(frozen=True)
 class BinReport:
-    """`different`: the share of bins that differ significantly (NDB / K); `js`: Jensen-Shannon divergence of the two
-    histograms in nats, with its standard error over fakes; `missing`: bins without a fake."""
+    """A comparison of the histograms of reals and fakes.
+
+    different: the share of bins that differ significantly (NDB / K). js: Jensen-Shannon divergence of the two
+    histograms in nats. js_spread: its standard error over fakes. missing: the number of bins without a fake.
+    """
 
     different: float
     js: float

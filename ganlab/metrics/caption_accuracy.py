@@ -1,6 +1,6 @@
-"""Caption accuracy: do pictures of `data=shapes` show what their captions say? As a whole, and by attribute.
+"""Caption accuracy: the agreement of pictures of `data=shapes` with their captions, as a whole and by attribute.
 
-Plain torch. `sightings` reads the picture; here it is compared with the caption.
+Plain torch. `sightings` reads the picture; this file compares the result with the caption.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ ATTRIBUTES = ("count", "colour", "size", "shape", "relation")
 
 @dataclass(frozen=True)
 class CaptionAccuracy:
-    """Shares of pictures, 0 to 1: everything right; each attribute right for every thing of the caption.
+    """Shares of pictures, 0 to 1. all: everything is right. The others: the attribute is right for every thing.
 
-    `relation` is a share of the captions that tell one (NaN if none does). `pictures` is how many were judged.
+    relation: a share of the captions that state one (NaN if none does). pictures: the number of judged pictures.
     """
 
     all: float
@@ -48,7 +48,7 @@ def caption_accuracy(images: Tensor, captions: Sequence[str]) -> CaptionAccuracy
 
 
 def verdicts(images: Tensor, captions: Sequence[str]) -> Tensor:
-    """Return 1 or 0 for each picture and each of `ATTRIBUTES`, NaN for a relation that the caption does not tell.
+    """Return 1 or 0 for each picture and each of `ATTRIBUTES`, NaN for a relation that the caption does not state.
 
     (N, 5) float64.
     """
@@ -65,7 +65,7 @@ def of_verdicts(found: Tensor) -> CaptionAccuracy:
 
 
 def verdict(view: View, scene: Scene) -> dict[str, bool]:
-    """Return by attribute whether the picture is as the scene says; "relation" only if the scene tells one."""
+    """Return by attribute whether the picture agrees with the scene; "relation" only if the scene states one."""
     count = len(view.things) == len(scene.things) and not view.litter
     wanted = len(scene.things)
     seen = [*view.things[:4], *[None] * wanted]
@@ -97,12 +97,12 @@ def stands(first: Sighting | None, second: Sighting | None, relation: str) -> bo
 
 
 def _right(attributes: dict[str, bool]) -> tuple[int, bool]:
-    """Which thing is which is read in the picture's favour; between equals, by colour."""
+    """Return the key by which the best assignment of things is chosen: right attributes, then the right colour."""
     return sum(attributes.values()), attributes["colour"]
 
 
 class CaptionOracle(SampleMetric):
-    """Share of samples that are all their caption says, and by attribute; of unseen captions too."""
+    """Share of samples that agree with their whole caption, and by attribute; of unseen captions too."""
 
     name = "caption_accuracy"
     better = HIGHER
@@ -132,6 +132,6 @@ class CaptionOracle(SampleMetric):
 
 
 def _result(attribute: str, share: float, protocol: dict[str, int]) -> Result:
-    """Return a share with its standard error, which is unknown for relations: only some captions tell one."""
+    """Return a share with its standard error. It is unknown for relations, because only some captions state one."""
     error = None if attribute == "relation" else share_error(share, protocol["fakes"])
     return Result(share, error, dict(protocol))

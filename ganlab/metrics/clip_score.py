@@ -1,7 +1,7 @@
-"""CLIPScore: how well pictures fit their captions, by torchmetrics and a CLIP of transformers.
+"""CLIPScore: the agreement of pictures with their captions, by torchmetrics and a CLIP of transformers.
 
-torchmetrics 1.9 cuts the mean off at zero; the paper cuts each score (Hessel et al. 2021). We call torchmetrics pair by
-pair, as in the paper. Its scale is 100 cos; the paper's is 2.5 cos.
+torchmetrics 1.9 clips the mean at zero; the paper clips each score (Hessel et al. 2021). This file calls torchmetrics
+pair by pair, as in the paper. Its scale is 100 cos; the paper's is 2.5 cos.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How real and how varied the samples of each condition are."""
+"""Realism and diversity of the samples of each condition."""
 
 from __future__ import annotations
 

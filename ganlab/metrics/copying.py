@@ -1,4 +1,4 @@
-"""Has the generator memorized its training set? Distances to training pictures, and samples that come twice."""
+"""Memorization of the training set: distances to training pictures, and duplicates among samples."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ def nearest_distances(samples: Tensor, pool: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Distances:
-    """`probability` that a fake is nearer to its nearest training sample than a training sample to its own, with its
-    standard error; `ratio` of the two medians, with its own over fakes. 1/2 and 1 for fresh samples of the data's
-    distribution; 1 and 0 for copies."""
+    """Distances of fakes to training samples, compared with those between training samples.
+
+    probability: that a fake is nearer to its nearest training sample than a training sample is to its own. ratio: of
+    the two medians. spread, ratio_spread: their standard errors. Fresh samples of the data's distribution have 1/2 and
+    1; copies have 1 and 0.
+    """
 
     probability: float
     spread: float

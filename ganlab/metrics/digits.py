@@ -1,4 +1,4 @@
-"""A classifier of digits: which of ten each channel of a picture shows, hence which of 1,000 modes a stack of three is.
+"""A classifier of digits: it reads one of ten in each channel, and so one of 1,000 modes in a stack of three.
 
 It is small and was trained by `tools/train_digits.py`. It names a digit for any picture, good or bad.
 """
@@ -41,7 +41,7 @@ class DigitNet(nn.Module):
 
 
 class DigitReader(nn.Module):
-    """The trained classifier, frozen. `protocol` says which."""
+    """The trained classifier, frozen. `protocol` identifies it."""
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How much of the data samples cover: histograms over bins, and the effective number of samples.
+"""Coverage of the data by samples: histograms over bins, and the effective number of samples.
 
 Functions of features or points (N, D).
 """

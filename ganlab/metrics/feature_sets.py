@@ -1,4 +1,4 @@
-"""Features of real and of generated pictures, as one extractor sees them: what most metrics compare."""
+"""Features of real and of generated pictures from one extractor, which most metrics compare."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 def unknown() -> None:
-    """Return None: what the generator was trained on is not known."""
+    """Return None: the training data of the generator are unknown."""
 
 
 @dataclass(frozen=True, eq=False)
 class RealSide:
-    """Real pictures as an extractor sees them, and `facts` that tell them from others.
+    """Features of real pictures, and `facts` that identify the pictures.
 
-    `make_train` returns the features of the pictures that the generator learned from, or None. It is slow.
+    make_train: returns the features of the generator's training pictures, or None. It is slow.
     """
 
     extractor: Extractor
@@ -37,12 +37,12 @@ class RealSide:
 
     @cached_property
     def train(self) -> Sample | None:
-        """Return what `make_train` returns, made once."""
+        """Return the result of `make_train`, computed once."""
         return self.make_train()
 
 
 class Extraction:
-    """Pictures -> features, in batches of the extractor's size, whatever sizes they come in."""
+    """Extraction of features in batches of the extractor's size, for pictures that come in batches of any size."""
 
     def __init__(self, extractor: Extractor, total: int, seed: int, most: int) -> None:
         self.extractor = extractor
@@ -51,7 +51,7 @@ class Extraction:
         self._labels: list[Hashable] = []
 
     def add(self, samples: Samples) -> None:
-        """Take one batch of pictures uint8 (N, C, H, W), all of one size. Places must be new."""
+        """Add one batch of pictures uint8 (N, C, H, W), all of one size. Places must be new."""
         size = self.extractor.batch
         device = next(self.extractor.parameters(), torch.empty(0)).device
         for start in range(0, len(samples.images), size):
@@ -63,7 +63,7 @@ class Extraction:
             self._labels += samples.labels[part]
 
     def _fits(self, prepared: Tensor) -> bool:
-        """Return whether the held pictures and these can be looked at together."""
+        """Return whether the held pictures and these fit into one batch."""
         held = sum(len(images) for images, _ in self._held) + len(prepared)
         return self._held[0][0].shape[1:] == prepared.shape[1:] and held <= self.extractor.batch
 
@@ -73,13 +73,13 @@ class Extraction:
         self._held, self._labels = [], []
 
     def finish(self) -> Gathering:
-        """Return what was gathered, the last pictures included. Raise `UserError` for fewer than two pictures."""
+        """Return the accumulated features, including those of the last pictures."""
         if self._held:
             self._look()
         return self.gathering
 
     def sample(self) -> Sample:
-        """Return the features of all pictures that came. Raise `UserError` for fewer than two."""
+        """Return the features of all pictures so far. Raise `UserError` for fewer than two."""
         gathering = self.finish()
         if gathering.seen < 2:
             raise UserError(f"at least 2 pictures that can be read are needed, got {gathering.seen}")
@@ -87,7 +87,7 @@ class Extraction:
 
 
 class FeatureSets:
-    """Features of real pictures and of at most `count` generated ones. `seed`: of what is chosen at random."""
+    """Features of real pictures and of at most `count` generated ones. seed: of random choices."""
 
     def __init__(self, side: RealSide, count: int, seed: int = 0) -> None:
         self.side, self.seed = side, seed
@@ -97,7 +97,7 @@ class FeatureSets:
 
     @property
     def extractor(self) -> Extractor:
-        """Return the network that sees both kinds."""
+        """Return the extractor of both kinds."""
         return self.side.extractor
 
     @property
@@ -107,16 +107,16 @@ class FeatureSets:
 
     @property
     def train(self) -> Sample | None:
-        """Return the pictures that the generator learned from; None if unknown. Slow the first time."""
+        """Return the features of the generator's training pictures; None if unknown. Slow the first time."""
         return self.side.train
 
     @cached_property
     def fake(self) -> Sample:
-        """Return the generated pictures. No more may come after that."""
+        """Return the features of the generated pictures. None may be added after that."""
         return self._fakes.sample()
 
     def update(self, samples: Samples) -> None:
-        """Take a batch of generated pictures. Places that came before are ignored."""
+        """Add a batch of generated pictures. Places that were added before are ignored."""
         new = ~self._came[samples.places]
         self._came[samples.places] = True
         if new.any():
@@ -141,7 +141,7 @@ class FeatureSets:
 
     @cached_property
     def alike(self) -> tuple[Tensor, Tensor]:
-        """Return as many reals as fakes, (pairs, D) each, because the reach of balls and bins depends on the number."""
+        """Return as many reals as fakes, (pairs, D) each, because balls and bins depend on the number."""
         real, fake = (
             one.features[torch.from_numpy(some_rows(len(one.features), self.pairs, self.seed))]
             for one in (self.real, self.fake)
@@ -154,7 +154,7 @@ class FeatureSets:
         return torch.Generator().manual_seed(self.seed)
 
     def once(self, make: Callable[[FeatureSets], T]) -> T:
-        """Return `make(self)`, computed once for all metrics that ask for it."""
+        """Return `make(self)`, computed once for all metrics."""
         if make not in self._made:
             self._made[make] = make(self)
         found: T = self._made[make]

@@ -1,8 +1,7 @@
-"""Feature extractors: uint8 pictures -> feature vectors. The name and the protocol of each say exactly which.
+"""Feature extractors: uint8 pictures -> feature vectors. The name and the protocol of each identify it exactly.
 
-A name stands for one network and one way of resizing, so that `fid_small`, `fid_inception_tf1` and
-`fid_inception_antialias` never look alike; the protocol adds the hash of the weights. Nothing here trains or
-uses the net.
+A name stands for one network and one way of resizing, so `fid_small`, `fid_inception_tf1` and `fid_inception_antialias`
+cannot be confused. The protocol adds the hash of the weights. Nothing here trains or uses the network connection.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def as_colour(images: Tensor) -> Tensor:
 
 
 class Resizing(Protocol):
-    """uint8 (N, 3, H, W) -> what the network takes; `way` is its name, `str()` all of it."""
+    """uint8 (N, 3, H, W) -> the network's input. `way` is its name, `str()` its full description."""
 
     @property
     def way(self) -> str:
@@ -50,10 +49,10 @@ class Resizing(Protocol):
 
 
 class Extractor(nn.Module, ABC):
-    """Maps uint8 pictures (N, C, H, W) of any size to features (N, dim) in float32. Frozen, always in eval mode.
+    """A map from uint8 pictures (N, C, H, W) of any size to features (N, dim) in float32. Frozen, always in eval mode.
 
-    `resizer_chosen`: whether there was a choice, so that the name of a number must say which. `batch`: how many
-    pictures go through at once, which bounds the memory and changes nothing else.
+    resizer_chosen: whether the resizer was a choice, so that the name of a number must contain it. batch: the number of
+    pictures in one pass, which bounds the memory and changes nothing else.
     """
 
     name: str
@@ -109,7 +108,7 @@ class Extractor(nn.Module, ABC):
         self.eval().requires_grad_(False)
 
     def metric(self, measure: str) -> str:
-        """Return the full name of a number measured with these features: `metric("fid")` is `fid_small`, say."""
+        """Return the full name of a number measured with these features: `metric("fid")` may be `fid_small`."""
         return f"{measure}_{self.label}"
 
 

@@ -1,4 +1,4 @@
-"""How real samples are and how much of the data they cover: Inception score, precision, recall, density, coverage.
+"""Fidelity of samples and coverage of the data: Inception score, precision, recall, density, coverage.
 
 Functions of features (N, D) and logits (N, K).
 """
@@ -70,12 +70,12 @@ class Members(NamedTuple):
 
 
 def members(real: Tensor, fake: Tensor, k: int = 5) -> Members:
-    """Return who is in whose ball; balls reach to each sample's k-th nearest neighbour of its kind. float64.
+    """Return the memberships in balls, which reach to each sample's k-th nearest neighbour of its kind. float64.
 
-    Precision: fakes within (distance <= radius) some real's ball; recall: reals within some fake's ball
-    (Kynkäänniemi et al. 2019, there k = 3). Density: the number of reals' balls around a fake (distance < radius), over
-    k; coverage: reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density averages 1 and
-    coverage 1 - prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then below 1.
+    Precision: fakes within (distance <= radius) some real's ball. Recall: reals within some fake's ball (Kynkäänniemi
+    et al. 2019, there k = 3). Density: the number of reals' balls around a fake (distance < radius), over k. Coverage:
+    reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density averages 1 and coverage 1 -
+    prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then below 1.
     """
     x, y = precise(real), precise(fake)
     radius_real = neighbour_distances(x, k)
@@ -89,7 +89,7 @@ def members(real: Tensor, fake: Tensor, k: int = 5) -> Members:
 
 
 def members_of(sets: FeatureSets) -> Members:
-    """Return the members of as many reals as fakes."""
+    """Return the memberships for as many reals as fakes."""
     return members(*sets.alike, NEIGHBOURS)
 
 
@@ -108,7 +108,7 @@ class InceptionScore(FeatureMetric):
 
 
 class BallMetric(FeatureMetric, ABC):
-    """One of the four numbers that count who is in whose ball."""
+    """A mean of memberships in balls: one of four numbers."""
 
     better = HIGHER
     needs = (REAL_FEATURES,)
@@ -146,7 +146,7 @@ class Recall(BallMetric):
 
 
 class Density(BallMetric):
-    """How many reals have a fake in their neighbourhood, over what is expected; 1 on average if perfect."""
+    """Number of reals with a fake in their neighbourhood, over the expected number; 1 on average if perfect."""
 
     name = "density"
 

@@ -1,4 +1,4 @@
-"""The Fréchet distance, its spread, its limit for endless samples, and the distance of each class."""
+"""The Fréchet distance, its standard error, its limit for infinitely many samples, and the distance of each class."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def frechet(real: Sample, fake: Sample) -> Estimate:
 
 
 def _transport(real: Sample, fake: Sample, covariance: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
-    """tr (S_ref S)^1/2, and (y - m).T(y - m) of every kept fake. By the smallest matrix that knows them, for it has the
-    least rounding: A, B are the centred rows of few reals and fakes over sqrt(N - 1), R the root of S_ref."""
+    """Return tr (S_ref S)^1/2, and (y - m).T(y - m) of every kept fake.
+
+    The smallest possible matrix is used, because it has the least rounding. A, B are the centred rows of few reals and
+    fakes over sqrt(N - 1), R the root of S_ref.
+    """
     few_reals, few_fakes = (one.whole and one.count <= covariance.shape[0] for one in (real, fake))
     a, b = _rows(real) if few_reals else centred, centred / max(len(centred) - 1, 1) ** 0.5
     if few_reals and few_fakes:  # A B^T = U s V^T; b.T b is the diagonal of V s V^T
@@ -65,11 +68,11 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frechet_infinity(real: Sample, fake: Sample, generator: torch.Generator | None = None) -> Estimate:
-    """Return the distance of endlessly many fakes (Chong & Forsyth 2020): the intercept of a line in 1 / N.
+    """Return the distance of infinitely many fakes (Chong & Forsyth 2020): the intercept of a line in 1 / N.
 
-    The expected distance of N fakes is d + c / N to first order; d is fitted to `POINTS` random subsets of a tenth up
-    to all of the fakes, with its standard error from the line's residuals (too small, because subsets overlap). What is
-    left is the bias of the reference, and of subsets that are small against the number of features.
+    The expected distance of N fakes is d + c / N to first order. d is fitted to `POINTS` random subsets, from a tenth
+    up to all of the fakes, with its standard error from the line's residuals (too small, because subsets overlap). The
+    bias of the reference remains, and that of subsets that are small against the number of features.
     """
     features = fake.features
     sizes = np.unique(np.linspace(max(2, SMALLEST * len(features)), len(features), POINTS).astype(int))
@@ -118,7 +121,7 @@ class FrechetDistance(FeatureMetric):
 
 
 class FrechetInfinity(FeatureMetric):
-    """The Fréchet distance that endlessly many samples would have, by a line in 1/N."""
+    """The Fréchet distance of infinitely many samples, by a line in 1/N."""
 
     name = "fid_infinity"
     better = LOWER

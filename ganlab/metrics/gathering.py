@@ -1,7 +1,8 @@
-"""What is kept of pictures that an extractor has seen, so that memory does not grow with their number.
+"""Accumulation of an extractor's features in bounded memory.
 
-Sums over all of them (mean, covariance, Inception score) and the features of at most `most`, chosen at random by place
-before any is seen. So the batch size, the order and the number of processes change nothing.
+It keeps sums over all pictures (mean, covariance, Inception score) and the features of at most `most` pictures. These
+are chosen at random by place before any picture arrives. So the batch size, the order and the number of processes
+change nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ def rows_of(labels: Sequence[Hashable]) -> dict[Hashable, list[int]]:
 
 
 class SplitScores:
-    """The sums of which an Inception score is made, for each of `splits` parts: how many, of p, and of p log p.
+    """The sums for an Inception score, for each of `splits` parts: the number of pictures, of p, and of p log p.
 
-    `order`: (total,) a permutation; picture `order[i]` belongs to the part of place i. Drawn by `seed` if left out.
+    order: (total,) a permutation; picture `order[i]` belongs to the part of place i. Drawn by `seed` if left out.
     """
 
     def __init__(self, classes: int, total: int, splits: int = 10, seed: int = 0, order: Tensor | None = None) -> None:
@@ -43,7 +44,7 @@ class SplitScores:
         self.entropy = torch.zeros(splits, dtype=torch.float64)
 
     def add(self, logits: Tensor, places: Tensor | slice) -> None:
-        """Take logits (N, K) of the pictures at those places."""
+        """Add logits (N, K) of the pictures at those places."""
         log_p = precise(logits.cpu()).log_softmax(1)
         part, p = self.part[places], log_p.exp()
         self.count += part.bincount(minlength=len(self.count))
@@ -75,7 +76,7 @@ class Sample:
 
     @property
     def count(self) -> int:
-        """Return how many pictures are in the sums."""
+        """Return the number of pictures in the sums."""
         return self.gaussian.count
 
     @property
@@ -90,7 +91,7 @@ class Sample:
 
 
 class Gathering:
-    """Takes features batch by batch. `total`: how many pictures there are at most, in all processes together."""
+    """Accumulates features batch by batch. total: the largest number of pictures, in all processes together."""
 
     def __init__(self, dim: int, total: int, classes: int = 0, most: int = MOST, seed: int = 0) -> None:
         kept = np.random.default_rng(seed).permutation(total)[:most]
@@ -105,13 +106,13 @@ class Gathering:
 
     @property
     def seen(self) -> int:
-        """Return how many pictures came."""
+        """Return the number of pictures so far."""
         return int(self.came.sum())
 
     def add(
         self, features: Tensor, logits: Tensor, labels: Sequence[Hashable] = (), places: Tensor | None = None
     ) -> None:
-        """Take features (N, D), logits (N, K) and labels (N, or none) of new pictures; by default the next N."""
+        """Add features (N, D), logits (N, K) and labels (N, or none) of new pictures; by default the next N."""
         places = self.seen + torch.arange(len(features)) if places is None else places
         self.came[places] = True
         self.moments = self.moments + Moments.of(features.cpu())
@@ -140,7 +141,7 @@ class Gathering:
             self.scores.merge([part.scores for part in parts if part.scores is not None])
 
     def sample(self) -> Sample:
-        """Return all that was taken, in the order of places. Raise `ValueError` for fewer than two pictures."""
+        """Return the sample, in the order of places. Raise `ValueError` for fewer than two pictures."""
         order = torch.cat(self.places).argsort()
         labels = [self.labels[row] for row in order.tolist()] if self.labels else []
         return Sample(self.moments.gaussian(), torch.cat(self.features)[order], labels, self.scores)

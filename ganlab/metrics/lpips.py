@@ -1,6 +1,6 @@
-"""LPIPS: how different generated pictures look from one another, as the mean of random pairs, by torchmetrics.
+"""LPIPS: the perceptual diversity of generated pictures, as the mean of random pairs, by torchmetrics.
 
-torchmetrics ships LPIPS's own layers; the backbone's weights come from torch's hub cache or the net.
+torchmetrics contains the layers of LPIPS. The backbone's weights come from torch's hub cache or a download.
 """
 
 from __future__ import annotations

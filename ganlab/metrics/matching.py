@@ -1,7 +1,7 @@
-"""Does a picture show what its caption says? R-precision, and the matcher that it uses.
+"""R-precision, which measures whether pictures match their captions, and the matcher that it uses.
 
-The matcher is trained on real pictures alone, never on a generator's: a generator that is trained through the encoder
-that judges it gets a high score without reason. Plain PyTorch; the caller keeps a trained matcher on disk.
+The matcher is trained on real pictures alone, never on a generator's. A generator that is trained through the encoder
+of the metric gets a high score without reason. Plain PyTorch; the caller stores a trained matcher on disk.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ganlab.metrics.small import Residual, squeeze
 from ganlab.networks.text import WordEncoder
 
 Progress = Callable[[int, int, float], None]
-"""(steps done, steps in all, loss), called after every step."""
+"""(steps done, total steps, loss), called after every step."""
 
 
 def hit_probability(beaten_by: Tensor, others: int | Tensor, wrong: int) -> Tensor:
-    """P(none of the `beaten_by` candidates is among `wrong` drawn from `others` without replacement), float64.
+    """Return P(none of the `beaten_by` candidates is among `wrong` drawn from `others` without replacement), float64.
 
     C(others - beaten_by, wrong) / C(others, wrong): the exact mean of R-precision over all draws of candidates.
     """

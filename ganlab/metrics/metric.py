@@ -1,6 +1,6 @@
-"""What a metric is: one class with a name, a direction, its needs, `update` for batches of samples, and `compute`.
+"""The interface of metrics: a name, a direction, needs, `update` for batches of samples, and `compute`.
 
-A file of this folder that defines a concrete subclass adds a metric: `registry.py` finds it for `ganlab.evaluate`, for
+A file of this folder that defines a concrete subclass adds a metric. `registry.py` finds it for `ganlab.evaluate`, for
 the quality callback, for their help and for the docs. A metric of your own is named by its dotted path instead.
 """
 
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Better(Enum):
-    """Which direction of a number is an improvement; the value is its sign."""
+    """The direction in which a number improves. The value is its sign."""
 
     HIGHER = 1
     LOWER = -1
@@ -56,20 +56,20 @@ class Metric(ABC):
     """
 
     name: ClassVar[str]
-    """What people type."""
+    """The name in settings and on the command line."""
     better: ClassVar[Better]
     needs: ClassVar[tuple[Need, ...]]
     standard: ClassVar[bool] = False
-    """Whether `ganlab.evaluate` measures it if no metrics are named."""
+    """True if `ganlab.evaluate` measures it when no metrics are named."""
     most: ClassVar[int] = sys.maxsize
-    """How many samples are looked at: those whose place is smaller."""
+    """The number of samples that are used: those with a smaller place."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
 
     @abstractmethod
     def update(self, samples: Samples) -> None:
-        """Take one batch of generated samples."""
+        """Add one batch of generated samples."""
 
     @abstractmethod
     def synchronize(self) -> None:
@@ -77,7 +77,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self) -> Result:
-        """Return the number. Raise `ValueError` if the samples are too few, or the like."""
+        """Return the number. Raise `ValueError` if it is undefined, for example for too few samples."""
 
     def to(self, device: torch.device) -> None:  # noqa: B027  # most metrics have no network
         """Move the metric's networks, if it has any, to a device."""
@@ -88,7 +88,7 @@ class Metric(ABC):
 
     @classmethod
     def leading(cls) -> str:
-        """Return the name of the number that `better` is about."""
+        """Return the name of the number to which `better` applies."""
         return cls.name
 
     @classmethod
@@ -98,7 +98,7 @@ class Metric(ABC):
 
     @classmethod
     def targets(cls, target: Target) -> list[Target]:
-        """Return what samples are drawn for: the target itself, unless the metric needs other conditions."""
+        """Return the targets for which samples are drawn: this one, unless the metric needs other conditions."""
         return [target]
 
     def results(self) -> dict[str, Result]:
@@ -112,7 +112,7 @@ class Metric(ABC):
 
 
 class SampleMetric(Metric, ABC):
-    """A metric that keeps some values of each sample: what `look` returns."""
+    """A metric that keeps some values of each sample: the result of `look`."""
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -134,7 +134,7 @@ class SampleMetric(Metric, ABC):
 
 
 class FeatureMetric(Metric, ABC):
-    """A metric of the features that one extractor sees. All such metrics of a target share them: `self.sets`.
+    """A metric of the features of one extractor. All such metrics of a target share them: `self.sets`.
 
     `self.sets.real.features` (M, D) and `self.sets.fake.features` (N, D) are the features that were kept.
     """
@@ -157,7 +157,7 @@ class FeatureMetric(Metric, ABC):
         self.sets.extractor.to(device)
 
     def stamp(self, number: str) -> dict[str, Any]:
-        """Return the extractor's protocol, the counts of both kinds, and what the real side says of itself."""
+        """Return the extractor's protocol, the counts of both kinds, and the facts of the real side."""
         return {"measure": number, **self.sets.protocol, "seed": self.target.seed}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Known modes: how many of them samples hit, and how evenly. Of points, and of stacks of digits."""
+"""Known modes of points and of stacks of digits: the number that samples capture, and their uniformity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people may type for an extractor and for a resizer. Imports nothing, so that a typo is answered at once."""
+"""Names of extractors and resizers. This file imports nothing, so a typing error is reported at once."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ FILE_SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")
 
 
 def is_file(extractor: str) -> bool:
-    """Whether an extractor is a TorchScript file of the user's own rather than one of `EXTRACTORS`."""
+    """Return whether an extractor is the user's own TorchScript file rather than one of `EXTRACTORS`."""
     return extractor.lower().endswith(FILE_SUFFIXES)

@@ -1,4 +1,4 @@
-"""What metrics may need of their target. A need is an object: a new kind of need is one more constant."""
+"""Requirements of metrics on their target. A need is an object, so a new kind of need is one more constant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ def _nothing(target: Target) -> str:
 
 @dataclass(frozen=True)
 class Need:
-    """`applies`: whether such data can have it. `missing`: why it is not there once the real features are; else ""."""
+    """A requirement. applies: whether such data can meet it.
+
+    missing: the reason why it is not met once the real features are known; else "".
+    """
 
     applies: Callable[[Target], bool]
     missing: Callable[[Target], str] = _nothing

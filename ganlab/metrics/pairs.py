@@ -1,6 +1,6 @@
-"""Distances, pixel by pixel, between generated pictures and those that they should be: the condition is a picture.
+"""Pixelwise distances between generated and true pictures, if the condition is a picture.
 
-A low distance does not mean a good picture: the mean of all pictures that could be right is nearest, and blurred.
+A low distance does not mean a good picture. The mean of all possible pictures is nearest, and blurred.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Perceptual distance: how different two pictures look, by the feature maps of `ImageNet` at four strides.
+"""Perceptual distance between two pictures, by the feature maps of `ImageNet` at four strides.
 
 It is eq. 1 of Zhang et al. 2018 without their learned weights of channels. No human judgement went into it, and its
 values are not LPIPS values.

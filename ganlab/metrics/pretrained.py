@@ -1,4 +1,4 @@
-"""CLIP and DINOv2 as torch-fidelity registers them, and networks of your own."""
+"""CLIP and DINOv2 as torch-fidelity registers them, and the user's own networks."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
 
 
 class RPrecision(SampleMetric):
-    """How often a sample matches its own caption better than 99 others; beside it that of reals. Chance is 1 %.
+    """Share of samples that match their own caption better than 99 others; beside it that of reals. Chance is 1 %.
 
     Real training pictures score high, because the matcher learned from them.
     """

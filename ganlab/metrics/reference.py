@@ -21,7 +21,7 @@ from ganlab.metrics.gathering import Sample
 from ganlab.metrics.moments import Gaussian
 
 SAME = ("extractor", "weights", "resizer", "normalization", "precision")
-"""What must be the same for features to be of one kind."""
+"""Fields of the protocol that must agree for features to be comparable."""
 
 
 def save_reference(path: Path, sample: Sample, protocol: dict[str, Any]) -> None:

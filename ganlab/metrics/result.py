@@ -1,4 +1,4 @@
-"""A number with everything that is needed to interpret it."""
+"""A number with its spread and protocol."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class View:
-    """What one picture shows: its things, the largest first, and whether there is more paint than that."""
+    """The content of one picture: its things, the largest first. litter: whether there is paint outside of them."""
 
     things: tuple[Sighting, ...]
     litter: bool = False

@@ -1,4 +1,4 @@
-"""Standard errors: how far a number would move if other samples were drawn."""
+"""Standard errors: the deviation of a number between draws of the samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What generated samples are measured against, and for which conditions they are drawn."""
+"""The target of a measurement: the data to compare with, and the conditions of the samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_real_side() -> RealSide:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What `count` generated samples are measured against. `seed`: of latents, and of what is chosen at random.
+    """The data that `count` generated samples are compared with. `seed`: of latents, and of random choices.
 
     pictures: The real pictures whose conditions the generator gets; None for folders.
     split: Their name.

@@ -1,1 +1,1 @@
-"""The players' networks and what tells them their condition: plain PyTorch, nothing here imports Lightning or Hydra."""
+"""Networks of the players, and their conditioning. Plain PyTorch: nothing here imports Lightning or Hydra."""

@@ -1,4 +1,4 @@
-"""A pair of networks that play against each other, before the data has said what shape they need. Plain PyTorch."""
+"""A pair of networks, defined before the data's shape is known. Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganlab.perturbations import Perturbation
 
 
 class Perturbed(nn.Module):
-    """A trunk that sees every picture through perturbations, real or generated, whoever's turn it is."""
+    """A trunk behind perturbations of all its input images, real or generated, in the turns of both players."""
 
     def __init__(self, perturbations: Mapping[str, Perturbation], trunk: Any) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Perturbed(nn.Module):
 
 
 def with_feature_shape(trunk: Any) -> Any:
-    """Return the trunk. Raise `UserError` if it does not say what its features are."""
+    """Return the trunk. Raise `UserError` if it has no tuple `feature_shape`."""
     if not isinstance(getattr(trunk, "feature_shape", None), tuple):
         raise UserError(
             f"`network.discriminator` {type(trunk).__name__} must say its `feature_shape`, a tuple (features, height, "
@@ -45,7 +45,7 @@ def with_feature_shape(trunk: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Copies:
-    """Stand for a constructor: copies of a network that was given ready-made, whatever shape is asked for."""
+    """A constructor that returns copies of a given network, for any shape."""
 
     network: nn.Module
 
@@ -55,14 +55,15 @@ class _Copies:
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to make the two players' networks. In place of a constructor a module may be given; copies of it then play.
+    """The constructors of the two players' networks. A module may replace a constructor; copies of it are then used.
 
-    `generator(shape=, code_dim=)`: (N, code_dim) -> (N, *shape) in [-1, 1].
-    `discriminator(shape=)`: (N, *shape) -> features (N, F, s, s), and it says its `feature_shape`; or, for a variant
-    that asks one question only, one logit an image, (N,) or (N, 1).
-    What the recipe says of any discriminator: `perturbations` of what it sees, by name; how many pictures it judges
-    together (`pack`, Lin et al. 2018); over how many it sees the deviation (`minibatch_deviation`, Karras et al. 2018;
-    0 leaves that out).
+    generator(shape=, code_dim=): (N, code_dim) -> (N, *shape) in [-1, 1].
+    discriminator(shape=): (N, *shape) -> features (N, F, s, s), with an attribute `feature_shape`. For a variant with a
+    single question it may instead return one logit an image, (N,) or (N, 1).
+
+    The other settings apply to every discriminator. perturbations: of its input, by name. pack: the number of pictures
+    that it judges together (Lin et al. 2018). minibatch_deviation: the group size of the minibatch deviation (Karras et
+    al. 2018); 0 for none.
     """
 
     generator: Callable[..., nn.Module]
@@ -77,9 +78,9 @@ class Architecture:
                 object.__setattr__(self, name, _Copies(network))
 
     def trunk(self, shape: Sequence[int], features: bool = True) -> Any:
-        """Return the discriminator for images of this shape, with all that the recipe puts around it.
+        """Return the discriminator for images of this shape, with all layers that the recipe puts around it.
 
-        Raise `UserError` if `features` are needed and it does not say its `feature_shape`.
+        Raise `UserError` if `features` are needed and it has no `feature_shape`.
         """
         trunk: Any = self.discriminator(shape=(self.pack * shape[0], *shape[1:]))
         if features or self.minibatch_deviation:

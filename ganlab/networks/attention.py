@@ -1,6 +1,6 @@
-"""Attention between the places of a map, and from them to the words of a caption. Plain PyTorch.
+"""Attention between the positions of a feature map, and from them to the words of a caption. Plain PyTorch.
 
-Written out rather than fused, because gradient penalties differentiate it twice.
+It is not a fused kernel, because gradient penalties differentiate it twice.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ganlab.errors import UserError
 from ganlab.networks.blocks import conv1
 
 Words = tuple[Tensor, Tensor]
-"""States (N, L, word_dim) of the words of N captions, and a mask (N, L), true where there is a word."""
+"""States (N, L, word_dim) of the words of N captions, and a mask (N, L), true at words."""
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """softmax(q k^T) v: (N, P, d), (N, L, d), (N, L, v) -> (N, P, v).
+    """Return softmax(q k^T) v: (N, P, d), (N, L, d), (N, L, v) -> (N, P, v).
 
-    mask: (N, L), true where there is something to attend to; at least once in each sample.
+    mask: (N, L), true at the positions that may be attended to; at least one in each sample.
     """
     scores = query @ key.transpose(1, 2)
     if mask is not None:
@@ -31,14 +31,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
 
 
 def places(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, H W, C)."""
+    """Reshape (N, C, H, W) to (N, H W, C)."""
     return x.flatten(2).transpose(1, 2)
 
 
 class SelfAttention(nn.Module):
-    """x + gamma o(attention between x's places); gamma starts at 0 (Zhang et al. 2019, section 3).
+    """x + gamma o(attention between the positions of x); gamma starts at 0 (Zhang et al. 2019, section 3).
 
-    Queries and keys have an eighth of the channels, values half; keys and values are those of 2 x 2 places at a time
+    Queries and keys have an eighth of the channels, values half. Keys and values are max-pooled over 2 x 2 positions
     (Brock et al. 2019, their code).
     """
 
@@ -57,10 +57,10 @@ class SelfAttention(nn.Module):
 
 
 class WordAttention(nn.Module):
-    """x + gamma o(attention from x's places to words); gamma starts at 0 (after Xu et al. 2018, AttnGAN, eq. 2).
+    """x + gamma o(attention from the positions of x to words); gamma starts at 0 (Xu et al. 2018, AttnGAN, eq. 2).
 
-    `word_dim`: of the words' states. Padding is not attended to: what stands there changes nothing. The words come from
-    `reading`, so that blocks between the words' reader and this layer need not know of them. `UserError` without words.
+    word_dim: the size of the words' states. Padding is masked and changes nothing. The context manager `reading` sets
+    the words, so the blocks before this layer need not pass them on. Raise `UserError` if no words are set.
     """
 
     words: Words | None = None
@@ -83,13 +83,13 @@ class WordAttention(nn.Module):
 
 
 def word_layers(network: nn.Module) -> list[WordAttention]:
-    """The layers of a network that attend to words."""
+    """Return the layers of a network that attend to words."""
     return [layer for layer in network.modules() if isinstance(layer, WordAttention)]
 
 
 @contextmanager
 def reading(network: nn.Module, words: Words) -> Iterator[None]:
-    """Inside, the network's word attention attends to these words."""
+    """Set the words of the network's word attention inside the block."""
     layers = word_layers(network)
     for layer in layers:
         layer.words = words
@@ -103,10 +103,10 @@ def reading(network: nn.Module, words: Words) -> Iterator[None]:
 def attention_at(
     there: Sequence[int], attention: Sequence[int], word_attention: Sequence[int] = (), word_dim: int = 0
 ) -> Callable[[int, int], list[nn.Module]]:
-    """Return a function of (side, channels) that gives the attention after a block with such a map.
+    """Return a function of (side, channels) that returns the attention layers after a block with such a map.
 
-    `there`: the shorter sides of the network's maps; `attention` and `word_attention`: those that have self-attention,
-    and after it attention to words. `UserError` for a side that the network has not.
+    there: the shorter sides of the network's maps. attention, word_attention: the sides with self-attention, and those
+    with attention to words after it. Raise `UserError` for a side that the network does not have.
     """
     for name, sides in {"attention": attention, "word_attention": word_attention}.items():
         if missing := [side for side in sides if side not in there]:

@@ -1,6 +1,6 @@
-"""BERT's encoder (Devlin et al. 2019), as small as it is: what all-MiniLM-L6-v2 is made of.
+"""BERT's encoder (Devlin et al. 2019), the architecture of all-MiniLM-L6-v2.
 
-Plain PyTorch, for reading only: no dropout, no pooler, no heads. Modules are named as in the published weights.
+Plain PyTorch, for inference only: no dropout, no pooler, no heads. Modules are named as in the published weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EPSILON = 1e-12  # of BERT's layer normalizations
 
 @dataclass(frozen=True)
 class BertShape:
-    """The sizes of a BERT. The defaults are MiniLM-L6-H384's (Wang et al. 2020)."""
+    """The sizes of a BERT. The defaults are those of MiniLM-L6-H384 (Wang et al. 2020)."""
 
     words: int = 30_522
     positions: int = 512
@@ -27,7 +27,7 @@ class BertShape:
 
 
 class BertEmbeddings(nn.Module):
-    """LayerNorm(word + position + segment): tokens (N, L) -> (N, L, dim). All tokens are of segment 0."""
+    """LayerNorm(word + position + segment): tokens (N, L) -> (N, L, dim). All tokens have segment 0."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class BertSelfAttention(nn.Module):
         self.value = nn.Linear(shape.dim, shape.dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return what each position attends to, (N, T, D). mask: of the positions that count."""
+        """Return the attention output of each position, (N, T, D). mask: true at tokens."""
         projections = self.query, self.key, self.value
         q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in projections)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None]).transpose(1, 2).flatten(2)
 
 
 class BertAdd(nn.Module):
-    """LayerNorm(x + W f): what a branch has found is added to what went in."""
+    """LayerNorm(x + W f): the output f of a branch is added to its input x."""
 
     def __init__(self, inputs: int, dim: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class BertLayer(nn.Module):
 
 
 class BertEncoder(nn.Module):
-    """The layers, one after the other."""
+    """The sequence of all layers."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class BertEncoder(nn.Module):
 
 
 class Bert(nn.Module):
-    """Tokens (N, L) int64 and a mask (N, L), true at tokens -> states (N, L, dim); those of padding mean nothing."""
+    """Tokens (N, L) int64 and a mask (N, L), true at tokens -> states (N, L, dim). States of padding are undefined."""
 
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Bert(nn.Module):
         self.encoder = BertEncoder(shape)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return states (N, T, D) of tokens (N, T). mask: of the positions that count."""
+        """Return states (N, T, D) of tokens (N, T). mask: true at tokens."""
         return self.encoder(self.embeddings(tokens), mask)
 
 
@@ -125,7 +125,7 @@ def mean_state(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def load_bert(weights: dict[str, Tensor], shape: BertShape) -> Bert:
-    """Return a frozen Bert with published weights; the pooler and buffers among them are left out."""
+    """Return a frozen Bert with published weights. Ignore the pooler and buffers among them."""
     with torch.device("meta"):
         bert = Bert(shape)
     names = bert.state_dict().keys()

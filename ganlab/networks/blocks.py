@@ -1,6 +1,6 @@
-"""Parts that several networks share: sizes, widths, convolutions, normalizations.
+"""Parts that several networks share: sizes, widths, convolutions, normalizations. Plain PyTorch.
 
-Plain PyTorch. Knows no network; every network file starts from here.
+This file imports no network; the network files import it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SLOPE = 0.2  # of leaky rectifiers (Radford et al. 2016)
 
 
 def image_side(shape: Sequence[int]) -> int:
-    """The side of square images (C, side, side) that the convolutional networks can take; `UserError` for any other.
+    """Return the side of square images (C, side, side) for convolutional networks. Raise `UserError` for other shapes.
 
     >>> image_side((3, 64, 64))
     64
@@ -38,10 +38,10 @@ def image_side(shape: Sequence[int]) -> int:
 
 
 def grid(shape: Sequence[int]) -> tuple[tuple[int, int], int]:
-    """The coarsest map's (height, width) for pictures (C, H, W), and how many doublings lead from it to H and W.
+    """Return the coarsest map's (height, width) for pictures (C, H, W), and the number of doublings up to H and W.
 
-    The coarsest map's shorter side is 4 to 7. `UserError` for sides that are not such a map's times a power of two, or
-    not within 16 to 1,024.
+    The shorter side of the coarsest map is 4 to 7. Raise `UserError` if the sides are not those of such a map times a
+    power of two, or not within 16 to 1,024.
 
     >>> grid((3, 64, 96)), grid((3, 48, 48))
     (((4, 6), 4), ((6, 6), 3))
@@ -62,17 +62,17 @@ def grid(shape: Sequence[int]) -> tuple[tuple[int, int], int]:
 
 
 def nearest_side(side: int) -> int:
-    """The smallest of 16, 32, ..., 1024 that is at least `side`, or 1024."""
+    """Return the smallest of 16, 32, ..., 1024 that is at least `side`, or 1024."""
     return next((fits for fits in (16, 32, 64, 128, 256, 512) if fits >= side), 1024)
 
 
 def halvings(side: int) -> int:
-    """How many times a map of this side is halved on its way to 4 x 4."""
+    """Return the number of halvings from this side to 4."""
     return (side // SMALLEST).bit_length() - 1
 
 
 def widths(width: int, count: int, limit: int = 8) -> list[int]:
-    """Channels from the finest of `count` resolutions to the coarsest: doubling, at most `limit` times `width`.
+    """Return the channels from the finest of `count` resolutions to the coarsest: doubled up to `limit` times `width`.
 
     >>> widths(16, 5)
     [16, 32, 64, 128, 128]
@@ -81,7 +81,7 @@ def widths(width: int, count: int, limit: int = 8) -> list[int]:
 
 
 def conv3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
-    """3 x 3 convolution that keeps the size, initialized for a rectified input (He et al. 2015)."""
+    """Return a 3 x 3 convolution that keeps the size, initialized for a rectified input (He et al. 2015)."""
     layer = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
@@ -90,36 +90,36 @@ def conv3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
 
 
 def conv1(inputs: int, outputs: int) -> nn.Conv2d:
-    """1 x 1 convolution without bias that keeps the variance: a change of width on a skip connection."""
+    """Return a 1 x 1 convolution without bias that keeps the variance: a change of width on a skip connection."""
     layer = nn.Conv2d(inputs, outputs, 1, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
     return layer
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Twice the side, every pixel repeated."""
+    """Double the side by repeating every pixel."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 def downsample(x: Tensor) -> Tensor:
-    """Half the side, every 2 x 2 pixels averaged."""
+    """Halve the side by averaging 2 x 2 pixels."""
     return F.avg_pool2d(x, 2)
 
 
 class Normalization(ABC):
-    """A choice of normalization: called with a number of channels, it makes the layer.
+    """A choice of normalization. Called with a number of channels, it returns the layer.
 
-    `centers`: whether the layer removes a channel's mean, so that a bias before it would do nothing.
+    centers: whether the layer removes a channel's mean, so that a bias before it has no effect.
     """
 
     centers: ClassVar[bool]
 
     @abstractmethod
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the normalization layer for this number of channels."""
 
     def initialize(self, weight: Tensor) -> None:
-        """Weights of the convolutions around it: N(0, 0.02) (Radford et al. 2016, section 3)."""
+        """Initialize the weights of neighbouring convolutions from N(0, 0.02) (Radford et al. 2016, section 3)."""
         nn.init.normal_(weight, 0.0, 0.02)
 
 
@@ -129,62 +129,62 @@ class BatchNorm(Normalization):
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the normalization layer for this number of channels."""
         layer = nn.BatchNorm2d(channels)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer
 
 
 class LayerNorm(Normalization):
-    """Each image normalized over channels and pixels: what a gradient penalty allows (Gulrajani et al. 2017)."""
+    """Normalization of each image over channels and pixels, which gradient penalties allow (Gulrajani et al. 2017)."""
 
     centers = False
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the normalization layer for this number of channels."""
         return nn.GroupNorm(1, channels)
 
 
 class NoNorm(Normalization):
-    """No normalization. Nothing then makes up for weights that shrink a signal, so they keep it (He et al. 2015)."""
+    """No normalization. The initial weights keep the size of the signal (He et al. 2015)."""
 
     centers = False
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the identity."""
         return nn.Identity()
 
     def initialize(self, weight: Tensor) -> None:
-        """Initialize a weight for layers that nothing normalizes."""
+        """Initialize the weights of neighbouring convolutions to keep the size of the signal."""
         nn.init.kaiming_normal_(weight, a=SLOPE)
 
 
 class InstanceNorm(Normalization):
-    """Each channel of each image normalized by itself; scale initialized from N(1, 0.02).
+    """Normalization of each channel of each image by itself; scale initialized from N(1, 0.02).
 
-    What batch normalization is with one image a batch (Isola et al. 2017, section 3.3). A picture does not depend on
-    its batch.
+    It equals batch normalization with one image in a batch (Isola et al. 2017, section 3.3). A picture does not depend
+    on its batch.
     """
 
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the normalization layer for this number of channels."""
         layer = nn.InstanceNorm2d(channels, affine=True)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer
 
 
 class OwnBatchNorm(Normalization):
-    """Batch normalization by the batch's own statistics, when sampling too (Isola et al. 2017, section 3.3).
+    """Batch normalization by the statistics of the batch, also in sampling (Isola et al. 2017, section 3.3).
 
-    A picture then depends on which others are drawn with it; `BatchNorm` samples by running statistics instead.
+    A picture then depends on the other pictures of its batch. `BatchNorm` uses running statistics in sampling instead.
     """
 
     centers = True
 
     def __call__(self, channels: int) -> nn.Module:
-        """Return the layer that normalizes so many channels."""
+        """Return the normalization layer for this number of channels."""
         layer = nn.BatchNorm2d(channels, track_running_stats=False)
         nn.init.normal_(layer.weight, 1.0, 0.02)
         return layer

@@ -1,4 +1,4 @@
-"""Codes within a latent, and a discriminator that reads them off images: Chen et al. 2016 (InfoGAN). Plain PyTorch."""
+"""Codes within a latent, and a discriminator that estimates them: Chen et al. 2016 (InfoGAN). Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from ganlab.networks.heads import RealismLogit, Terms
 
 
 class Parts(NamedTuple):
-    """The sizes of a latent's parts: noise, the values of a categorical code, continuous codes."""
+    """The sizes of a latent's parts: noise, the categories of a categorical code, continuous codes."""
 
     noise: int
     categories: int
     continuous: int
 
     def split(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the noise, the category (N,) and the continuous codes, uniform in [-1, 1], of standard normal latents.
+        """Split standard normal latents into noise, the category (N,) and the continuous codes, uniform in [-1, 1].
 
-        The category is the largest of its normals, so that all are equally likely. A continuous code is 2 Phi(z) - 1.
+        The category is the index of the largest of its normals, so all are equally likely. A continuous code is 2
+        Phi(z) - 1.
         """
         noise, category, continuous = latent.split(self, 1)
         return noise, category.argmax(1), torch.erf(continuous / 2**0.5)
 
 
 class CodedGenerator(nn.Module):
-    """A network whose code is the noise, the one-hot category and the continuous codes of a latent."""
+    """A generator whose code is the noise, the one-hot category and the continuous codes of a latent."""
 
     def __init__(self, network: nn.Module, parts: Parts) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class CodedGenerator(nn.Module):
 class CodeReader(nn.Module):
     """A trunk with a linear head that tells real from generated, and one that estimates the codes.
 
-    Raise `UserError` for a trunk that judges several images together: it has no codes of each.
+    Raise `UserError` for a trunk that judges several images together, because each image has its own codes.
     """
 
     def __init__(self, trunk: Any, parts: Parts, pack: int = 1) -> None:

@@ -1,6 +1,6 @@
-"""The two players of a conditional game: a generator of a code with a condition in it, a discriminator with a head.
+"""The two players of a conditional game: a generator of code and condition, and a discriminator with a head.
 
-Plain PyTorch. Each has a condition encoder of its own and trains it itself.
+Plain PyTorch. Each player has and trains its own condition encoder.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ganlab.objectives import Objective
 
 
 class CodeGenerator(nn.Module, ABC):
-    """A network that draws from a code of latent and condition; it may attend to the condition's words, too. Abstract.
+    """A generator whose code combines latent and condition, with optional attention to the condition's words. Abstract.
 
-    Raise `UserError` if the network attends to words and the encoder has none, or others than the network expects.
+    Raise `UserError` if the network attends to words and the encoder has none, or has words of another size.
     """
 
     def __init__(self, encoder: ConditionEncoder, network: nn.Module) -> None:
@@ -52,7 +52,7 @@ class CodeGenerator(nn.Module, ABC):
 
 
 class ConditionalGenerator(CodeGenerator):
-    """The code is the latent with the condition's embedding beside it."""
+    """A generator whose code is the latent beside the condition's embedding."""
 
     def code(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return latent and embedding side by side."""
@@ -60,9 +60,9 @@ class ConditionalGenerator(CodeGenerator):
 
 
 class AugmentedGenerator(CodeGenerator):
-    """The code has a draw from a normal distribution in the embedding's place (Zhang et al. 2017, section 3.2).
+    """A generator whose code has a draw from a normal distribution in place of the embedding.
 
-    The latent has the draw's noise after z; `parts` are the sizes of the two.
+    Zhang et al. 2017, section 3.2. The latent contains z and then the noise of the draw. parts: the sizes of the two.
     """
 
     def __init__(self, encoder: ConditionEncoder, network: nn.Module, parts: tuple[int, int]) -> None:
@@ -76,13 +76,13 @@ class AugmentedGenerator(CodeGenerator):
         return torch.cat([z, self.augmentation(self.encoder(condition), noise)[0]], 1)
 
     def divergence(self, condition: Condition) -> Tensor:
-        """Return KL of the distribution from N(0, 1) in nats, the mean over its dimensions: (N,)."""
+        """Return the KL divergence of the distribution from N(0, 1) in nats, averaged over its dimensions: (N,)."""
         embedding = self.encoder(condition)
         return self.augmentation(embedding, embedding.new_zeros(len(embedding), self.parts[1]))[1]
 
 
 class ConditionalDiscriminator(nn.Module):
-    """Features of the image, an embedding of the condition, and a head that compares the two."""
+    """A trunk on images, an encoder of conditions, and a head that compares the two."""
 
     def __init__(self, trunk: Any, encoder: ConditionEncoder, head: Callable[..., Head]) -> None:
         super().__init__()
@@ -96,11 +96,11 @@ class ConditionalDiscriminator(nn.Module):
         return [self.head(features, embedding) for embedding in embeddings]
 
     def own_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
-        """Return what it minimizes itself: real pairs against generated and, if the head asks, mismatched ones."""
+        """Return the discriminator's terms: real pairs against generated and, if the head asks, mismatched ones."""
         return self.head.discriminator_terms(objective, *self._judged(batch, fake))
 
     def generator_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
-        """Return what the generator that it judges minimizes."""
+        """Return the terms of the generator that this discriminator judges."""
         own = self.encoder(batch.condition)
         (generated,) = self(fake.images, own)
         real = self(batch.images, own)[0] if objective.sees_reals else None

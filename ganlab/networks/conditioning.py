@@ -1,6 +1,6 @@
-"""How a condition gets into a network: encoders of classes, normalization that a code steers, augmentation.
+"""Conditioning of networks: class embeddings, conditional normalization, conditioning augmentation. Plain PyTorch.
 
-Plain PyTorch. Text encoders have a file of their own; the discriminator's heads too.
+Text encoders and the discriminator's heads have files of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ConditionEncoder(nn.Module, ABC):
 
     kind: ClassVar[str]
     needs: ClassVar[tuple[Literal["vocabulary", "classes"], ...]] = ()
-    """The constructor's parameters that the data give: the captions' words, the number of classes."""
+    """The constructor's parameters that the data determine: the captions' words, the number of classes."""
     dim: Dim
     word_dim: int = 0
     """The size of a word's state; 0 if there are none."""
@@ -37,7 +37,7 @@ class ConditionEncoder(nn.Module, ABC):
 
 
 class ClassEmbedding(ConditionEncoder):
-    """A learned vector a class, initialized from N(0, 1), the latent's own distribution."""
+    """A learned vector for each class, initialized from N(0, 1), the distribution of the latent."""
 
     kind = "class"
     needs = ("classes",)
@@ -54,10 +54,10 @@ class ClassEmbedding(ConditionEncoder):
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch normalization whose scale and shift come from a code: (1 + a(code)) (x - mean) / deviation + b(code).
+    """Batch normalization whose scale and shift depend on a code: (1 + a(code)) (x - mean) / deviation + b(code).
 
-    Dumoulin et al. 2017; with the whole code, latent included, it is self-modulation (Chen et al. 2019) and what
-    BigGAN does (Brock et al. 2019). x: (N, C, H, W), code: (N, code_dim).
+    Dumoulin et al. 2017. If the code includes the latent, it is self-modulation (Chen et al. 2019), as in BigGAN (Brock
+    et al. 2019). x: (N, C, H, W), code: (N, code_dim).
     """
 
     def __init__(self, channels: int, code_dim: int) -> None:
@@ -74,12 +74,12 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 class ConditioningAugmentation(nn.Module):
-    """A caption's vector as a normal distribution to draw from (Zhang et al. 2017, section 3.2).
+    """A normal distribution that depends on a caption's vector (Zhang et al. 2017, section 3.2).
 
     forward(embedding (N, inputs), noise (N, dim) from N(0, 1)) -> the draw mean + deviation * noise (N, dim), and
-    KL(N(mean, deviation^2) || N(0, 1)) (N,) in nats, averaged over the dims as the authors' code does. The noise is an
-    argument, so that a picture can be drawn again. Their PyTorch code rectifies mean and log variance, which keeps
-    the deviation above 1; neither is rectified here.
+    KL(N(mean, deviation^2) || N(0, 1)) (N,) in nats, averaged over the dims as in the authors' code. The noise is an
+    argument, so a picture can be drawn again. The authors' PyTorch code rectifies mean and log variance, which keeps
+    the deviation above 1. Neither is rectified here.
     """
 
     def __init__(self, inputs: int, dim: int) -> None:

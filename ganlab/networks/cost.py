@@ -1,6 +1,6 @@
-"""What a network costs: its parameters, and the floating-point operations of one picture. Plain PyTorch.
+"""The cost of a network: its parameters, and the floating-point operations of one picture. Plain PyTorch.
 
-Counted on tensors without memory, so that a network of any size is counted in a second.
+Operations are counted on the meta device, which takes about a second for a network of any size.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from ganlab.networks.attention import Words, reading, word_layers
 
 @dataclass(frozen=True)
 class Cost:
-    """`parameters`: trained numbers. `flop`: of one picture forward; a multiplication and an addition are two."""
+    """The cost of a network. parameters: trained numbers.
+
+    flop: floating-point operations of one picture's forward pass. A multiplication and an addition are two.
+    """
 
     parameters: int
     flop: int
@@ -30,7 +33,7 @@ class Cost:
 
 
 def cost(network: nn.Module, *inputs: Tensor) -> Cost:
-    """The cost of a network for one picture's inputs (1, ...). The network itself is left alone."""
+    """Return the cost of a network for one picture's inputs (1, ...). The network itself stays unchanged."""
     twin = copy.deepcopy(network).to("meta").eval().requires_grad_(False)
     with FlopCounterMode(display=False) as counter, torch.no_grad(), reading(twin, one_word(twin)):
         twin(*(each.to("meta") for each in inputs))
@@ -39,15 +42,15 @@ def cost(network: nn.Module, *inputs: Tensor) -> Cost:
 
 
 def one_word(network: nn.Module) -> Words:
-    """A caption of one word for the network's word attention, if it has some."""
+    """Return a caption of one word for the network's word attention, if it has any."""
     word_dim = max((layer.word_dim for layer in word_layers(network)), default=1)
     return torch.empty(1, 1, word_dim, device="meta"), torch.empty(1, 1, dtype=torch.bool, device="meta")
 
 
 def costs(architecture: Architecture, shape: Sequence[int], code_dim: int) -> dict[str, Cost]:
-    """The generator's and the trunk's cost for pictures of this shape, heads and encoders of conditions not included.
+    """Return the costs of the generator and the trunk for pictures of this shape, without heads and condition encoders.
 
-    A generator that draws from a picture (it has no `code_dim`) is given one of the same shape.
+    A generator without `code_dim` takes a picture of the same shape as input.
     """
     picture = torch.empty(1, *shape, device="meta")
     with torch.device("meta"):

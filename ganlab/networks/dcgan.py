@@ -1,6 +1,6 @@
 """DCGAN (Radford et al. 2016) at any power-of-two side from 16 to 256: a generator and a discriminator trunk.
 
-Plain PyTorch. 4 x 4 convolutions of stride 2 all the way between the image and a 4 x 4 map.
+Plain PyTorch. All layers between the image and a 4 x 4 map are 4 x 4 convolutions of stride 2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ganlab.networks.blocks import SLOPE, SMALLEST, BatchNorm, Normalization, ha
 
 
 def initialize(network: nn.Module, norm: Normalization) -> None:
-    """Convolutions as their normalization wants them, without offset; normalizations have their own."""
+    """Initialize convolutions by the rule of their normalization, with zero bias."""
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             norm.initialize(layer.weight)
@@ -25,8 +25,8 @@ def initialize(network: nn.Module, norm: Normalization) -> None:
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at half the side; they double with every halving, up to `limit` times. `UserError` for a
-    shape that is not square with a power-of-two side of 16 to 256.
+    width: channels at half the side. They double with every halving, up to `limit` times.
+    Raise `UserError` if the shape is not square with a power-of-two side of 16 to 256.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels. The first layer is not normalized.
 
-    `width`: channels at half the side; they double with every halving, up to `limit` times. Under a gradient penalty
-    take `NoNorm` or `LayerNorm`: with batch normalization an image's gradient depends on the rest of its batch.
+    width: channels at half the side. They double with every halving, up to `limit` times. With a gradient penalty use
+    `NoNorm` or `LayerNorm`: with batch normalization an image's gradient depends on the rest of its batch.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0, trained on ImageNet: the network from timm, Google's weights from a package of their own.
+"""EfficientNet-Lite0, trained on ImageNet: the network from timm, Google's weights from a pip package.
 
-Tan & Le 2019; "lite" leaves out squeeze-and-excitation and has ReLU6 for swish. 4.7 million weights, 1,000 classes.
+Tan & Le 2019. "Lite" has no squeeze-and-excitation, and ReLU6 in place of swish. 4.7 million weights, 1,000 classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ganlab.networks.weights import UnavailableError
 
 DIM, CLASSES = 1280, 1000
 STRIDES = {1: 4, 2: 8, 4: 16, 6: 32}
-"""Stage -> stride of the last stage at each side: 24, 40, 112 and 320 channels."""
+"""The last stage at each stride, and the stride. These stages have 24, 40, 112 and 320 channels."""
 
 
 def weights_file() -> Path:
@@ -34,7 +34,8 @@ def weights_file() -> Path:
 class Lite0(nn.Module):
     """Pictures (N, 3, H, W), (levels - 127) / 128 -> features (N, 1280) and class logits (N, 1000).
 
-    Always in eval mode; batch normalization is folded into the convolutions, which changes features by rounding only.
+    It is always in eval mode. Batch normalization is folded into the convolutions, which changes features by rounding
+    only.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
@@ -44,7 +45,7 @@ class Lite0(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the feature maps of images, from fine to coarse."""
+        """Return features (N, 1280) and class logits (N, 1000)."""
         features = self.net.global_pool(self.net.bn2(self.net.conv_head(self.stages(x)[-1])))
         return features, self.net.classifier(features)
 
@@ -59,7 +60,7 @@ class Lite0(nn.Module):
 
 
 def _loaded(weights: Path) -> Any:
-    """Return timm's network with the weights, which lie in the file in the same order under other names."""
+    """Return timm's network with the weights. The file has them in the same order under other names."""
     import timm  # takes a second
 
     net = timm.create_model("tf_efficientnet_lite0").eval()
@@ -69,7 +70,7 @@ def _loaded(weights: Path) -> Any:
 
 
 def _fold(net: nn.Module) -> None:
-    """Replace convolution, normalization with fixed statistics, activation by convolution, activation."""
+    """Fold each batch normalization with fixed statistics into the convolution before it. Keep its activation."""
     for block in net.modules():
         for (first, convolution), (second, normalization) in pairwise(list(block.named_children())):
             if isinstance(convolution, nn.Conv2d) and isinstance(normalization, nn.BatchNorm2d):

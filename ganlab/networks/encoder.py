@@ -1,6 +1,6 @@
-"""From pictures to codes, and back: an encoder on a trunk, and the networks that hold one beside a decoder.
+"""Encoders of pictures: a linear map on a trunk, and networks that combine an encoder with a decoder.
 
-Plain PyTorch. The decoder is any generator; the encoder looks through the trunk that a discriminator would have.
+Plain PyTorch. The decoder is any generator. The encoder uses the trunk of a discriminator.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class DiagonalGaussian:
     log_variance: Tensor
 
     def draw(self) -> Tensor:
-        """(N, K): one draw of each, mean + sigma eps: the reparameterization of Kingma and Welling 2014, eq. 4."""
+        """Return one draw from each, (N, K): mean + sigma eps (reparameterized; Kingma and Welling 2014, eq. 4)."""
         return self.mean + (self.log_variance / 2).exp() * torch.randn_like(self.mean)
 
     def kl(self) -> Tensor:
-        """(N,): KL(q || N(0, 1)) in nats, sum (mean^2 + sigma^2 - 1 - log sigma^2) / 2 (eq. 10, appendix B)."""
+        """Return KL(q || N(0, 1)) in nats, (N,): sum (mean^2 + sigma^2 - 1 - log sigma^2) / 2 (eq. 10, appendix B)."""
         mean, log_variance = self.mean.float(), self.log_variance.float()
         return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
 
@@ -49,7 +49,7 @@ class Encoder(nn.Module):
 
 
 class EncoderDecoder(nn.Module, ABC):
-    """Two networks that one player trains; called with pictures, it gives them back as it remembers them."""
+    """An encoder and a decoder that one player trains. Called with pictures, it returns their reconstructions."""
 
     def __init__(self, encoder: Encoder, decoder: nn.Module) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class EncoderDecoder(nn.Module, ABC):
 
     @abstractmethod
     def code(self, images: Tensor) -> Tensor:
-        """(N, code_dim): the one code of each picture (N, *shape), nothing drawn."""
+        """Return the deterministic code of each picture (N, *shape): (N, code_dim)."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the reconstructions (N, *shape) of images."""
@@ -68,7 +68,8 @@ class EncoderDecoder(nn.Module, ABC):
 class StandardizedCode(EncoderDecoder):
     """Codes with mean 0 and variance 1 in each coordinate, over the batch (Ioffe and Szegedy 2015, without scale).
 
-    Nothing else keeps an autoencoder's codes near N(0, 1), so that a draw from it would not even have their scale.
+    Nothing else keeps an autoencoder's codes near N(0, 1). Without this, a draw from N(0, 1) would not have their
+    scale.
     """
 
     def __init__(self, trunk: Any, decoder: nn.Module, code_dim: int) -> None:
@@ -87,7 +88,7 @@ class GaussianCode(EncoderDecoder):
         super().__init__(Encoder(trunk, 2 * code_dim), decoder)
 
     def posterior(self, images: Tensor) -> DiagonalGaussian:
-        """Return the distribution of codes of each image. Log variances are kept from overflow."""
+        """Return the distribution of codes of each image. Log variances are clamped to avoid overflow."""
         mean, log_variance = self.encoder(images).chunk(2, dim=1)
         return DiagonalGaussian(mean, log_variance.clamp(LEAST, MOST))
 

@@ -1,4 +1,4 @@
-"""Layers whose weights are scaled as they are used: the equalized learning rate (Karras et al. 2018, section 4.1).
+"""Layers that scale their weights at run time: the equalized learning rate (Karras et al. 2018, section 4.1).
 
 Plain PyTorch. Stored weights come from N(0, 1), and each layer multiplies them by the constant of He et al. 2015. Adam
 then moves every layer's weights at the same relative speed.
@@ -15,7 +15,7 @@ from ganlab.networks.blocks import SLOPE
 
 
 def rectify(x: Tensor) -> Tensor:
-    """Leaky rectifier, times sqrt(2) to keep the second moment (Karras et al. 2020)."""
+    """Return the leaky rectifier of x, times sqrt(2) to keep the second moment (Karras et al. 2020)."""
     return F.leaky_relu(x, SLOPE) * math.sqrt(2)
 
 

@@ -1,8 +1,8 @@
-"""FastGAN (Liu et al. 2021), for few pictures, of any sides that `blocks.grid` takes: generator and trunk.
+"""FastGAN (Liu et al. 2021), for few pictures, of any sides that `blocks.grid` accepts: generator and trunk.
 
-Plain PyTorch. Coarse maps choose the channels of fine ones ("skip-layer excitation"), and gates take the place of
-rectifiers in the generator. `regularizers.Reconstruction` gives the discriminator the paper's second task. Left out:
-the discriminator's second branch for pictures at a lower resolution.
+Plain PyTorch. Coarse maps weight the channels of fine ones ("skip-layer excitation"), and the generator has gated
+linear units in place of rectifiers. `regularizers.Reconstruction` gives the discriminator the paper's auxiliary task.
+The discriminator's second branch, for pictures at a lower resolution, is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REACH = 4  # doublings between the maps that an excitation connects; fewer in ne
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
-    """Convolution without bias, spectrally normalized (Miyato et al. 2018)."""
+    """Return a convolution without bias, spectrally normalized (Miyato et al. 2018)."""
     return spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False))
 
 
@@ -34,7 +34,7 @@ class Gate(nn.Module):
 
 
 class Excitation(nn.Module):
-    """fine * sigmoid(function of coarse), one number a channel: section 3.1 of the paper."""
+    """fine * sigmoid(function of coarse), one number for each channel: section 3.1 of the paper."""
 
     def __init__(self, coarse: int, fine: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Excitation(nn.Module):
 
 
 class GatedLayer(nn.Module):
-    """3 x 3 convolution, noise that is read off the code, batch normalization, gate."""
+    """A 3 x 3 convolution, noise that is a function of the code, batch normalization and a gate."""
 
     def __init__(self, inputs: int, outputs: int, size: tuple[int, int], code_dim: int) -> None:
         super().__init__()
@@ -68,8 +68,9 @@ class GatedLayer(nn.Module):
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. Every second resolution,
-    from the one after the coarsest on, has two layers, the others one. `UserError` for a shape that `grid` refuses.
+    width: channels at full resolution. They double with every halving, up to `limit` times. Every second resolution,
+    from the one after the coarsest on, has two layers; the others have one. Raise `UserError` for a shape that `grid`
+    rejects.
     """
 
     def __init__(self, shape: Sequence[int], code_dim: int, width: int = 32, limit: int = 16) -> None:
@@ -103,7 +104,7 @@ class Generator(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Half the side by two paths, averaged: two convolutions, and a 1 x 1 convolution of averaged pixels."""
+    """The mean of two paths that halve the side: two convolutions, and a 1 x 1 convolution of averaged pixels."""
 
     def __init__(self, inputs: int, outputs: int, norm: Normalization) -> None:
         super().__init__()
@@ -120,8 +121,8 @@ class DownBlock(nn.Module):
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), the coarsest map.
 
-    `width` and `limit` as in the generator. `normalization`: none by default, so that gradient penalties are possible;
-    the paper has `BatchNorm`.
+    width, limit: as in the generator. normalization: none by default, so that gradient penalties are possible; the
+    paper uses `BatchNorm`.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""What a conditional discriminator asks of its features, and the game that follows from the questions.
+"""The questions of a conditional discriminator, and the game that follows from them. Plain torch.
 
-A head turns features (N, F, s, s) and a condition's embedding (N, E) into named logits (N,), and says what each side
-minimises, given logits of real pairs, generated pairs and mismatched pairs (a real image, a condition that does not
-fit it). Plain torch.
+A head maps features (N, F, s, s) and a condition's embedding (N, E) to named logits (N,). It also defines each side's
+terms, given logits of real pairs, generated pairs and mismatched pairs (a real image with a condition that does not fit
+it).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CLASSIFIER = NonSaturating()  # cross-entropy, in float32 whatever the logits ar
 
 
 class RealismLogit(nn.Module):
-    """Does x look real? One linear map over the whole feature map."""
+    """A logit of realism: one linear map over the whole feature map of x."""
 
     def __init__(self, feature_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class RealismLogit(nn.Module):
 
 
 class OneLogit(nn.Module):
-    """Check that a network gives one logit an image, (N,) or (N, 1), and return (N,). `owner`: the network's name."""
+    """A check that a network returns one logit an image, (N,) or (N, 1). It returns (N,). owner: the network's name."""
 
     def __init__(self, owner: str) -> None:
         super().__init__()
@@ -54,19 +54,19 @@ class OneLogit(nn.Module):
 
 
 def one_logit(network: nn.Module) -> nn.Module:
-    """Return a network with one logit an image: a linear map on a trunk's features, or the logit that it gives itself.
+    """Return a network with one logit an image: a linear map on a trunk's features, or the network's own logit.
 
-    A trunk says its `feature_shape`; a network without one gives logits.
+    A trunk has a `feature_shape`. A network without one must return logits.
     """
     shape = getattr(network, "feature_shape", None)
     return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
 
 
 class PairLogit(nn.Module):
-    """Do x and c belong together? c shifts and scales a 1x1 mix of the features, the same at every place of the map.
+    """A logit of whether x and c fit: c shifts and scales a 1x1 mix of the features, the same at every position.
 
-    The shift alone is Reed et al. 2016 (section 4.1: c repeated at every place, beside the features, then a 1x1
-    convolution); the scale lets c choose which features count (Perez et al. 2018), which finds out sooner what fits.
+    The shift alone is Reed et al. 2016 (section 4.1: c repeated at every position beside the features, then a 1x1
+    convolution). The scale lets c select features (Perez et al. 2018), which learns faster.
     """
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
@@ -84,34 +84,34 @@ class PairLogit(nn.Module):
 
 
 class Head(nn.Module, ABC):
-    """The questions a conditional discriminator answers, and each side's terms."""
+    """The questions of a conditional discriminator, and each side's terms."""
 
     @abstractmethod
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
-        """Named logits, each (N,)."""
+        """Return named logits, each (N,)."""
 
     @abstractmethod
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
-        """The discriminator's terms, each (N,)."""
+        """Return the discriminator's terms, each (N,)."""
 
     @abstractmethod
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
-        """The generator's terms, each (N,). `real` is given when the objective `sees_reals`."""
+        """Return the generator's terms, each (N,). `real` is given if the objective `sees_reals`."""
 
     @abstractmethod
     def critic_logit(self, logits: Logits) -> Tensor:
-        """(N,): the logits that tell real from generated, summed: what gradient penalties keep smooth."""
+        """Return the sum of the logits that tell real from generated, (N,). Gradient penalties differentiate it."""
 
     @abstractmethod
     def density_logit(self, logits: Logits) -> Tensor:
-        """(N,): the logit that compares real pairs with generated pairs alone, and so knows p_data(x | c) / p_g(x | c).
+        """Return the logit that compares real with generated pairs only, (N,). It estimates p_data(x | c) / p_g(x | c).
 
-        Raises `UserError` where none does.
+        Raise `UserError` if there is no such logit.
         """
 
     @abstractmethod
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
-        """Scalars for the curves: divergences and accuracies, which say which of the two questions is failing."""
+        """Return scalars for logs: divergences and accuracies, which show which question fails."""
 
 
 def _of(logits: Logits | None, name: str) -> Tensor | None:
@@ -119,12 +119,12 @@ def _of(logits: Logits | None, name: str) -> Tensor | None:
 
 
 def accuracy(positive: Tensor, negative: Tensor, edge: float = 0.0) -> Tensor:
-    """The share of logits on their right side of `edge`; 0.5 when a question cannot be answered."""
+    """Return the share of logits on the correct side of `edge`; 0.5 if they do not distinguish."""
     return ((positive > edge).float().mean() + (negative <= edge).float().mean()) / 2
 
 
 class OneLogitHead(Head, ABC):
-    """Heads that ask one question of (x, c), which is all that the generator and the penalties hear."""
+    """A head with one question about (x, c), whose logit is all that the generator and the penalties use."""
 
     def generator_terms(self, objective: Objective, fake: Logits, real: Logits | None) -> Terms:
         """Return the objective of the generated pairs' logits."""
@@ -136,7 +136,7 @@ class OneLogitHead(Head, ABC):
 
 
 class JointHead(OneLogitHead):
-    """One logit for (x, c), mismatched pairs as extra negatives: the classic algorithm. Reed et al. 2016, algorithm 1.
+    """One logit for (x, c), with mismatched pairs as additional negatives: Reed et al. 2016, algorithm 1.
 
     L_D = real + (generated + mismatched) / 2. The optimum is biased: the generator converges to 2 p_data - p_mis
     (clipped at zero), not to p_data; see docs/conditioning.md.
@@ -158,7 +158,7 @@ class JointHead(OneLogitHead):
         }
 
     def density_logit(self, logits: Logits) -> Tensor:
-        """At its best exp(logit) is p / ((p_g + p_mis) / 2), from which p / p_g cannot be had."""
+        """Raise `UserError`: the optimal exp(logit) is p / ((p_g + p_mis) / 2), which does not determine p / p_g."""
         raise UserError(
             "`head=joint` compares real pairs with generated and mismatched ones in one logit, which is no density "
             "ratio: train with head=separate or head=projection"
@@ -205,9 +205,9 @@ class ProjectionHead(OneLogitHead):
 
 
 class BlindHead(OneLogitHead):
-    """One logit for x alone: the condition is not looked at. What the others are there to put right.
+    """One logit for x alone, independent of the condition. It is a baseline for the other heads.
 
-    The generator learns p(x): pictures that look real, of anything, whatever it is told.
+    The generator learns p(x): realistic pictures that need not fit their condition.
     """
 
     def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
@@ -223,7 +223,7 @@ class BlindHead(OneLogitHead):
         return {"pair": objective.discriminator(real["pair"], fake["pair"])}
 
     def density_logit(self, logits: Logits) -> Tensor:
-        """At its best it knows p_data(x) / p_g(x), which says nothing of a picture for its condition."""
+        """Raise `UserError`: the optimal logit gives p_data(x) / p_g(x), which does not depend on the condition."""
         raise UserError("`head=blind` does not look at the condition: train with head=separate or head=projection")
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:
@@ -235,13 +235,15 @@ class BlindHead(OneLogitHead):
 
 
 class SeparateHead(Head):
-    """Realism of x, and match of x and c, judged apart; unbiased, and the default.
+    """Separate logits for the realism of x and for the match of x and c. Unbiased, and the default.
 
-    `realism`: x, real against generated. `pair`: (x, c), real against generated. `match`: (x, c), real images with
-    their own against a mismatched condition: a classifier, trained and reported always, and by itself no part of the
-    game. `match_weight` lets the generator hear it: a strong hint at what c asks for, at the price of a bias towards
-    the pictures most typical of c (two images, two captions, non-saturating: a true 0.60 becomes 0.610 at 0.1, 0.649 at
-    0.5, 0.696 at 1, and minimax says 0.610, 0.647, 0.691; docs/conditioning.md).
+    realism: x, real against generated. pair: (x, c), real against generated. match: (x, c), real images with their own
+    against a mismatched condition. The match classifier is always trained and reported, and by default is not part of
+    the game.
+
+    match_weight: the weight of the match logit in the generator's loss. It strengthens the condition, at the price of a
+    bias towards the pictures most typical of c (two images, two captions, non-saturating: a true 0.60 becomes 0.610 at
+    0.1, 0.649 at 0.5, 0.696 at 1; with minimax 0.610, 0.647, 0.691; docs/conditioning.md).
     """
 
     def __init__(
@@ -278,11 +280,11 @@ class SeparateHead(Head):
         }
 
     def critic_logit(self, logits: Logits) -> Tensor:
-        """Return the sum of the image's and the pair's logits, (N,). The match question is none of the game."""
+        """Return the sum of the image's and the pair's logits, (N,). The match logit is not part of the game."""
         return logits["realism"] + logits["pair"]
 
     def density_logit(self, logits: Logits) -> Tensor:
-        """Of the pair: realism alone would know p_data(x) / p_g(x), whatever was asked for."""
+        """Return the pair's logit. The realism logit alone would estimate p_data(x) / p_g(x), without the condition."""
         return logits["pair"]
 
     def report(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A discriminator that sees how much the samples of a batch differ. Plain PyTorch."""
+"""A discriminator feature that measures the variation of samples in a batch. Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EPSILON = 1e-8  # within the root, whose own gradient is infinite at zero (Karra
 
 
 def deviation(features: Tensor, group: int) -> Tensor:
-    """(N, F, s, s) -> (N / group,): the standard deviation over a group, averaged over features and pixels.
+    """Return the standard deviation over each group, averaged over features and pixels: (N, F, s, s) -> (N / group,).
 
     Group i holds the samples i, i + N / group, i + 2 N / group, ..., as in the paper's code.
     """
@@ -22,7 +22,7 @@ def deviation(features: Tensor, group: int) -> Tensor:
 
 
 def largest_divisor(number: int, limit: int) -> int:
-    """The largest divisor of `number` up to `limit`.
+    """Return the largest divisor of `number` up to `limit`.
 
     >>> largest_divisor(64, 4), largest_divisor(6, 4), largest_divisor(7, 4)
     (4, 3, 1)
@@ -31,10 +31,10 @@ def largest_divisor(number: int, limit: int) -> int:
 
 
 class MinibatchDeviation(nn.Module):
-    """A trunk with one feature more: how much its features vary over a group. Karras et al. 2018, section 3.
+    """A trunk with one additional feature: the deviation of its features over a group. Karras et al. 2018, section 3.
 
-    (N, ...) -> (N, F + 1, s, s). `group`: samples compared with each other; where N does not divide, the largest
-    divisor of N below it. For a prime N over `group` that is 1, and the feature is constant.
+    (N, ...) -> (N, F + 1, s, s). group: the number of samples in a group. If it does not divide N, the largest divisor
+    of N below it is used. For a prime N over `group` that is 1, and the feature is constant.
     """
 
     def __init__(self, trunk: Any, group: int = 4) -> None:

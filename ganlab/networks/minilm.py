@@ -1,7 +1,8 @@
 """all-MiniLM-L6-v2 (Reimers and Gurevych 2019, Wang et al. 2020), run by tokenizers and a BERT in plain torch.
 
-A caption's states are the same whatever is read with it: captions are grouped by their number of tokens, and each
-group is read in chunks of one size. No padding, and no product of matrices whose shape depends on the company.
+A caption's states do not depend on the other captions of a call. Captions are grouped by their number of tokens, and
+each group is encoded in chunks of one size. So there is no padding, and matrix products have shapes that do not depend
+on the other captions.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ CHUNK = 16  # captions read at once; half as fast as 64, and little is wasted on
 
 
 class MiniLM:
-    """The packaged sentence encoder, frozen. `dim` of a sentence's vector, `word_dim` of a token's state."""
+    """The packaged sentence encoder, frozen. dim: of a sentence's vector. word_dim: of a token's state."""
 
     def __init__(self) -> None:
         folder, shape = packaged_folder(), BertShape()
@@ -33,7 +34,7 @@ class MiniLM:
         self._tokenizer.enable_truncation(LONGEST)
 
     def vectors(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
-        """Return each caption's vector (dim,), of unit length, on the processor."""
+        """Return each caption's vector (dim,), of unit length, on the CPU."""
         found: dict[int, Tensor] = {}
         for places, states in self._read(captions, device):
             vectors = mean_state(states, torch.ones_like(states[..., 0], dtype=torch.bool))
@@ -41,7 +42,7 @@ class MiniLM:
         return [found[place] for place in range(len(captions))]
 
     def words(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
-        """Return each caption's states (L, word_dim): of the token that stands for the whole, then of its pieces."""
+        """Return each caption's states (L, word_dim): first that of the whole caption, then those of its pieces."""
         found: dict[int, Tensor] = {}
         for places, states in self._read(captions, device):
             found |= zip(places, states[:, :-1].cpu(), strict=False)  # the last token only ends the sentence
@@ -49,7 +50,7 @@ class MiniLM:
 
     @torch.no_grad()
     def _read(self, captions: Sequence[str], device: torch.device) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield places in `captions` and states (CHUNK, L, dim). The rows after the places' own are fillers."""
+        """Yield positions in `captions` and states (CHUNK, L, dim). Rows beyond these positions are padding."""
         tokens = [encoded.ids for encoded in self._tokenizer.encode_batch(list(captions))]
         alike: dict[int, list[int]] = defaultdict(list)
         for place, ids in enumerate(tokens):

@@ -1,7 +1,7 @@
 """Fully connected generator and trunk, for points in the plane and for small images.
 
-Plain PyTorch. No normalization, so that any objective and any gradient penalty can be used; compare the networks of
-the mode-collapse experiments (Lin et al. 2018), which have batch normalization and maxout.
+Plain PyTorch. There is no normalization, so any objective and any gradient penalty can be used. The networks of the
+mode-collapse experiments (Lin et al. 2018) have batch normalization and maxout instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ganlab.networks.blocks import SLOPE
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
-    """`depth` linear layers with leaky rectifiers: (N, inputs) -> (N, width), variance kept (He et al. 2015)."""
+    """Return `depth` linear layers with leaky rectifiers: (N, inputs) -> (N, width), variance kept (He et al. 2015)."""
     layers: list[nn.Module] = []
     for size in [inputs, *[width] * (depth - 1)]:
         linear = nn.Linear(size, width)
@@ -28,7 +28,7 @@ def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
 
 
 def check(shape: Sequence[int], depth: int) -> None:
-    """`UserError` for a shape that is neither points nor images, or for no layers."""
+    """Raise `UserError` if the shape is neither that of points nor of images, or if `depth` is below 1."""
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise UserError(f"`shape` must be (dims,) for points or (channels, height, width), got {tuple(shape)}")
     if depth < 1:

@@ -1,4 +1,4 @@
-"""Convolutions whose weights a style scales, and noise for each pixel that is read off the code (Karras et al. 2020).
+"""Convolutions whose weights a style scales, and pixel noise that is a function of the code (Karras et al. 2020).
 
 Plain PyTorch.
 """
@@ -19,7 +19,7 @@ EPSILON = 1e-8
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """(N, outputs): 1 / sqrt(sum_{i,k} (s_i w_ijk)^2 + epsilon). Eq. 3 of the paper.
+    """Return (N, outputs): 1 / sqrt(sum_{i,k} (s_i w_ijk)^2 + epsilon). Eq. 3 of the paper.
 
     weight: (outputs, inputs, k, k); style: (N, inputs).
     """
@@ -27,11 +27,11 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
 
 
 def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = True, up: bool = False) -> Tensor:
-    """Convolve each sample with weights of its own, s_i w_ijk, demodulated to unit deviation. Eqs. 1 and 3.
+    """Convolve each sample with its own weights, s_i w_ijk, demodulated to unit deviation. Eqs. 1 and 3.
 
-    Scaling the weights' inputs is scaling x, and scaling their outputs is scaling y. One convolution then serves the
-    whole batch; a grouped one with N sets of weights gives the same. x: (N, inputs, H, W). Returns (N, outputs, H, W),
-    or (N, outputs, 2 H + 1, 2 W + 1) with `up`, a transposed convolution of stride 2.
+    Scaling the inputs of the weights equals scaling x, and scaling their outputs equals scaling y. So one convolution
+    serves the whole batch, with the same result as a grouped one with N sets of weights. x: (N, inputs, H, W). Return
+    (N, outputs, H, W), or (N, outputs, 2 H + 1, 2 W + 1) with `up`, a transposed convolution of stride 2.
     """
     x = x * style[:, :, None, None]
     y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2) if up else F.conv2d(x, weight, padding="same")
@@ -39,9 +39,9 @@ def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool = 
 
 
 class ModulatedConv2d(nn.Module):
-    """Modulated convolution with an equalized learning rate; the style is an affine function of w, at the start near 1.
+    """A modulated convolution with an equalized learning rate. The style is an affine function of w, initially near 1.
 
-    `up`: twice the side, filtered by [1, 3, 3, 1].
+    up: double the side, and filter with [1, 3, 3, 1].
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class ModulatedConv2d(nn.Module):
 
 
 class PixelNoise(nn.Module):
-    """x + strength times noise, one number a pixel, the same for all channels. `strength` is learned and starts at 0.
+    """x + strength times noise, one number for each pixel, the same for all channels. `strength` is learned from 0.
 
-    Pixel (i, j) has sqrt(2) cos(<a_i + b_j, code> + c_ij) with fixed random a, b, c: mean 0 and variance 1 over codes,
-    and uncorrelated between pixels and between codes that are not close. The noise is a smooth function of the code, so
-    that a picture is one too, whatever the batch and the device. No gradient goes back to the code.
+    Pixel (i, j) has sqrt(2) cos(<a_i + b_j, code> + c_ij) with fixed random a, b, c. It has mean 0 and variance 1 over
+    codes, and is uncorrelated between pixels and between codes that are not close. The noise is a smooth function of
+    the code, so the picture is too, for any batch and device. No gradient flows back to the code.
     """
 
     rows: Tensor
@@ -81,7 +81,7 @@ class PixelNoise(nn.Module):
         self.strength = nn.Parameter(torch.zeros(()))
 
     def noise(self, code: Tensor) -> Tensor:
-        """(N, 1, H, W). code: (N, code_dim)."""
+        """Return the noise (N, 1, H, W) of codes (N, code_dim)."""
         code = code.detach()
         down, across = F.linear(code, self.rows), F.linear(code, self.columns)
         return math.sqrt(2) * (down[:, None, :, None] + across[:, None, None, :] + self.phases).cos()

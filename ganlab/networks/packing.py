@@ -1,4 +1,4 @@
-"""Several samples judged together. Plain PyTorch."""
+"""Packs of samples that the discriminator judges together. Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ganlab.errors import UserError
 
 
 class Packed(nn.Module):
-    """`members` samples beside each other, real ones with real ones, are one input: PacGAN, Lin et al. 2018, section 2.
+    """A trunk on packs of `members` samples, all real or all generated: PacGAN, Lin et al. 2018, section 2.
 
     (N, C, H, W) -> (N / m, m C, H, W), points (N, D) -> (N / m, m D); features of packs (N / m, *feature_shape). The
-    trunk must be made for the packs' shape. A discriminator sees a lack of variety in a pack that no single sample
-    shows. `UserError` for samples that do not divide into packs.
+    trunk must be made for the packs' shape. A pack shows a lack of variety that no single sample shows. Raise
+    `UserError` if the samples do not divide into packs.
     """
 
     def __init__(self, trunk: Any, members: int) -> None:

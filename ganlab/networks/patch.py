@@ -1,6 +1,6 @@
-"""Discriminators that judge every patch of a picture by itself (Isola et al. 2017, section 3.2), at one or more scales.
+"""Discriminators of image patches (Isola et al. 2017, section 3.2), at one or more scales.
 
-Plain PyTorch. How much of the picture one logit sees is a setting, in pixels; how many layers that takes follows.
+Plain PyTorch. The receptive field of a logit, in pixels, is a setting that determines the number of layers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Plan = tuple[tuple[int, int], ...]
 
 
 def receptive_field(plan: Plan) -> int:
-    """The side, in pixels, of what one output sees: from the last layer to the first, r <- (r - 1) stride + kernel.
+    """Return one output's receptive field in pixels: from the last layer to the first, r <- (r - 1) stride + kernel.
 
     >>> receptive_field(((4, 2), (4, 2), (4, 2), (4, 1), (4, 1)))
     70
@@ -33,16 +33,16 @@ def receptive_field(plan: Plan) -> int:
 
 
 def strided(halvings: int) -> Plan:
-    """So many convolutions that halve the side, then two that do not: appendix 6.1.2 of the paper."""
+    """Return `halvings` convolutions of stride 2, then two of stride 1: appendix 6.1.2 of the paper."""
     return ((4, 2),) * halvings + ((4, 1),) * 2
 
 
 PLANS = {receptive_field(plan): plan for plan in (((1, 1),) * 3, *map(strided, range(1, 6)))}
-"""Receptive field in pixels -> layers: 1 (each pixel by itself), 16, 34, 70, 142, 286."""
+"""Receptive field in pixels -> layers: 1 (a single pixel), 16, 34, 70, 142, 286."""
 
 
 def outputs(side: int, plan: Plan) -> int:
-    """How many logits a side of so many pixels gets; less than one where it is too small."""
+    """Return the number of logits along a side of this many pixels; less than one if it is too small."""
     for kernel, stride in plan:
         side = (side + 2 * padding(kernel) - kernel) // stride + 1
     return side
@@ -54,12 +54,12 @@ def padding(kernel: int) -> int:
 
 
 def half(images: Tensor) -> Tensor:
-    """Half the side, as Wang et al. 2018 (pix2pixHD) make their coarser pictures: nothing beyond the border counts."""
+    """Halve the side as Wang et al. 2018 (pix2pixHD) do: averages at the border exclude the padding."""
     return F.avg_pool2d(images, 3, 2, 1, count_include_pad=False)
 
 
 def checked_plan(patch: int, side: int, scales: int) -> Plan:
-    """The layers for that receptive field. `UserError` where there are none, or the smallest picture is too small."""
+    """Return the layers for this receptive field. Raise `UserError` if there are none, or if pictures are too small."""
     if patch not in PLANS:
         raise UserError(f"`patch` must be one of {', '.join(map(str, PLANS))} pixels, got {patch}")
     if scales < 1:
@@ -72,7 +72,7 @@ def checked_plan(patch: int, side: int, scales: int) -> Plan:
 
 
 class Patches(nn.Sequential):
-    """Images (N, channels, side, side) -> logits (N, 1, h, w), one a patch."""
+    """Images (N, channels, side, side) -> logits (N, 1, h, w), one for each patch."""
 
     def __init__(self, channels: int, plan: Plan, width: int, limit: int, norm: Normalization) -> None:
         sizes = [channels, *widths(width, len(plan) - 1, limit)]
@@ -90,10 +90,10 @@ class Patches(nn.Sequential):
 class Discriminator(nn.Module):
     """Images (N, *shape) -> logits (N, 1, h, w) of each scale, the finest first; `feature_shape` is the finest's.
 
-    `patch`: the side of what one logit sees, in pixels: 1, 16, 34, 70, 142 or 286; it may be more than the picture.
-    `scales`: that many discriminators, each for pictures of half the side of those before (Wang et al. 2018, section
-    3.2 has 2). `width`: channels of the first layer; they double up to `limit` times. The first and the last layer are
-    not normalized. `UserError` for any other patch, or pictures too small for its layers.
+    patch: the side of a logit's receptive field, in pixels: 1, 16, 34, 70, 142 or 286. It may exceed the picture.
+    scales: the number of discriminators; each judges pictures of half the side of the one before (Wang et al. 2018,
+    section 3.2 has 2). width: channels of the first layer. They double up to `limit` times. The first and the last
+    layer are not normalized. Raise `UserError` for any other patch, or if pictures are too small for its layers.
     """
 
     def __init__(

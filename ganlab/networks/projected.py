@@ -1,9 +1,9 @@
-"""A discriminator that sees pictures through frozen features: Projected GAN (Sauer et al. 2021). Plain PyTorch.
+"""A discriminator on frozen features of pictures: Projected GAN (Sauer et al. 2021). Plain PyTorch.
 
-The features are EfficientNet-Lite0's at strides 4, 8, 16 and 32, as in the paper. They are mixed by random, fixed
-convolutions across channels (CCM) and across scales (CSM), and each scale has a small network of its own that learns.
-One departure from the paper: a logit here is a function of all scales' maps, which a head takes side by side, where the
-paper sums a loss over scales. `RealismLogit`, being linear, is the sum of one logit a scale.
+The features are EfficientNet-Lite0's at strides 4, 8, 16 and 32, as in the paper. Random, fixed convolutions mix them
+across channels (CCM) and across scales (CSM). Each scale has a small trained network. There is one difference from the
+paper, which sums a loss over scales. Here the maps of all scales are concatenated, and a head maps them to a logit. The
+linear `RealismLogit` is the sum of one logit for each scale.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEVEL = 127.5  # pictures in [-1, 1] are levels 0..255 less this, over this; the
 
 
 class FrozenFeatures:
-    """EfficientNet-Lite0 outside of any module's parameters and state. Copying it gives itself."""
+    """EfficientNet-Lite0, kept out of any module's parameters and state. A copy is the same object."""
 
     def __init__(self) -> None:
         try:
@@ -41,7 +41,7 @@ class FrozenFeatures:
         self.networks = {torch.device("cpu"): network}
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """The maps at strides 4, 8, 16, 32 of pictures (N, 3, H, W) in [-1, 1]. Gradients go to the pictures."""
+        """Return maps at strides 4, 8, 16, 32 of pictures (N, 3, H, W) in [-1, 1]. Gradients flow to pictures."""
         if images.device not in self.networks:
             self.networks[images.device] = copy.deepcopy(self.networks[torch.device("cpu")]).to(images.device)
         return self.networks[images.device].stages((LEVEL * images + LEVEL - 127) / 128)
@@ -55,20 +55,20 @@ class FrozenFeatures:
 
 @lru_cache(maxsize=1)
 def frozen_features() -> FrozenFeatures:
-    """The features, loaded once a process."""
+    """Return the features, loaded once in each process."""
     return FrozenFeatures()
 
 
 def fixed(inputs: int, outputs: int, kernel: int) -> Tensor:
-    """Weights of a random convolution that keeps the deviation: N(0, 1 / fan in)."""
+    """Draw weights of a random convolution that keeps the deviation: N(0, 1 / fan in)."""
     return torch.randn(outputs, inputs, kernel, kernel) / math.sqrt(inputs * kernel**2)
 
 
 class Mixing(nn.Module):
-    """Random, fixed convolutions over the features of four scales: section 3.2 of the paper. Nothing here learns.
+    """Random, fixed convolutions over the features of four scales: section 3.2 of the paper. It has no parameters.
 
     Across channels: a 1 x 1 convolution at each scale, to `width` 2^l channels at scale l. Across scales: from the
-    coarsest on, the map below is enlarged, goes through a 3 x 3 convolution and is added; the sum of two is divided by
+    coarsest on, the coarser map is enlarged, goes through a 3 x 3 convolution and is added. The sum is divided by
     sqrt(2).
     """
 
@@ -81,7 +81,7 @@ class Mixing(nn.Module):
             self.register_buffer(f"scale{level}", fixed(self.channels[level + 1], self.channels[level], 3))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The mixed maps, finest first."""
+        """Return the mixed maps, finest first."""
         mixed = [F.conv2d(x, self.get_buffer(f"channel{level}")) for level, x in enumerate(maps)]
         for level in reversed(range(len(mixed) - 1)):
             below = F.interpolate(mixed[level + 1], size=mixed[level].shape[2:], mode="bilinear", align_corners=False)
@@ -93,7 +93,7 @@ class Mixing(nn.Module):
 
 
 def judge(inputs: int, width: int, halvings: int) -> nn.Sequential:
-    """A scale's own network: a convolution, then one of stride 2 for each halving; spectral normalization, no other."""
+    """Return a scale's trained network: a convolution, then one of stride 2 for each halving, spectrally normalized."""
     layers: list[nn.Module] = [spectral_norm(nn.Conv2d(inputs, width, 3, padding=1)), nn.LeakyReLU(SLOPE)]
     for _ in range(halvings):
         layers += [spectral_norm(nn.Conv2d(width, width, 4, 2, 1)), nn.LeakyReLU(SLOPE)]
@@ -101,12 +101,12 @@ def judge(inputs: int, width: int, halvings: int) -> nn.Sequential:
 
 
 class Trunk(nn.Module):
-    """Images (N, *shape) -> features (N, 4 width, h, w): those of each scale's own network, side by side.
+    """Images (N, *shape) -> features (N, 4 width, h, w): the outputs of the scales' networks, concatenated.
 
-    Pictures are enlarged so that the shorter side has `side` pixels; h and w are a 32nd of their sides. `width`:
-    channels of each scale's own network. `mixed`: channels of the mixed features at the finest scale, twice as many at
-    the next. The frozen features are in neither parameters nor state. `UserError` for pictures that have not 1 or 3
-    channels, for a side that 32 does not divide, or if the weights are not installed.
+    side: pictures are enlarged so that the shorter side has this many pixels; h and w are a 32nd of the sides. width:
+    channels of each scale's network. mixed: channels of the mixed features at the finest scale; they double at each
+    coarser one. The frozen features are in neither parameters nor state. Raise `UserError` if pictures have not 1 or 3
+    channels, if 32 does not divide `side`, or if the weights are not installed.
     """
 
     def __init__(self, shape: Sequence[int], side: int = 64, width: int = 64, mixed: int = 32) -> None:
@@ -132,7 +132,7 @@ class Trunk(nn.Module):
 
 
 def enlarged(sides: Sequence[int], side: int) -> tuple[int, int]:
-    """(height, width) with the shorter one `side`, the other the nearest multiple of 32.
+    """Return (height, width) with the shorter one equal to `side`, and the other the nearest multiple of 32.
 
     >>> enlarged((32, 48), 64)
     (64, 96)

@@ -1,8 +1,8 @@
-"""R3GAN (Huang et al. 2024) for pictures of any sides that `blocks.grid` takes: generator and trunk.
+"""R3GAN (Huang et al. 2024) for pictures of any sides that `blocks.grid` accepts: generator and trunk.
 
-Plain PyTorch. Residual blocks without normalization, wide in the middle, with grouped 3 x 3 convolutions. [1, 2, 1]
-interpolation of repeated pixels, which is the filter [1, 3, 3, 1]. A learned basis of maps at the coarse end. One
-departure from the paper: pictures end in tanh, because pictures here are in [-1, 1].
+Plain PyTorch. Residual blocks have no normalization, are wide in the middle, and have grouped 3 x 3 convolutions.
+Resampling interpolates by [1, 2, 1] after repeating pixels, which is the filter [1, 3, 3, 1]. The coarse end is a
+learned basis of maps. There is one difference from the paper: pictures end in tanh, because they are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CONVOLUTIONS = 3  # in a block's branch
 
 
 def convolution(inputs: int, outputs: int, kernel: int, groups: int = 1, gain: float = 1.0) -> nn.Conv2d:
-    """Convolution that keeps the size, without bias; weights from N(0, gain^2 / fan in)."""
+    """Return a convolution that keeps the size, without bias; weights from N(0, gain^2 / fan in)."""
     layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.weight[0].numel()))
     return layer
 
 
 class BiasedActivation(nn.Module):
-    """Leaky rectifier of x + b."""
+    """The leaky rectifier of x + b."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -45,8 +45,9 @@ class BiasedActivation(nn.Module):
 class ResidualBlock(nn.Module):
     """x + a branch of 1 x 1, grouped 3 x 3 and 1 x 1 convolutions, `expansion` times as wide in the middle.
 
-    The last convolution starts at zero. The other two start smaller by blocks^(-1 / (2 * 3 - 2)), with the number of
-    blocks in the whole network, so that depth does not change the size of an update (Fixup, Zhang et al. 2019).
+    The last convolution starts at zero. The initial weights of the other two are scaled by blocks^(-1 / (2 * 3 - 2)),
+    with the number of blocks in the whole network, so depth does not change the size of an update (Fixup, Zhang et al.
+    2019).
     """
 
     def __init__(self, channels: int, group: int, expansion: int, blocks: int) -> None:
@@ -97,12 +98,12 @@ class DiscriminativeBasis(nn.Module):
 
 
 def change(inputs: int, outputs: int) -> nn.Module:
-    """Another number of channels, by a 1 x 1 convolution where it is another."""
+    """Return a 1 x 1 convolution that changes the number of channels, or the identity if it stays the same."""
     return nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1)
 
 
 def map_sides(size: tuple[int, int], levels: int) -> list[int]:
-    """The shorter sides of the maps, coarsest first."""
+    """Return the shorter sides of the maps, coarsest first."""
     return [min(size) << level for level in range(levels + 1)]
 
 
@@ -114,7 +115,7 @@ def stages(
     expansion: int,
     group: int,
 ) -> Callable[[int, int], list[nn.Module]]:
-    """Return a function of (channels, level) that gives the layers at one resolution; level 0 is the coarsest."""
+    """Return a function of (channels, level) that returns the layers at one resolution; level 0 is the coarsest."""
     sides, total = map_sides(size, levels), blocks * (levels + 1)
 
     def stage(channels: int, level: int) -> list[nn.Module]:
@@ -127,12 +128,12 @@ def stages(
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. `blocks`: residual blocks
-    at each resolution; inside they are `expansion` times as wide, in groups of `group` channels. `attention`: shorter
-    sides of the maps that have self-attention; `word_attention`: of those that attend to the caption's words, whose
-    states have `word_dim` numbers. The paper has neither. The authors' network for CIFAR-10 is `width=768,
-    limit=1`, for 256 pixels `width=96, limit=8`. `UserError` for a shape that `grid` refuses, groups that do not
-    divide, or a map that there is not.
+    width: channels at full resolution. They double with every halving, up to `limit` times. blocks: residual blocks at
+    each resolution. Inside they are `expansion` times as wide, in groups of `group` channels. attention: shorter sides
+    of the maps with self-attention. word_attention: of those that attend to the caption's words, whose states have
+    `word_dim` numbers. The paper has neither. The authors' network for CIFAR-10 is `width=768, limit=1`, for 256 pixels
+    `width=96, limit=8`.
+    Raise `UserError` for a shape that `grid` rejects, groups that do not divide, or a map that does not exist.
     """
 
     def __init__(
@@ -163,14 +164,14 @@ class Generator(nn.Module):
         return self.paint(code).tanh()
 
     def paint(self, code: Tensor) -> Tensor:
-        """Pictures before tanh."""
+        """Return the pictures before tanh."""
         return self.layers(code)
 
 
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape): one pixel with `basis`, else the coarsest map.
 
-    The other settings as in the generator. The authors' discriminator is this with a linear map to one logit.
+    The other settings are those of the generator. The authors' discriminator adds a linear map to one logit.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Twice and half the side through the low-pass filter [1, 3, 3, 1]: no zigzag edges, no aliases.
+"""Resampling by a factor of two with the low-pass filter [1, 3, 3, 1], which avoids aliases.
 
 Karras et al. 2019 (appendix C), Zhang 2019. Plain PyTorch: each filter is a depthwise convolution. Pixels beyond the
 edge count as zero, as in the papers' code.
@@ -24,7 +24,7 @@ class Lowpass(nn.Module):
         self.register_buffer("kernel", torch.outer(taps, taps)[None, None], persistent=False)
 
     def filters(self, x: Tensor) -> Tensor:
-        """(C, 1, 4, 4): the kernel once for each channel of x."""
+        """Return the kernel once for each channel of x: (C, 1, 4, 4)."""
         return self.kernel.to(x.dtype).expand(x.shape[1], -1, -1, -1)
 
 
@@ -36,7 +36,7 @@ class Blur(Lowpass):
         self.padding, self.gain = padding, gain
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the blurred maps, of the same size."""
+        """Return the blurred maps. Their side changes by 2 padding - 3."""
         return F.conv2d(x, self.gain * self.filters(x), padding=self.padding, groups=x.shape[1])
 
 

@@ -1,7 +1,8 @@
 """Residual generator and trunk for square images of side 16 to 256 (Miyato et al. 2018, Brock et al. 2019).
 
-Plain PyTorch. The whole code steers the generator's normalization at every resolution; the trunk has none. Of a
-block's two convolutions only one works at the block's finer resolution, which is what makes them fit a processor.
+Plain PyTorch. The whole code modulates the generator's normalization at every resolution. The trunk has no
+normalization. Only one of a block's two convolutions works at the finer resolution, which makes the block fast on a
+CPU.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ganlab.networks.conditioning import ConditionalBatchNorm2d
 
 
 class Start(ABC):
-    """A choice of the generator's first map: called with (code_dim, channels), makes a layer (N, code_dim) -> 4 x 4."""
+    """A choice of the first map. Called with (code_dim, channels), it returns a layer (N, code_dim) -> 4 x 4."""
 
     @abstractmethod
     def __call__(self, code_dim: int, channels: int) -> nn.Module:
@@ -37,7 +38,7 @@ class FromCode(Start):
 
 
 class Learned(Start):
-    """The first map is one learned picture; the code comes in by modulation alone (Karras et al. 2019)."""
+    """The first map is one learned picture. The code enters by modulation alone (Karras et al. 2019)."""
 
     def __call__(self, code_dim: int, channels: int) -> nn.Module:
         """Return the layer that turns a code into the first map."""
@@ -57,7 +58,7 @@ class LearnedMap(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """x + what two modulated convolutions add, at twice the side. No biases: the next normalization removes them."""
+    """x + a branch of two modulated convolutions without biases, which normalization removes; at twice the side."""
 
     def __init__(self, inputs: int, outputs: int, code_dim: int) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """x + what two convolutions add, at half the side."""
+    """x + a branch of two convolutions, at half the side."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -93,10 +94,11 @@ class DownBlock(nn.Module):
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. `attention`: sides of
-    the maps that have self-attention; `word_attention`: those that attend to the caption's words, whose states have
-    `word_dim` numbers. `UserError` for a shape that is not square with a power-of-two side of 16 to 256,
-    or a map that there is not.
+    width: channels at full resolution. They double with every halving, up to `limit` times. attention: sides of the
+    maps with self-attention. word_attention: of those that attend to the caption's words, whose states have `word_dim`
+    numbers.
+    Raise `UserError` if the shape is not square with a power-of-two side of 16 to 256, or for a map that does not
+    exist.
     """
 
     def __init__(
@@ -137,7 +139,7 @@ class Generator(nn.Module):
 class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), 4 x 4 pixels; no normalization.
 
-    `width`, `limit` and `attention` as in the generator.
+    width, limit, attention: as in the generator.
     """
 
     def __init__(

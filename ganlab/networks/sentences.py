@@ -1,4 +1,4 @@
-"""A frozen sentence encoder with a memory of what it has read: no parameters, nothing to save.
+"""A frozen sentence encoder with a cache of its results. It has no parameters and no state to save.
 
 Plain PyTorch. The encoder is the packaged MiniLM or a sentence-transformers model. A model's own code never runs.
 Without `hub` a model comes from the installation, a local folder or the local cache, in safetensors.
@@ -29,7 +29,7 @@ LATELY = 20_000  # captions whose words' states are kept: 9 kB each at six token
 
 
 class Reader(Protocol):
-    """Reads captions. `word_dim` is 0 if the words have no states."""
+    """An encoder of captions. `word_dim` is 0 if there are no states of words."""
 
     dim: int
     word_dim: int
@@ -42,14 +42,14 @@ class Reader(Protocol):
 
 
 class Memory:
-    """What `read` has returned for each caption, of the last `size` captions."""
+    """A cache of the results of `read` for the last `size` captions."""
 
     def __init__(self, read: Callable[[Sequence[str], torch.device], list[Tensor]], size: int) -> None:
         self.read, self.size = read, size
         self.known: OrderedDict[str, Tensor] = OrderedDict()
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> list[Tensor]:
-        """Return what there is for each caption, on the processor. Captions that are not known are read on `device`."""
+        """Return the result for each caption, on the CPU. Captions not in the cache are encoded on `device`."""
         missing = [caption for caption in dict.fromkeys(captions) if caption not in self.known]
         if missing:
             self.known.update(zip(missing, self.read(missing, device), strict=True))
@@ -62,10 +62,10 @@ class Memory:
 
 
 class FrozenSentences:
-    """A sentence encoder outside of any module's parameters, with what it has read so far.
+    """A sentence encoder with a cache, kept out of any module's parameters.
 
-    Copying it gives itself and pickling only its name, so averaged generators and checkpoints do not carry it.
-    It keeps the last `remember` captions' vectors.
+    A copy is the same object, and pickling stores only its name, so averaged generators and checkpoints do not contain
+    it. The cache holds the vectors of the last `remember` captions.
     """
 
     def __init__(self, model: str | None = None, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
@@ -77,15 +77,15 @@ class FrozenSentences:
         self.states = Memory(self.reader.words, min(remember, LATELY))
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
-        """(N, dim) on `device`, scaled to a mean square of 1 a component if the model's vectors have unit length."""
+        """Return (N, dim) on `device`, scaled to mean square 1 a component if the model's vectors have unit length."""
         return torch.stack(self.vectors(captions, device)).to(device) * self.dim**0.5
 
     def learn(self, captions: Sequence[str], vectors: Tensor) -> None:
-        """Remember vectors (N, dim) of N captions that the reader has read before."""
+        """Put vectors (N, dim) of N captions into the cache."""
         self.vectors.known.update(zip(captions, vectors, strict=True))
 
     def words(self, captions: Sequence[str], device: torch.device) -> Words:
-        """States (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true where there is one."""
+        """Return states (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true at tokens."""
         states = self.states(captions, device)
         lengths = torch.tensor([len(one) for one in states])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
@@ -100,12 +100,12 @@ class FrozenSentences:
 
 @lru_cache(maxsize=2)
 def frozen_sentences(model: str | None = None, hub: bool = True) -> FrozenSentences:
-    """The model of that name, loaded once a process: both players' encoders share it and its memory."""
+    """Return the model of this name, loaded once in each process. Both players' encoders share it and its cache."""
     return FrozenSentences(model, hub)
 
 
 class SentenceTransformers:
-    """Any sentence-transformers model, CLIP's text model too: a name on the Hugging Face hub or a local folder."""
+    """A sentence-transformers model, also CLIP's text model: a name on the Hugging Face hub or a local folder."""
 
     def __init__(self, model: str, hub: bool) -> None:
         self._network = _load(model, hub)
@@ -149,7 +149,7 @@ def _load(model: str, hub: bool) -> Any:
 
 
 def _check_parts(folder: Path) -> None:
-    """Raise `UserError` if a local model is made of anything but sentence-transformers' own classes."""
+    """Raise `UserError` if a local model contains other classes than those of sentence-transformers."""
     file = folder / "modules.json"
     if not file.is_file():
         return

@@ -1,6 +1,7 @@
-"""The second of two stages: a small picture and a code in, a picture of four times the side out (Zhang et al. 2017).
+"""The second of two stages: it maps a small picture and a code to a picture of four times the side.
 
-Plain PyTorch. Built of the residual generator's blocks, so that the code steers every resolution here too.
+Zhang et al. 2017. Plain PyTorch. It consists of the residual generator's blocks, so the code modulates every
+resolution.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FACTOR = 4  # between the stages' sides
 
 
 def small_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """The shape of Stage I's pictures: a quarter of the side. `UserError` if the networks have none that small.
+    """Return the shape of Stage I's pictures, a quarter of the side. Raise `UserError` if no network is that small.
 
     >>> small_shape((3, 64, 64))
     (3, 16, 16)
@@ -34,22 +35,22 @@ def small_shape(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def shrink(images: Tensor, side: int) -> Tensor:
-    """Pictures at that side, every pixel the mean of those it stands for; unchanged where they have it already."""
+    """Return pictures at this side, each pixel the mean of those that it replaces. The same side changes nothing."""
     return images if images.shape[-1] == side else F.adaptive_avg_pool2d(images, side)
 
 
 def enlarge(images: Tensor) -> Tensor:
-    """Four times the side, straight lines between the pixels (bilinear), within the range of the values there are."""
+    """Enlarge to four times the side by bilinear interpolation, within the range of the values."""
     return F.interpolate(images, scale_factor=FACTOR, mode="bilinear", align_corners=False)
 
 
 def halve(inputs: int, outputs: int) -> nn.Sequential:
-    """Half the side by a strided convolution."""
+    """Return layers that halve the side by a strided convolution."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), BatchNorm()(outputs), nn.LeakyReLU(SLOPE))
 
 
 class ResidualBlock(nn.Module):
-    """x + what two convolutions add, at the same side; rectified before each."""
+    """x + a branch of two convolutions, at the same side, with a rectifier before each."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,18 +64,18 @@ class ResidualBlock(nn.Module):
 
 
 def before_tanh(images: Tensor) -> Tensor:
-    """What a tanh made the pictures of; the extremes are drawn in by a twentieth, so that they are finite."""
+    """Return the inverse of tanh. Values are first multiplied by 0.95, so that the result is finite."""
     return torch.atanh(0.95 * images)
 
 
 class Refiner(nn.Module):
     """Small pictures (N, C, s, s) in [-1, 1] and codes (N, code_dim) -> pictures (N, *shape), s a quarter of the side.
 
-    Halved twice, the code beside them at every place, `blocks` residual blocks, doubled four times (Zhang et al. 2017,
-    section 3.4). Two ways around that bottleneck are not in the paper: what is seen in the small picture is added again
-    where its size comes back, and the last layer corrects the enlarged picture rather than drawing it anew. `width`:
-    channels at full resolution; they double with every halving, up to `limit` times. `UserError` for a shape that is
-    not square with a side of 64, 128 or 256.
+    The layers are two halvings, concatenation with the code at every position, `blocks` residual blocks, and four
+    doublings (Zhang et al. 2017, section 3.4). Two skip connections are not in the paper: features of the small picture
+    are added again at their size, and the last layer corrects the enlarged picture. width: channels at full resolution.
+    They double with every halving, up to `limit` times.
+    Raise `UserError` if the shape is not square with a side of 64, 128 or 256.
     """
 
     def __init__(

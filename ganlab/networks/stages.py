@@ -1,4 +1,4 @@
-"""A generator of two stages, the second of which starts from the first's picture (Zhang et al. 2017). Plain PyTorch."""
+"""A generator of two stages. The second starts from the picture of the first (Zhang et al. 2017). Plain PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganlab.networks.stack import enlarge
 
 
 class Listener(nn.Module):
-    """What a stage makes of its condition: a draw from a normal distribution that depends on it (section 3.2)."""
+    """A stage's condition encoder: a draw from a normal distribution that depends on the condition (section 3.2)."""
 
     def __init__(self, encoder: ConditionEncoder, dim: int) -> None:
         super().__init__()
@@ -19,19 +19,19 @@ class Listener(nn.Module):
         self.augmentation = ConditioningAugmentation(encoder.dim, dim)
 
     def forward(self, condition: Condition, noise: Tensor) -> Tensor:
-        """(N, dim), a function of condition and noise."""
+        """Return the draw (N, dim), a function of condition and noise."""
         draw, _ = self.augmentation(self.encoder(condition), noise)
         return draw
 
     def divergence(self, condition: Condition) -> Tensor:
-        """(N,): KL of the distribution from N(0, 1) in nats, the mean over its dimensions. No noise enters it."""
+        """Return the KL divergence of the distribution from N(0, 1) in nats, averaged over its dimensions: (N,)."""
         embedding = self.encoder(condition)
         _, divergence = self.augmentation(embedding, embedding.new_zeros(len(embedding), self.augmentation.dim))
         return divergence
 
 
 class Stage(nn.Module):
-    """One stage's generator: what it listens with, and the network that draws."""
+    """One stage's generator: its condition encoder and its network."""
 
     def __init__(self, listener: Listener, network: nn.Module) -> None:
         super().__init__()
@@ -40,10 +40,10 @@ class Stage(nn.Module):
 
 
 class StackedGenerator(nn.Module):
-    """Both stages' generators. A latent is Stage I's z, with the noise of each stage's condition beside it.
+    """The generators of both stages. A latent is Stage I's z, then the noise of each stage's condition.
 
-    `finished` says whether Stage I is: it then works in evaluation mode and without gradients, whatever mode this is
-    in. A buffer, so that checkpoints and averages have it.
+    finished: whether Stage I is finished. It then works in evaluation mode and without gradients, in any mode of this
+    module. It is a buffer, so checkpoints and averages contain it.
     """
 
     finished: Tensor
@@ -57,16 +57,16 @@ class StackedGenerator(nn.Module):
 
     @property
     def playing(self) -> Stage:
-        """The stage that plays."""
+        """Return the current stage."""
         return self.stage_two if self.finished else self.stage_one
 
     def forward(self, latent: Tensor, condition: Condition) -> Tensor:
-        """Pictures at full size, whichever stage plays: Stage I's are enlarged."""
+        """Return pictures at full size. Stage I's pictures are enlarged."""
         drawn = self.play(latent, condition)
         return drawn if self.finished else enlarge(drawn)
 
     def play(self, latent: Tensor, condition: Condition) -> Tensor:
-        """Pictures of the stage that plays, at its size."""
+        """Return pictures of the current stage, at its size."""
         if not self.finished:
             return self.small(latent, condition)
         with torch.no_grad():
@@ -75,7 +75,7 @@ class StackedGenerator(nn.Module):
         return self.stage_two.network(small, self.stage_two.listener(condition, noise))
 
     def small(self, latent: Tensor, condition: Condition) -> Tensor:
-        """Stage I's pictures, whichever stage plays."""
+        """Return Stage I's pictures."""
         if self.finished:
             self.stage_one.eval()
         z, noise, _ = latent.split(self.parts, 1)
@@ -83,6 +83,6 @@ class StackedGenerator(nn.Module):
 
     @torch.no_grad()
     def finish(self, stage_one: Stage) -> None:
-        """Stage I is what this one is, from now on."""
+        """Replace Stage I by the given one, and finish it."""
         self.stage_one.load_state_dict(stage_one.state_dict())
         self.finished.fill_(True)

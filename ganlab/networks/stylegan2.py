@@ -1,8 +1,8 @@
-"""StyleGAN2 (Karras et al. 2020) for pictures of any sides that `blocks.grid` takes: generator and trunk.
+"""StyleGAN2 (Karras et al. 2020) for pictures of any sides that `blocks.grid` accepts: generator and trunk.
 
-Plain PyTorch. A mapping network turns the code into a style, which scales the weights of every convolution. Two
-departures from the paper: pictures end in tanh, because pictures here are in [-1, 1], and the noise of each layer is
-read off the code (`modulation.PixelNoise`), so that a picture is a function of its code.
+Plain PyTorch. A mapping network maps the code to a style, which scales the weights of every convolution. There are two
+differences from the paper. Pictures end in tanh, because they are in [-1, 1]. The noise of each layer is a function of
+the code (`modulation.PixelNoise`), so a picture is a function of its code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Size = tuple[int, int]
 
 
 class StyledLayer(nn.Module):
-    """Modulated 3 x 3 convolution, noise, bias, rectifier. `size`: height and width of what comes out."""
+    """A modulated 3 x 3 convolution, noise, bias and rectifier. size: height and width of the output."""
 
     def __init__(self, inputs: int, outputs: int, size: Size, dims: tuple[int, int], up: bool, noise: bool) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class StyledLayer(nn.Module):
 
 
 class ToImage(nn.Module):
-    """Modulated 1 x 1 convolution to the picture's channels, not demodulated, and a bias."""
+    """A modulated 1 x 1 convolution to the picture's channels, not demodulated, and a bias."""
 
     def __init__(self, inputs: int, channels: int, style_dim: int) -> None:
         super().__init__()
@@ -52,12 +52,12 @@ class ToImage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return the picture that the maps x show in the style w."""
+        """Return the picture of the maps x in the style w."""
         return self.conv(x, w) + self.bias[:, None, None]
 
 
 class UpBlock(nn.Module):
-    """Two styled layers, the first of which doubles the side. `residual`: plus a linear path, over sqrt(2)."""
+    """Two styled layers, the first of which doubles the side. residual: plus a linear path, over sqrt(2)."""
 
     def __init__(
         self, inputs: int, outputs: int, size: Size, dims: tuple[int, int], noise: bool, residual: bool
@@ -68,7 +68,7 @@ class UpBlock(nn.Module):
         self.skip = nn.Sequential(EqualConv2d(inputs, outputs, 1, bias=False), Upsample()) if residual else None
 
     def forward(self, x: Tensor, styles: Tensor, code: Tensor) -> Tensor:
-        """styles: (N, 2, style_dim)."""
+        """Return maps of twice the side. styles: (N, 2, style_dim)."""
         branch = self.second(self.first(x, styles[:, 0], code), styles[:, 1], code)
         return branch if self.skip is None else (branch + self.skip(x)) / math.sqrt(2)
 
@@ -76,11 +76,11 @@ class UpBlock(nn.Module):
 class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
-    `width`: channels at full resolution; they double with every halving, up to `limit` times. The paper's at 256
-    pixels (configuration F, half as many channels) has `width=64`. `style_dim`, `depth`: of the mapping network, 2 to 8
-    layers. `residual`: residual blocks and one picture at the end, instead of a sum of pictures over all resolutions
-    ("output skips", figure 7). `noise`: each layer has some. `mixing`: see `Styles`; `latent_dim`: how much of the code
-    is latent, all of it if None. `UserError` for a shape that `grid` refuses.
+    width: channels at full resolution. They double with every halving, up to `limit` times. The paper's network at 256
+    pixels (configuration F, half as many channels) has `width=64`. style_dim, depth: of the mapping network, 2 to 8
+    layers. residual: residual blocks and one picture at the end, instead of a sum of pictures over all resolutions
+    ("output skips", figure 7). noise: whether layers have noise. mixing: see `Styles`. latent_dim: the size of the
+    latent in the code; None if all of it is latent. Raise `UserError` for a shape that `grid` rejects.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Generator(nn.Module):
         return self.paint(self.styles(code), code).tanh()
 
     def paint(self, styles: Tensor, code: Tensor) -> Tensor:
-        """Pictures before tanh. A picture at some resolution has the style of the layer that comes after it."""
+        """Return the pictures before tanh. The picture at a resolution has the style of the next layer."""
         maps = [self.start(self.constant.expand(len(code), -1, -1, -1), styles[:, 0], code)]
         for level, block in enumerate(self.blocks):
             maps.append(block(maps[-1], styles[:, 2 * level + 1 : 2 * level + 3], code))
@@ -128,7 +128,7 @@ class Generator(nn.Module):
 
 
 def check_styles(depth: int, mixing: float) -> None:
-    """`UserError` for a mapping network or a share of mixed styles that cannot be."""
+    """Raise `UserError` for a depth below 1, or a share of mixed styles outside [0, 1]."""
     if depth < 1:
         raise UserError(f"`depth` must be at least 1 layer of the mapping network, got {depth}: the paper has 8")
     if not 0 <= mixing <= 1:
@@ -136,7 +136,7 @@ def check_styles(depth: int, mixing: float) -> None:
 
 
 class DownBlock(nn.Module):
-    """Two convolutions, the second of which halves the side. `residual`: plus a linear path, over sqrt(2)."""
+    """Two convolutions, the second of which halves the side. residual: plus a linear path, over sqrt(2)."""
 
     def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class DownBlock(nn.Module):
 class Epilogue(nn.Module):
     """The last map -> features: the deviation over a group of samples, a convolution and, if `dense`, a linear layer.
 
-    `group`: samples in a group, 0 for no deviation. A number of samples that it does not divide has smaller groups.
+    group: samples in a group, 0 for no deviation. If it does not divide the number of samples, groups are smaller.
     """
 
     def __init__(self, channels: int, size: Size, group: int, dense: bool) -> None:
@@ -174,11 +174,11 @@ class Epilogue(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Images (N, *shape) -> features (N, *feature_shape), one pixel if `dense`, else 4 x 4.
+    """Images (N, *shape) -> features (N, *feature_shape), one pixel if `dense`, else the coarsest map.
 
-    `width` and `limit` as in the generator. `residual`: residual blocks; else each resolution also gets the picture at
-    its size ("input skips", figure 7). `deviation`: samples over which the last convolution sees the deviation, 0 for
-    none; a picture's features then depend on its batch. The paper's discriminator is this with `RealismLogit`.
+    width, limit: as in the generator. residual: residual blocks; else each resolution also gets the picture at its size
+    ("input skips", figure 7). deviation: the group size of the deviation before the last convolution, 0 for none. With
+    it, a picture's features depend on its batch. The paper's discriminator adds `RealismLogit`.
     """
 
     def __init__(

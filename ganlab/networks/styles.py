@@ -1,4 +1,4 @@
-"""From a code to the style of each layer: the mapping network and style mixing (Karras et al. 2019, 2020).
+"""Maps from a code to the style of each layer: the mapping network and style mixing (Karras et al. 2019, 2020).
 
 Plain PyTorch.
 """
@@ -12,7 +12,7 @@ from ganlab.networks.equalized import EqualLinear, rectify
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """x / sqrt(mean of x^2 over its features + 1e-8): Karras et al. 2018, section 4.2."""
+    """Return x / sqrt(mean of x^2 over its features + 1e-8): Karras et al. 2018, section 4.2."""
     return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
@@ -35,9 +35,9 @@ class Mapping(nn.Module):
 class Styles(nn.Module):
     """Code (N, code_dim) -> the style of each layer (N, layers, style_dim).
 
-    `mixing`: in training, the share of samples whose layers from a random one on get the style of another latent
-    (Karras et al. 2019, section 3.1). The other code differs in its first `latent_dim` numbers only: its condition is
-    the same.
+    mixing: in training, the share of samples whose layers from a random one on get the style of another latent (Karras
+    et al. 2019, section 3.1). The other code differs only in its first `latent_dim` numbers, so its condition is the
+    same.
     """
 
     def __init__(self, mapping: Mapping, layers: int, latent_dim: int, mixing: float) -> None:
@@ -57,7 +57,7 @@ class Styles(nn.Module):
         return self.mapping(code)[:, None].expand(-1, self.layers, -1)
 
     def _others(self, count: int, device: torch.device) -> Tensor:
-        """(N, layers): whether a layer gets the other style."""
+        """Return whether each layer gets the other style: (N, layers) bool."""
         mixes = torch.rand(count, 1, device=device) < self.mixing
         first = torch.randint(1, self.layers, (count, 1), device=device)
         return mixes & (torch.arange(self.layers, device=device) >= first)

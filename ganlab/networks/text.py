@@ -1,6 +1,6 @@
 """Text encoders: a small one that learns with the generator, and frozen sentence encoders.
 
-Plain PyTorch. Vocabularies are plain lists of words, so that a checkpoint can carry them.
+Plain PyTorch. Vocabularies are plain lists of words, so checkpoints can contain them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ UNKNOWN, NOTHING = 0, 1  # rows of the word table before the vocabulary's own
 
 @lru_cache(maxsize=100_000)
 def pieces(word: str, buckets: int) -> tuple[int, ...]:
-    """Buckets that the word's character n-grams of 3 to 5, its ends included, hash to (Bojanowski et al. 2017)."""
+    """Return hash buckets of the word's character n-grams of 3 to 5, including its ends (Bojanowski et al. 2017)."""
     marked = f"<{word}>" if word else ""
     grams = {marked[i : i + n] for n in (3, 4, 5) for i in range(len(marked) - n + 1)}
     return tuple(sorted(crc32(gram.encode()) % buckets for gram in grams))
 
 
 class WordTable(nn.Module):
-    """Words -> vectors (N, width): the word's own vector plus the mean of its pieces'.
+    """Words -> vectors (N, width): the word's own vector plus the mean of the vectors of its pieces.
 
-    A word outside the vocabulary has the unknown word's vector, zero at first, plus its pieces': near its kin.
+    A word outside the vocabulary has the unknown word's vector, initially zero, plus the mean of its pieces. So it is
+    near similar words.
     """
 
     def __init__(self, words: Sequence[str], width: int, buckets: int) -> None:
@@ -58,11 +59,12 @@ class WordTable(nn.Module):
 
 
 class WordEncoder(ConditionEncoder):
-    """Captions -> (N, dim), trained with the generator: word vectors read in both directions by a recurrent network.
+    """Captions -> (N, dim), trained with the generator: a bidirectional recurrent network on word vectors.
 
-    The two last states, which know the order ("a red circle above a blue square"), go through a linear layer and are
-    normalized to unit variance, the latent's scale. `vocabulary`: the training captions' words; `buckets`: vectors
-    that word pieces share. Only a caption's first `longest` words are read. Its vector does not depend on its batch.
+    The two last states depend on the order of words ("a red circle above a blue square"). They go through a linear
+    layer and are normalized to unit variance, the latent's scale. vocabulary: the training captions' words. buckets:
+    the number of vectors that word pieces share. Only the first `longest` words of a caption are used. Its vector does
+    not depend on its batch.
     """
 
     kind = "text"
@@ -91,9 +93,9 @@ class WordEncoder(ConditionEncoder):
         return self.normalize(self.linear(last.transpose(0, 1).flatten(1)))
 
     def words(self, condition: Condition) -> Words:
-        """States (N, L, width) of the captions' words, and a mask (N, L) that is true where there is a word.
+        """Return states (N, L, width) of the captions' words, and a mask (N, L) that is true at words.
 
-        L is the longest caption's number of words; an empty caption counts as one word that says nothing.
+        L is the largest number of words of a caption. An empty caption counts as one empty word.
         """
         states, lengths = pad_packed_sequence(self.reader(self._vectors(_captions(condition)))[0], batch_first=True)
         mask = torch.arange(states.shape[1]) < lengths[:, None]
@@ -109,11 +111,11 @@ class WordEncoder(ConditionEncoder):
 class SentenceEncoder(ConditionEncoder):
     """Captions -> (N, dim): a frozen sentence encoder, then a trained linear layer.
 
-    `model`: null for all-MiniLM-L6-v2, which comes with the installation; else the name of a sentence-transformers
-    model on the Hugging Face hub, or its folder. `UserError` if it cannot be loaded. The model itself is in neither
-    the parameters nor the state: the same arguments make the encoder again. `noise`: deviation of the normal noise on
-    the frozen values in training; they have a mean square of 1. `hub`: whether the model may be fetched; without, it
-    is installed, a folder or in the local cache. The model's own code never runs.
+    model: null for all-MiniLM-L6-v2, which comes with the installation; else the name of a sentence-transformers model
+    on the Hugging Face hub, or its folder. noise: deviation of the normal noise on the frozen values in training; they
+    have a mean square of 1. hub: whether the model may be downloaded; otherwise it must be installed, a folder or in
+    the local cache. The model is in neither the parameters nor the state: the same arguments make the encoder again.
+    The model's own code never runs. Raise `UserError` if it cannot be loaded.
     """
 
     kind = "text"
@@ -132,10 +134,10 @@ class SentenceEncoder(ConditionEncoder):
         return self.normalize(self.linear(self._noised(vectors)))
 
     def words(self, condition: Condition) -> Words:
-        """States (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L), true at pieces.
+        """Return states (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L) of pieces.
 
-        The first piece stands for the whole caption. L is the longest caption's number of pieces. `UserError` for a
-        model that gives vectors only.
+        The first piece stands for the whole caption. L is the largest number of pieces of a caption. Raise `UserError`
+        if the model gives vectors only.
         """
         if not self.word_dim:
             return super().words(condition)
@@ -148,13 +150,13 @@ class SentenceEncoder(ConditionEncoder):
 
 
 class KnownWords(nn.Module):
-    """Captions -> (N, dim): trained vectors of the words that the vocabulary has, and of their neighbours in order.
+    """Captions -> (N, dim): trained vectors of the words in the vocabulary, and of their neighbours in order.
 
-    The sum over words, pairs and triples of known words, over sqrt(words) (Joulin et al. 2017, "Bag of tricks"). Words
-    outside of the vocabulary are left out first, so "draw me a red heart" gives what "red heart" gives if training has
-    never said "draw", "me" or "a". Pairs and triples, which tell "red circle above blue square" from its reverse, share
-    `buckets` vectors by their hash. These start at zero: an order of words that training never has says nothing. Zero
-    if no word is known. `dropout`: the chance that a word, pair or triple is left out in training.
+    The sum over words, pairs and triples of known words, over sqrt(words) (Joulin et al. 2017, "Bag of tricks"). Other
+    words are ignored. If the vocabulary lacks "draw", "me" and "a", then "draw me a red heart" gives the same as "red
+    heart". Pairs and triples tell "red circle above blue square" from its reverse. They share `buckets` vectors by
+    their hash, which start at zero, so an order that training lacks adds nothing. The result is zero if no word is
+    known. dropout: the probability that a word, pair or triple is left out in training.
     """
 
     def __init__(
@@ -189,11 +191,11 @@ def neighbours(words: tuple[str, ...], buckets: int) -> tuple[int, ...]:
 
 
 class CaptionEncoder(ConditionEncoder):
-    """Captions -> (N, dim): a frozen sentence encoder, and beside it the trained vectors of the words of training.
+    """Captions -> (N, dim): a frozen sentence encoder, plus trained vectors of the words of training.
 
-    The sentence says what unknown words mean. The known words say what a small set of pictures turns on, such as
-    colours, which are a small part of a sentence's vector. `model`, `noise` and `hub` as in `SentenceEncoder`;
-    `buckets` and `dropout` as in `KnownWords`. `vocabulary`: the words of the training captions.
+    The sentence encoder covers unknown words. The known words cover details that matter in a small set of pictures,
+    such as colours, which are a small part of a sentence's vector. model, noise, hub: as in `SentenceEncoder`. buckets,
+    dropout: as in `KnownWords`. vocabulary: the words of the training captions.
     """
 
     kind = "text"
@@ -221,7 +223,7 @@ class CaptionEncoder(ConditionEncoder):
         return self.normalize(self.sentence(condition) + self.known(_captions(condition)))
 
     def words(self, condition: Condition) -> Words:
-        """Return states and mask of the captions' word pieces: those of the sentence encoder."""
+        """Return states and mask of the captions' word pieces, from the sentence encoder."""
         return self.sentence.words(condition)
 
 

@@ -1,7 +1,7 @@
-"""The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1): an image in, an image of the same size out, and noise.
+"""The U-Net of pix2pix (Isola et al. 2017, appendix 6.1.1): image and noise in, image of the same size out.
 
-Plain PyTorch. The paper's noise is dropout in the inner decoder blocks; here the latent *is* the mask, so that a
-picture is a function of its input and its latent, whatever the mode, the batch or the machine.
+Plain PyTorch. The paper's noise is dropout in the inner decoder blocks. Here the latent determines the mask, so a
+picture is a function of its input and its latent, in any mode, batch and machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOISY = 3  # inner decoder blocks with dropout
 
 
 def dropped(x: Tensor, latent: Tensor, rate: float) -> Tensor:
-    """Dropout by a mask that is given: an element stays where its normal z exceeds the quantile Phi^-1(rate).
+    """Apply dropout with a given mask: an element stays if its normal z exceeds the quantile Phi^-1(rate).
 
     x: (N, ...); latent: (N, elements of one x). P(z > Phi^-1(p)) = 1 - p, so x / (1 - p) keeps the mean.
     """
@@ -31,13 +31,13 @@ def dropped(x: Tensor, latent: Tensor, rate: float) -> Tensor:
 
 
 def down(inputs: int, outputs: int, norm: Normalization) -> nn.Module:
-    """Half the side."""
+    """Return layers that halve the side."""
     layer = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
     return nn.Sequential(nn.LeakyReLU(SLOPE), layer, norm(outputs))
 
 
 def up(inputs: int, outputs: int, norm: Normalization) -> nn.Module:
-    """Twice the side."""
+    """Return layers that double the side."""
     layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=not norm.centers)
     return nn.Sequential(nn.ReLU(), layer, norm(outputs))
 
@@ -45,12 +45,13 @@ def up(inputs: int, outputs: int, norm: Normalization) -> nn.Module:
 class Generator(nn.Module):
     """Image (N, *shape) in [-1, 1] and latent (N, latent_dim) -> image (N, *shape) in [-1, 1].
 
-    Halved down to one pixel and doubled back, each resolution seeing the one of the same size on the way down: at a
-    side of 256 with width 64 it is the paper's. `width`: channels at half the side; they double with every halving, up
-    to `limit` times. `dropout`: the share that is dropped in the three inner decoder blocks, in sampling too; 0 makes
-    the picture a function of the input alone. The first layer and the pixel in the middle are not normalized.
-    `latent_dim`: one normal for each element that may be dropped. `UserError` for a shape that is not square with a
-    power-of-two side of 16 to 256, or a dropout outside [0, 1).
+    The encoder halves the side down to one pixel, and the decoder doubles it back, with a skip connection at each
+    resolution. At a side of 256 with width 64 it is the paper's network. width: channels at half the side. They double
+    with every halving, up to `limit` times. dropout: the share that is dropped in the three inner decoder blocks, also
+    in sampling; 0 makes the picture a function of the input alone. The first layer and the 1 x 1 map are not
+    normalized. latent_dim: one normal for each element that may be dropped.
+    Raise `UserError` if the shape is not square with a power-of-two side of 16 to 256, or if `dropout` is outside [0,
+    1).
     """
 
     draws_from: ClassVar[str] = "image"

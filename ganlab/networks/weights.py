@@ -1,7 +1,7 @@
-"""Where the weights of other people's networks are: torch's hub cache, or the net when it answers soon.
+"""Published weights of other projects' networks: in torch's hub cache, or downloaded if the server answers soon.
 
-The only file of the metrics that opens a connection. Never waits long, never leaves half a file behind, and does
-not ask twice in one process.
+This is the only file of the metrics that opens a connection. It never waits long, never leaves an incomplete file
+behind, and does not ask twice in one process.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ PIECE = 1 << 18
 
 
 class UnavailableError(RuntimeError):
-    """The weights cannot be had; the message says why, in one line without a full stop."""
+    """The weights are unavailable. The message gives the reason, in one line without a full stop."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights: what it is called by people and in torch's hub cache, where it comes from, how its SHA-256
-    begins ("" where nobody says)."""
+    """A file of weights.
+
+    title: its name in messages. file: its name in torch's hub cache. address: its URL. digest: the first digits of its
+    SHA-256, or "" if unknown.
+    """
 
     title: str
     file: str
@@ -44,19 +47,19 @@ class Weights:
 
     @property
     def path(self) -> Path:
-        """Where torch-fidelity and torchmetrics look for it too."""
+        """Return the path that torch-fidelity and torchmetrics use too."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.file
 
     def cached(self) -> Path:
-        """The file in torch's hub cache; `UnavailableError` if it is not there."""
+        """Return the file in torch's hub cache. Raise `UnavailableError` if it is not there."""
         if not self.path.is_file():
             raise UnavailableError(f"no {self.title} weights at {self.path}")
         return self.path
 
     def fetch(self, seconds: float = 5.0) -> Path:
-        """The file, downloaded into the hub cache if need be.
+        """Return the file, downloaded into the hub cache if necessary.
 
-        `UnavailableError` if the net is silent for `seconds`; `GANLAB_OFFLINE=1` keeps it from trying.
+        Raise `UnavailableError` if the server is silent for `seconds`, or if `GANLAB_OFFLINE=1` forbids downloads.
         """
         if self.path.is_file():
             return self.path
@@ -68,20 +71,20 @@ class Weights:
 
 
 def refuse_offline(title: str) -> None:
-    """`UnavailableError` where `GANLAB_OFFLINE` says that nothing may be fetched."""
+    """Raise `UnavailableError` if `GANLAB_OFFLINE` forbids downloads."""
     if os.environ.get("GANLAB_OFFLINE", "0") not in ("", "0"):
         raise UnavailableError(f"no {title} weights here, and GANLAB_OFFLINE forbids fetching them")
 
 
 def refuse_silence(title: str, address: str, seconds: float = 5.0) -> None:
-    """`UnavailableError` unless the address answers soon: for libraries that would wait, or ask a person."""
+    """Raise `UnavailableError` unless the address answers soon. For libraries that would wait, or prompt the user."""
     refuse_offline(title)
     if complaint := _knock(title, address, seconds):
         raise UnavailableError(complaint)
 
 
 def checked(path: Path) -> Path:
-    """`path`, once it is sure that reading it runs no code: torch-fidelity itself unpickles without that limit."""
+    """Return `path` if loading it runs no code. torch-fidelity itself unpickles without this check."""
     try:
         torch.load(path, map_location="meta", weights_only=True)
     except Exception as error:  # whatever a damaged file makes of it
@@ -91,7 +94,7 @@ def checked(path: Path) -> Path:
 
 @lru_cache
 def _attempt(weights: Weights, seconds: float, path: Path) -> Path | str:
-    """The file, or why there is none; remembered, so that a run without a net waits once."""
+    """Return the file, or the reason why there is none. Cached, so a run without a network waits once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock")):
@@ -104,7 +107,7 @@ def _attempt(weights: Weights, seconds: float, path: Path) -> Path | str:
 
 @lru_cache
 def _knock(title: str, address: str, seconds: float) -> str:
-    """Why the address cannot be reached, or nothing."""
+    """Return the reason why the address is unreachable, or ""."""
     try:
         with _connect(address, seconds):
             return ""
@@ -113,7 +116,7 @@ def _knock(title: str, address: str, seconds: float) -> str:
 
 
 def _connect(address: str, seconds: float) -> Any:
-    """An open connection; in a thread of its own, since looking a name up obeys no time limit."""
+    """Return an open connection. It is made in a thread, because resolving a name obeys no time limit."""
     answers: Queue[Any] = Queue()
 
     def ask() -> None:
@@ -133,7 +136,7 @@ def _connect(address: str, seconds: float) -> Any:
 
 
 def _download(source: Any, weights: Weights, path: Path) -> None:
-    """Into place in one move, and only if the bytes are those that were promised."""
+    """Write the file and move it into place in one step, if its digest is the expected one."""
     part, hashed = path.with_suffix(f".part{os.getpid()}"), sha256()
     try:
         with source, part.open("wb") as out:
@@ -148,7 +151,7 @@ def _download(source: Any, weights: Weights, path: Path) -> None:
 
 
 def _pieces(source: Any, title: str) -> Iterator[bytes]:
-    """What the connection gives, with a progress bar, within the time there is."""
+    """Yield the content of the connection, with a progress bar, within the time limit."""
     deadline, total = time.monotonic() + LONGEST_DOWNLOAD, int(source.headers["Content-Length"] or 0) // PIECE
     for piece in progress(iter(lambda: source.read(PIECE), b""), total, f"fetching the {title} weights:"):
         if time.monotonic() > deadline:

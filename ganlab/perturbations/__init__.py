@@ -1,4 +1,4 @@
-"""What happens to images on their way into the discriminator, one way a file. Plain torch."""
+"""Perturbations of the discriminator's input images, one kind in each file. Plain torch."""
 
 from ganlab.perturbations.adaptive import AdaptiveAugmentation as AdaptiveAugmentation
 from ganlab.perturbations.base import Perturbation as Perturbation

@@ -18,23 +18,24 @@ from ganlab.processes import average_across_processes
 
 
 class AdaptiveAugmentation(Perturbation):
-    """Each operation acts on each sample with probability p, which rises while the discriminator is too sure of itself.
+    """Operations on each sample, each with a probability p that increases while the discriminator overfits.
 
-    Every `every` iterations p <- p + sign(r_t - target) images / speed, within [0, 1], with the images seen since: it
-    takes `speed` images from 0 to 1 (Karras et al. 2020, section 3: ADA, target 0.6, 500,000 images).
+    Every `every` iterations p <- p + sign(r_t - target) images / speed, clipped to [0, 1]. `images` counts the images
+    seen since the last update, so p takes `speed` images from 0 to 1 (Karras et al. 2020, section 3: ADA, target 0.6,
+    500,000 images).
 
     r_t = E[sign(D(real) - D(fake))], in pairs, over one batch of every process. It is 0 if the discriminator cannot
-    tell, and 1 if every real picture has a larger logit than the generated one beside it. The paper's r_t in eq. 1 is
-    E[sign(D(real))]. That needs a logit of 0 to mean "as likely real as not", which holds for the logistic and the
-    hinge loss only; a difference of logits works for every objective.
+    distinguish them. It is 1 if every real picture has a larger logit than the generated one in its pair. The paper's
+    r_t in eq. 1 is E[sign(D(real))]. It requires that a logit of 0 means "equally likely real or generated", which
+    holds only for the logistic and the hinge loss. A difference of logits works for every objective.
 
     The same discriminator has a larger r_t in pairs. If its logits are N(m, 1) for real and N(-m, 1) for generated
     pictures, the paper's r_t of 0.6 is 0.766 in pairs, and 0.6 in pairs is 0.448 in the paper's. So the target 0.6
-    augments more than the paper's 0.6 does; `target` = 0.77 comes close to the paper.
+    augments more than the paper's 0.6 does. `target` = 0.77 is close to the paper.
 
-    The operations are the paper's pixel blitting, scale, the three plainest colors and cutout (its appendix B, its
-    strengths); those of the group `color` act independently. `UserError` for points, and for a `rotation` of pictures
-    that are not square.
+    The operations are the paper's pixel blitting, scale, the first three color operations (brightness, contrast,
+    saturation) and cutout, with the strengths of its appendix B. The operations of the group `color` act independently.
+    Raise `UserError` for points, and if `rotation` meets pictures that are not square.
     """
 
     p: Tensor
@@ -68,7 +69,7 @@ class AdaptiveAugmentation(Perturbation):
 
     @torch.no_grad()
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
-        """Adapt p to the logits if there are any."""
+        """Update p from the logits, if any are given."""
         if not len(real):
             return
         r = (at_least_float32(real) - at_least_float32(fake)).sign().mean()
@@ -90,7 +91,7 @@ def turn_any(images: Tensor) -> Tensor:
 
 
 def shift_any(images: Tensor) -> Tensor:
-    """By up to 1/8 of the side."""
+    """Shift each image by up to 1/8 of the side."""
     down, right = ((size * uniform(images, -1 / 8, 1 / 8)).round().long() for size in images.shape[2:])
     return pictures.shift_mirrored(images, down, right)
 
@@ -116,7 +117,7 @@ def saturate_any(images: Tensor) -> Tensor:
 
 
 def cut_any(images: Tensor) -> Tensor:
-    """A square of half the side whose middle is anywhere; pixel i is at (i + 1/2) / size."""
+    """Replace a square of half the side, centered anywhere in the image, by grey. Pixel i is at (i + 1/2) / size."""
     tall, wide = (size / 2 for size in images.shape[2:])
     top, left = (size * uniform(images, 0, 1) - size / 4 - 1 / 2 for size in images.shape[2:])
     return pictures.erase(images, top, left, tall, wide)
@@ -128,14 +129,14 @@ Operation = Callable[[Tensor], Tensor]
 def operations(
     flip: bool, rotation: bool, translation: bool, scale: bool, color: bool, cutout: bool
 ) -> list[Operation]:
-    """Those that are wanted, in the paper's order."""
+    """Return the selected operations in the paper's order."""
     blits = ((flip, flip_some), (rotation, turn_any), (translation, shift_any), (scale, zoom_any))
     colors = ((color, brighten_any), (color, stretch_any), (color, saturate_any))
     return [operation for wanted, operation in (*blits, *colors, (cutout, cut_any)) if wanted]
 
 
 def apply_some(operations: Iterable[Operation], images: Tensor, p: Tensor) -> Tensor:
-    """Each operation on each picture with probability p."""
+    """Apply each operation to each picture with probability p."""
     for operation in operations:
         chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < p
         images = torch.where(chosen, operation(images), images)

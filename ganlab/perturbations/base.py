@@ -1,4 +1,4 @@
-"""What every perturbation promises. Plain torch."""
+"""The interface of perturbations. Plain torch."""
 
 from __future__ import annotations
 
@@ -11,32 +11,37 @@ from ganlab.errors import UserError
 
 
 class Perturbation(nn.Module, ABC):
-    """Changes every image that the discriminator sees: reals and generated alike, in both players' turns.
+    """A random change of every image that the discriminator sees: real and generated, in the turns of both players.
 
-    In evaluation mode too, because the discriminator has learned nothing else. What changes while training goes on
-    is in buffers, so that a checkpoint has it.
+    It also acts in evaluation mode, because the discriminator has learned from perturbed images only. Values that
+    change during training are buffers, so checkpoints contain them.
     """
 
     listens_every: int | None = None
-    """On every how many iterations `advance` hears logits; None: never."""
+    """The number of iterations between two calls of `advance` with logits; None if it never needs logits."""
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] or points (N, D) -> the same shape, not bound to [-1, 1].
+        """Return perturbed images (N, C, H, W) or points (N, D). Images in [-1, 1] may leave that range.
 
-        Differentiable twice in the images (gradient penalties go through it), with fresh random numbers each time.
+        The result is twice differentiable in the images, because gradient penalties differentiate it. Each call draws
+        new random numbers.
         """
 
     @abstractmethod
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
-        """What an iteration leaves behind: images seen in all, and the logits of its last real and generated batch.
+        """Update the state at the end of an iteration.
 
-        real, fake: (N,), drawn in pairs; empty, (0,), on iterations on which nobody listens.
+        images_seen: the total number of images seen. real, fake: logits (N,) of the last real and generated batch, in
+        pairs. They are empty, (0,), on iterations at which no perturbation needs logits.
         """
 
 
 def as_pictures(images: Tensor, name: str) -> Tensor:
-    """Pictures in float32 or better: half precision is too little for places between pixels. `UserError` for points."""
+    """Return pictures in at least float32. Raise `UserError` for points.
+
+    Half precision is too coarse for positions between pixels.
+    """
     if images.dim() != 4:
         raise UserError(
             f"`perturbation={name}` changes pictures (N, channels, height, width), got shape {tuple(images.shape)}: "

@@ -12,10 +12,12 @@ CUTOUT = 1 / 2  # of the picture's side
 
 
 class DiffAugment(Perturbation):
-    """Colors, translation and cutout, all of them on every picture, with one draw a sample: Zhao et al. 2020.
+    """Color changes, translation and cutout on every picture, with one draw for each sample: Zhao et al. 2020.
 
-    `color`: brightness by U[-0.5, 0.5], saturation times U[0, 2], contrast times U[0.5, 1.5]. `translation`: by up to
-    1/8 of the side, grey where nothing is. `cutout`: a grey square of half the side, anywhere. `UserError` for points.
+    color: brightness plus U[-0.5, 0.5], saturation times U[0, 2], contrast times U[0.5, 1.5].
+    translation: a shift by up to 1/8 of the side. Uncovered pixels become grey.
+    cutout: a grey square of half the side, at a random position.
+    Raise `UserError` for points.
     """
 
     def __init__(self, color: bool = True, translation: bool = True, cutout: bool = True) -> None:
@@ -31,7 +33,7 @@ class DiffAugment(Perturbation):
         return images
 
     def advance(self, images_seen: int, real: Tensor, fake: Tensor) -> None:
-        """Augments in the end as in the beginning."""
+        """Do nothing: the strength is constant."""
 
 
 def recolor(images: Tensor) -> Tensor:
@@ -48,7 +50,7 @@ def translate(images: Tensor) -> Tensor:
 
 
 def cut(images: Tensor) -> Tensor:
-    """The square's middle may be any pixel, so that near the edge a part of it lies outside."""
+    """Replace a square of each image by grey. Its center may be any pixel, so a part may lie outside."""
     tall, wide = (rounded(size * CUTOUT) for size in images.shape[2:])
     top, left = (
         whole(images, 0, size - cutout % 2) - cutout // 2
@@ -58,5 +60,5 @@ def cut(images: Tensor) -> Tensor:
 
 
 def rounded(pixels: float) -> int:
-    """The nearest whole number of pixels, halves up, as the paper's code has it."""
+    """Return the nearest whole number of pixels, with halves rounded up as in the paper's code."""
     return int(pixels + 0.5)

@@ -11,11 +11,14 @@ from ganlab.perturbations.base import Perturbation
 
 
 class InstanceNoise(Perturbation):
-    """x + N(0, sigma^2). Two distributions that part company overlap again: Sønderby et al. 2017, Arjovsky and Bottou
-    2017 (section 3).
+    """x + N(0, sigma^2).
 
-    `sigma`: in the images' units, [-1, 1]; it falls linearly with the images seen to 0 at `until` (never, when None).
-    Supports a distance d apart are told apart with certainty for sigma <= d / 8, and no longer for sigma >= d / 4.
+    The noise makes two separated distributions overlap again: Sønderby et al. 2017, Arjovsky and Bottou 2017 (section
+    3).
+
+    sigma: standard deviation in the units of the images, [-1, 1]. It falls linearly with the images seen to 0 at
+    `until`, or stays constant if `until` is None. Two supports at distance d are perfectly separable for sigma <= d /
+    8, and no longer for sigma >= d / 4.
     """
 
     sigma: Tensor

@@ -1,4 +1,4 @@
-"""Augmentation whose strength is planned. Plain torch."""
+"""Augmentation with a scheduled strength. Plain torch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ganlab.schedules import Schedule, value
 
 
 class ScheduledAugmentation(Perturbation):
-    """The operations of adaptive augmentation, each on each sample with a probability that is a schedule of images.
+    """The operations of adaptive augmentation, each with a scheduled probability for each sample.
 
-    Huang et al. 2024 (R3GAN) let p rise from 0 along half a cosine, to 0.55 on CIFAR-10 and 0.3 on FFHQ. `p`: that
-    schedule, in images seen, or a constant. `UserError` for points, a p outside [0, 1], and a `rotation` of pictures
-    that are not square.
+    p: a schedule of the images seen, or a constant. Huang et al. 2024 (R3GAN) let p rise from 0 along half a cosine, to
+    0.55 on CIFAR-10 and 0.3 on FFHQ.
+    Raise `UserError` for points, for p outside [0, 1], and if `rotation` meets pictures that are not square.
     """
 
     p: Tensor

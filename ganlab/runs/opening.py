@@ -1,4 +1,4 @@
-"""The first lines of a run: which pictures it learns from, and what its networks cost."""
+"""The first lines of a run: the training pictures, and the cost of the networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganlab.networks.cost import costs
 
 
 def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) -> Iterator[str]:
-    """Yield one line on the data and one on the players: trained parameters, operations of one picture."""
+    """Yield one line on the data and one on the players: trained parameters, operations for one picture."""
     shape = " x ".join(map(str, data.spec.shape))
     what = "pictures" if len(data.spec.shape) == 3 else "points"
     yield f"{len(data.train):,} {what} of {shape}{_condition(data)}, {len(data.reference):,} held out"

@@ -1,4 +1,4 @@
-"""Read captions ahead: a frozen sentence encoder reads all captions of a run once, before training starts.
+"""Encode captions ahead: a frozen sentence encoder reads all captions of a run once, before training starts.
 
 The vectors of the packaged encoder stay in the cache. The next run on the same data starts at once.
 """
@@ -19,11 +19,11 @@ from ganlab.files.packaged import is_packaged
 from ganlab.networks.sentences import FrozenSentences
 from ganlab.networks.text import SentenceEncoder
 
-PART = 512  # captions between two steps of the progress bar
+PART = 512  # captions encoded between two steps of the progress bar
 
 
 def read_ahead(module: nn.Module, pictures: Pictures) -> None:
-    """Let the module's frozen sentence encoders read all wordings of these pictures, if they can remember them all."""
+    """Let the module's frozen sentence encoders read all wordings of these pictures, if they can store all vectors."""
     encoders = {part.sentences for part in module.modules() if isinstance(part, SentenceEncoder)}
     for sentences in encoders:
         captions = sorted({caption for wordings in pictures.all_wordings() for caption in wordings})

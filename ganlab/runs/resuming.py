@@ -1,6 +1,6 @@
-"""Resume a run: find its checkpoint, check that it fits, and mend what a power cut left in the run's folder.
+"""Resume a run: find its checkpoint, check that it fits, and repair files of its folder that a power cut left torn.
 
-All checks come before the first change: a refused resume leaves the folder as it was.
+All checks come before the first change, so a refused resume leaves the folder unchanged.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from ganlab.loggers.table import as_text, columns_of, is_whole, read_rows
 
 Recipe = Mapping[str, Any]
 
-ABOUT = 4  # differing settings that a message names
+ABOUT = 4  # the most differing settings that a message names
 
 
 def checkpoint_to_resume(recipe: Recipe) -> Path | None:
-    """Return the checkpoint to go on from; None if the run begins. Raise `UserError` if it cannot be found."""
+    """Return the checkpoint to resume from, or None if the run begins. Raise `UserError` if it cannot be found."""
     if not recipe.get("resume"):
         return None
     if recipe["resume"] != AUTO:
@@ -49,13 +49,13 @@ def is_complete(recipe: Recipe, checkpoint: Path, done: int) -> bool:
     raise UserError(f"`resume`: {checkpoint} has {done} iterations already: pass trainer.max_steps={2 * done}, say")
 
 
-# Does it fit ------------------------------------------------------------------------------------------------------
+# Checks -----------------------------------------------------------------------------------------------------------
 
 
 def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], file: Path) -> GenerativeModule:
     """Return the recipe's module if the checkpoint's weights fit it.
 
-    Else raise `UserError` that says what differs from the run's own recipe and data.
+    Otherwise raise `UserError` that lists the differences from the run's own recipe and data.
     """
     try:
         module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
@@ -69,7 +69,10 @@ def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], f
 
 
 def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None:
-    """Words and classes are numbers to a network: other ones of the same count would fit, and mean something else."""
+    """Raise `UserError` if words or classes differ from the stored ones.
+
+    A network sees them as numbers. Other words of the same count would fit its weights, but with another meaning.
+    """
     told = {"class": ["classes"], "text": ["vocabulary"] if _reads_vocabulary(recipe) else []}.get(spec.kind, [])
     for name in ["shape", "kind", *told]:
         here, there = getattr(spec, name), getattr(stored, name)
@@ -92,7 +95,7 @@ def _reads_vocabulary(recipe: Recipe) -> bool:
 
 
 def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:
-    """Yield the settings that the run's own recipe has otherwise, `latent_dim=7 (was 128)`, without derived ones."""
+    """Yield the settings that differ from the run's own recipe, `latent_dim=7 (was 128)`, without derived ones."""
     here, there = _settings(recipe), _settings(stored)
     for place in dict.fromkeys([*here, *there]):
         if here.get(place) != there.get(place) and place not in recipe.get("derived", {}):
@@ -100,7 +103,7 @@ def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe's single values by their places; classes by their names, which have several paths."""
+    """Return a recipe's single values by their places. Classes are given by name, since they have several paths."""
     apart = (*OWN, "derived", "trainer", "callbacks", "logger")
     plain = {key: value for key, value in recipe.items() if key not in apart}
     return {
@@ -112,7 +115,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def mend(folder: RunFolder) -> None:
-    """Delete temporary files and what is torn in metrics.csv and summary.json. Print a line on each."""
+    """Delete temporary files and torn parts of metrics.csv and summary.json. Print a line on each."""
     if count := sweep(folder.path):
         say(f"ganlab: {folder.path}: deleted {count} temporary files of an interrupted write")
     if folder.metrics_file.exists() and not is_whole(folder.metrics_file):

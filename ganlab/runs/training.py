@@ -1,4 +1,4 @@
-"""One run from its recipe to its summary: the body of `ganlab.fit`, for scripts and notebooks too."""
+"""Train one run, from its recipe to its summary. `ganlab.fit`, scripts and notebooks call it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from ganlab.runs.reading import read_ahead
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 
 MEASURED = ("quality/", "collapse/", "held_out/")
-"""Prefixes of what goes into the summary: measured on held-out or generated pictures, not losses."""
+"""Prefixes of the numbers in the summary: measured on held-out or generated pictures, not losses."""
 FAR = 1 / 3
-"""A last value is far from the best if their difference is more than this share of the larger of the two."""
+"""The share above which a last value is far from the best: their difference over the larger of the two."""
 
 
 def train(recipe: Recipe) -> Path:
-    """Train as the recipe says, and return the run's folder.
+    """Train a run of the recipe, and return the run's folder.
 
     A signal that ends the run (Ctrl-C, SIGTERM) saves it first. The process then exits with 128 + the signal's number.
     """
@@ -46,7 +46,7 @@ def train(recipe: Recipe) -> Path:
     if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
         say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
         return Path(recipe["run_dir"])
-    make_strategy(recipe["trainer"])  # or say why not, before anything is made
+    make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
     data = make_data(recipe)
     module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
@@ -82,7 +82,7 @@ def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
 
 @contextmanager
 def claimed(recipe: Recipe) -> Iterator[RunFolder]:
-    """Yield the folder of a run, which no other run writes meanwhile. It is as it was until the block changes it."""
+    """Yield the folder of a run, locked against other runs. It stays unchanged until the block changes it."""
     folder = RunFolder.start(recipe)
     with sole_writer(folder.path) if is_first_process() else nullcontext():
         yield folder
@@ -120,7 +120,7 @@ def _story(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def far_from_best(summary: Mapping[str, Any]) -> str | None:
-    """Return a line if the run ended far from its best measurement. None if it did not, or if there is none.
+    """Return a line if the run ended far from its best measurement; None if it did not, or if there is none.
 
     >>> best = {"name": "quality/fid", "value": 20.0, "iteration": 500, "images_seen": 32000}
     >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
@@ -137,7 +137,7 @@ def far_from_best(summary: Mapping[str, Any]) -> str | None:
 
 
 def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
-    """Print what was measured, where the pictures are, and what to type next."""
+    """Print the last measurements, the location of the pictures, and the next commands."""
     from rich.console import Console
     from rich.table import Table
 
@@ -149,7 +149,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
         f"{summary['images_seen']} images seen, {summary['seconds']:.0f} s",
     )
     for name, value in summary["metrics"].items():
-        if name.count("/") == 1:  # parts of a number that is here are in the file only
+        if name.count("/") == 1:  # parts of a printed number are in the file only
             table.add_row(name, f"{value:.4g}")
     console.print(table)
     if far := far_from_best(summary):
@@ -171,7 +171,7 @@ def quiet_lightning() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         r"Found \d+ module\(s\) in eval mode",  # the average: it never trains
-        r".*does not have many workers",  # the pictures are in memory: there is nothing to wait for
+        r".*does not have many workers",  # the pictures are in memory, so there is nothing to wait for
         r"You're resuming from a checkpoint that ended before the epoch ended",  # the stream knows its place
         r".*isinstance\(treespec, LeafSpec\)",  # inside Lightning
     ):

@@ -1,4 +1,4 @@
-"""The discriminator as evaluation function: its log density ratio chooses what the generator draws, one method a file.
+"""Sampling guided by the discriminator: its log density ratio chooses among the generator's samples. One method a file.
 
-Everything happens among latents: a method turns random latents into better ones, and pictures are drawn from those.
+All methods work on latents: they turn random latents into better ones, and pictures are drawn from those.
 """

@@ -1,7 +1,7 @@
-"""What a discriminator's log ratios are worth on held-out data, and how to put them right. Plain torch.
+"""Measure the calibration of a discriminator's log ratios on held-out data, and correct it. Plain torch.
 
-Scores are log density ratios (N,), labels 1 for real and 0 for generated, as many of each: then log D / (1 - D), with
-D(x) the chance that x is real, is the log density ratio itself.
+Scores are log density ratios (N,), labels are 1 for real and 0 for generated, with equal numbers of both. So
+log D / (1 - D), with D(x) the probability that x is real, is the log density ratio itself.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-ROUNDS = 100  # of Newton's method, which needs under 10 unless the two kinds are nearly apart
+ROUNDS = 100  # of Newton's method, which needs under 10 unless the two classes are nearly separable
 
 
 @dataclass(frozen=True)
 class Line:
-    """log ratio = slope * score + intercept, fitted; `error` is the slope's standard error."""
+    """The fitted line log ratio = slope * score + intercept. `error` is the slope's standard error."""
 
     slope: float
     intercept: float
@@ -26,15 +26,17 @@ class Line:
 
 
 def loss(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return cross-entropy, summed: inputs (N, 2), targets (N,) in [0, 1]."""
+    """Return the summed cross-entropy: inputs (N, 2), targets (N,) in [0, 1]."""
     logits = inputs @ weights
     return (softplus(logits) - targets * logits).sum()
 
 
 def fit_line(scores: Tensor, labels: Tensor) -> Line:
-    """Platt 1999: logistic regression on the score, by Newton's method with halved steps, in float64.
+    """Return the line of logistic regression on the score (Platt 1999).
 
-    His targets, (n + 1) / (n + 2) and 1 / (n + 2), keep the slope finite where the two kinds do not overlap.
+    It is fitted by Newton's method with halved steps, in float64.
+
+    With Platt's targets, (n + 1) / (n + 2) and 1 / (n + 2), the slope is finite if the two classes do not overlap.
     """
     scores, labels = scores.double(), labels.double()
     center, scale = scores.mean(), scores.std().clamp(min=1e-12)
@@ -55,22 +57,22 @@ def fit_line(scores: Tensor, labels: Tensor) -> Line:
 
 
 def _curvature(weights: Tensor, inputs: Tensor) -> Tensor:
-    """Return the loss's second derivative (2, 2), kept from vanishing."""
+    """Return the loss's second derivative (2, 2), regularized against zero."""
     chance = torch.sigmoid(inputs @ weights)
     return (inputs * (chance * (1 - chance))[:, None]).T @ inputs + 1e-9 * torch.eye(2, device=inputs.device)
 
 
 class Calibration(ABC):
-    """Scores (N,) as the discriminator gives them -> log density ratios (N,) to believe, in float64."""
+    """A map from the discriminator's scores (N,) to calibrated log density ratios (N,), in float64."""
 
     @abstractmethod
     def __call__(self, scores: Tensor) -> Tensor:
-        """Never falls where the score rises."""
+        """Return the calibrated log density ratios (N,). The map is nondecreasing in the score."""
 
 
 @dataclass(frozen=True)
 class Unchanged(Calibration):
-    """The discriminator's word as it stands."""
+    """The identity: the discriminator's scores without calibration."""
 
     def __call__(self, scores: Tensor) -> Tensor:
         """Return the calibrated log density ratios (N,), in nats."""
@@ -79,7 +81,7 @@ class Unchanged(Calibration):
 
 @dataclass(frozen=True)
 class Platt(Calibration):
-    """slope * score + intercept; slope >= 0."""
+    """The calibration slope * score + intercept, with slope >= 0."""
 
     slope: float
     intercept: float
@@ -90,14 +92,17 @@ class Platt(Calibration):
 
     @classmethod
     def fit(cls, scores: Tensor, labels: Tensor) -> Platt:
-        """A discriminator that prefers generated pictures to unseen real ones gets slope 0: its word counts nothing."""
+        """Fit the line. The slope is 0 if the discriminator prefers generated pictures to unseen real ones.
+
+        With slope 0 the scores have no effect.
+        """
         line = fit_line(scores, labels)
         return cls(line.slope, line.intercept) if line.slope > 0 else cls(0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Isotonic(Calibration):
-    """Steps that only rise: `values` (B,), each from its of the `edges` (B,) on. Has no slope to follow."""
+    """A nondecreasing step function. It is `values[b]` from `edges[b]` on, (B,) each. It has no gradient to follow."""
 
     edges: Tensor
     values: Tensor
@@ -109,15 +114,16 @@ class Isotonic(Calibration):
 
     @classmethod
     def fit(cls, scores: Tensor, labels: Tensor) -> Isotonic:
-        """The rising function of the score that is closest to the labels, by pooling neighbours (Ayer et al. 1955)."""
+        """Fit the nondecreasing function of the score that is closest to the labels, by pooling (Ayer et al. 1955)."""
         edges, shares, members = pooled(scores, labels)
         return cls(edges, torch.logit(tempered(shares, members)))
 
 
 def tempered(shares: Tensor, members: Tensor) -> Tensor:
-    """Rising shares (B,) without 0 and 1, which only the ends can be: m scores of one kind say little where m is small.
+    """Return nondecreasing shares (B,) without 0 and 1, which only the ends can be.
 
-    Laplace's rule: 1 / (m + 2) and (m + 1) / (m + 2), but not past the neighbour.
+    m scores of one class are weak evidence if m is small. Laplace's rule gives 1 / (m + 2) and (m + 1) / (m + 2), but
+    not past the neighbour.
     """
     if len(shares) < 2:
         return shares.clamp(1 / (members + 2), (members + 1) / (members + 2))
@@ -127,7 +133,10 @@ def tempered(shares: Tensor, members: Tensor) -> Tensor:
 
 
 def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Blocks within which the label does not rise with the score: lower edges, mean labels and members, (B,) each."""
+    """Return the blocks of pool adjacent violators: lower edges, mean labels and members, (B,) each.
+
+    Within a block the label does not rise with the score.
+    """
     levels, place = torch.unique(scores.double().cpu(), return_inverse=True)
     counts = place.bincount(minlength=len(levels)).double()
     sums = torch.zeros_like(counts).index_add_(0, place, labels.double().cpu())
@@ -142,12 +151,12 @@ def pooled(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def brier(scores: Tensor, labels: Tensor) -> float:
-    """Return the mean of (label - D)^2: 0 when sure and right, 0.25 when every answer is 1/2 (Brier 1950)."""
+    """Return the mean of (label - D)^2: 0 if sure and right, 0.25 if every D is 1/2 (Brier 1950)."""
     return float((labels.double() - torch.sigmoid(scores.double())).square().mean())
 
 
 def z_statistic(scores: Tensor, labels: Tensor) -> float:
-    """sum (label - D) / sqrt(sum D (1 - D)): standard normal if D is calibrated (Turner et al. 2019)."""
+    """Return sum (label - D) / sqrt(sum D (1 - D)), standard normal if D is calibrated (Turner et al. 2019)."""
     chance = torch.sigmoid(scores.double())
     spread = (chance * (1 - chance)).sum().clamp(min=1e-12).sqrt()
     return float((labels.double() - chance).sum() / spread)

@@ -1,4 +1,4 @@
-"""From what the command line asks for to latents: evidence, calibration, guide, with a line said of each."""
+"""Choose latents as the command line asks: evidence, calibration, method. Print a line on each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ganlab.sampling.outcome import Outcome
 
 @dataclass(frozen=True)
 class GuidanceSettings:
-    """A method, how it is calibrated on how many held-out pictures, and what each method reads of the rest."""
+    """A method, its calibration, the number of held-out pictures for it, and the parameters of the methods."""
 
     method: str
     calibration: str
@@ -41,9 +41,9 @@ GUIDES: dict[str, Callable[[Target, Evidence, GuidanceSettings], Guide]] = {
 
 
 def choose(module: GenerativeModule, condition: Condition, seeds: Sequence[int], settings: GuidanceSettings) -> Tensor:
-    """Return latents (N, latent_dim) for the seeds and the rows of `condition`; say how they were found.
+    """Return latents (N, latent_dim) for the seeds and the rows of `condition`. Print a report.
 
-    `UserError` if the model's discriminator cannot guide, before its data are loaded.
+    Raise `UserError` if the model's discriminator cannot guide, before its data are loaded.
     """
     game = as_ratio_game(module, condition)
     data = make_data(module.recipe)
@@ -61,8 +61,8 @@ def _say_verdict(verdict: Verdict, calibration: str, count: int) -> None:
     print(f"calibration={calibration} on {count} held-out and {count} generated pictures: {verdict}")
     if not verdict.generalizes:
         say(
-            "ganlab: the discriminator does not tell held-out pictures from generated ones (slope under two standard "
-            "errors; it may know its training pictures by heart), so that no method can do much for this model"
+            "ganlab: the discriminator does not distinguish held-out from generated pictures (slope under two standard "
+            "errors; it may have memorized its training pictures), so no method can improve this model's pictures much"
         )
 
 
@@ -78,4 +78,4 @@ STUCK = {
     "mh": ", which show where a chain from a generated picture ends: more steps=N accept more",
     "langevin": ", which are those of method=none: a smaller step_size=X moves",
 }
-"""What is shown for pictures without an accepted candidate, and what to do."""
+"""The remedy for pictures without an accepted candidate, and what is shown for them."""

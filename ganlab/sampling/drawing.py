@@ -1,4 +1,4 @@
-"""Drawing from a trained model: one seed a picture, so that picture 7 is picture 7 whatever the batch. Plain torch."""
+"""Draw from a trained model with one seed for each picture, so pictures do not depend on the batch. Plain torch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BATCH = 64
 
 
 def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
-    """Return (len(seeds), latent_dim): row i depends on seeds[i] alone."""
+    """Return (len(seeds), latent_dim). Row i depends on seeds[i] alone."""
     rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.cat(rows)
 
 
 def draw(module: GenerativeModule, condition: Condition, latent: Tensor) -> Iterator[Tensor]:
-    """Pictures for latents (N, latent_dim), a batch at a time: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
+    """Yield pictures for latents (N, latent_dim) in batches: uint8 (n, C, H, W) on the CPU, or points (n, D)."""
     for start in range(0, len(latent), BATCH):
         rows = slice(start, start + BATCH)
         images = module.sample(latent[rows], on_device(take(condition, rows), module.device)).cpu()

@@ -1,4 +1,4 @@
-"""What a discriminator says of held-out real pictures and of fresh generated ones, and whether it can be believed."""
+"""A discriminator's scores of held-out real pictures and of generated ones, and a test of their reliability."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALIBRATIONS: dict[str, Callable[[Tensor, Tensor], Calibration]] = {
 class Evidence:
     """Uncalibrated log density ratios: `real` (N,) of held-out pictures, `fake` (N,) of generated ones.
 
-    `condition`: N rows, those of the real pictures; both kinds have the same.
+    `condition`: N rows, those of the real pictures. Both kinds have the same.
     """
 
     real: Tensor
@@ -61,9 +61,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far a discriminator can be believed: a calibration fitted on one half of the evidence, measured on the other.
+    """The reliability of a discriminator: a calibration is fitted on one half of the evidence, measured on the other.
 
-    `slope`, `intercept`: of the line that would put its log ratios right, 1 and 0 where nothing is wrong; `error`: the
+    `slope`, `intercept`: of the line that would correct its log ratios, 1 and 0 if they are calibrated; `error`: the
     slope's standard error. Brier scores and Z statistics before and after the calibration.
     """
 
@@ -84,7 +84,7 @@ class Verdict:
 
     @property
     def generalizes(self) -> bool:
-        """Whether a higher score makes an unseen picture more likely to be real, by more than two standard errors."""
+        """Return whether the fitted slope on unseen pictures is positive by more than two standard errors."""
         return self.slope > 2 * self.error
 
     def __str__(self) -> str:

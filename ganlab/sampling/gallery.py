@@ -1,4 +1,4 @@
-"""Pictures that somebody asked for: which conditions and seeds, drawn, written one by one and on one sheet."""
+"""Draw requested pictures: conditions and seeds, single files and one sheet."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from ganlab.sampling.drawing import BATCH, draw
 
 COLUMNS = 8
 WORDS = {"text": "text", "class": "label", "image": "input"}
-"""The setting that says the condition, by its kind."""
+"""The setting that gives the condition, by its kind."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture a row: what it is to show, in words and as the data have it, and the seed it is drawn from.
+    """Requested pictures, one a row: the condition, in words and as the data have it, and the seed.
 
-    `truth`: the real pictures (N, *shape) where they are known.
+    `truth`: the real pictures (N, *shape) if they are known.
     """
 
     titles: list[str]
@@ -48,8 +48,8 @@ class Request:
     def of(cls, spec: DataSpec, said: Mapping[str, Sequence[str]], count: int, seed: int) -> Request:
         """Return `count` pictures of each caption, class or input picture, with seeds `seed`, `seed + 1`, ...
 
-        `said`: the values of `text`, `label` and `input`. Nothing said means the data's own prompts, or all classes.
-        `UserError` for a word that is not this model's.
+        `said`: the values of `text`, `label` and `input`. If all are empty, the data's own prompts, or all classes, are
+        used. Raise `UserError` for a setting that this model does not take.
         """
         for word, values in said.items():
             if values and WORDS.get(spec.kind) != word:
@@ -65,7 +65,7 @@ class Request:
 
     @classmethod
     def of_pairs(cls, pictures: Pictures, count: int, seed: int) -> Request:
-        """`count` different inputs of a set of pairs (again from the start where it has fewer), with the truth."""
+        """Return `count` different inputs of a set of pairs with the truth. Start again if the set has fewer."""
         rows = many_rows(len(pictures), count, 0)
         names = pictures.keys or range(len(pictures))
         titles = [str(names[row]) for row in rows]
@@ -74,7 +74,7 @@ class Request:
 
 
 def strange_words(module: GenerativeModule, titles: Sequence[str]) -> str:
-    """Return a warning that names the words which a model of words has never read, and the nearest it has; or ""."""
+    """Return a warning that names the words outside the model's vocabulary and the nearest words in it; or ""."""
     reads_words = str((module.recipe.get("condition") or {}).get("_target_", "")).endswith(".WordEncoder")
     if module.spec.kind != "text" or not reads_words:
         return ""
@@ -100,7 +100,7 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
 
 
 def _input(title: str, form: Form) -> Tensor:
-    """Return a picture file as the data would have it: uint8 (C, size, size). `UserError` where it cannot be opened."""
+    """Return a picture file in the data's form: uint8 (C, size, size). Raise `UserError` if it cannot be opened."""
     try:
         return torch.tensor(decode(Path(title).expanduser(), form))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
@@ -108,7 +108,7 @@ def _input(title: str, form: Form) -> Tensor:
 
 
 def class_number(spec: DataSpec, label: str) -> int:
-    """Return a class by its number or its name. `UserError` with the nearest one."""
+    """Return a class by its number or its name. Raise `UserError` that suggests the nearest one."""
     if label in spec.classes:
         return spec.classes.index(label)
     if label.isdigit() and int(label) < len(spec.classes):
@@ -120,9 +120,9 @@ def class_number(spec: DataSpec, label: str) -> int:
 
 
 def draw_gallery(module: GenerativeModule, request: Request, latent: Tensor, folder: Path) -> Path:
-    """Draws what was asked for, from latents (N, latent_dim), into `folder`, a PNG each and all on `grid.png`.
+    """Draw the requested pictures from latents (N, latent_dim) into `folder`: one PNG each, and all on `grid.png`.
 
-    Returns the grid's path.
+    Return the grid's path.
     """
     _check_room(module.spec, len(latent))
     batches = draw(module, request.condition, latent)
@@ -145,7 +145,7 @@ def _check_room(spec: DataSpec, count: int) -> None:
 
 
 def _sheet(request: Request, images: Tensor) -> Image.Image:
-    """Return pictures (N, C, H, W) uint8 with their captions; beside their inputs and the truth where there are any."""
+    """Return pictures (N, C, H, W) uint8 with their captions, beside their inputs and the truth if there are any."""
     if are_images(request.condition):
         truth = {} if request.truth is None else {"truth": request.truth}
         return comparison({"input": request.condition, "generated": images, **truth})
@@ -153,7 +153,7 @@ def _sheet(request: Request, images: Tensor) -> Image.Image:
 
 
 def _native(image: Tensor) -> Image.Image:
-    """uint8 (C, H, W) as a picture of just that size."""
+    """Return uint8 (C, H, W) as a picture of exactly that size."""
     levels = as_colour(image[None])[0]
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 

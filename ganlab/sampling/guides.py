@@ -1,4 +1,4 @@
-"""The methods at work on a model: latents for pictures that were asked for, each from its seed alone."""
+"""The sampling methods applied to a model: latents for requested pictures, each from its seed alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ganlab.sampling.rejection import log_odds, rejection
 
 
 class Stream:
-    """A picture's own random numbers. The first latent is the one that the picture has without a method."""
+    """A picture's own random numbers. The first latent is the one that it has without a method."""
 
     def __init__(self, game: RatioGame, seed: int) -> None:
         self.game = game
@@ -44,13 +44,13 @@ class Stream:
 
 @dataclass(frozen=True)
 class Target:
-    """The data's density over the generator's, by a discriminator and its calibration, seen from the latents."""
+    """The data's density over the generator's as a function of latents, by a discriminator and its calibration."""
 
     game: RatioGame
     calibration: Calibration
 
     def given(self, condition: Condition) -> LogRatio:
-        """Return log ratios for pictures with the rows of `condition`; differentiable in the latents."""
+        """Return log ratios for pictures with the rows of `condition`. They are differentiable in the latents."""
         condition = on_device(condition, self.game.device)
 
         def log_ratio(latent: Tensor) -> Tensor:
@@ -60,7 +60,10 @@ class Target:
         return log_ratio
 
     def of_candidates(self, condition: Condition) -> LogRatio:
-        """For equally many pictures, one after the other, of each row of `condition`; without gradients, by batches."""
+        """Return log ratios for an equal number of consecutive pictures for each row of `condition`.
+
+        They are computed by batches, without gradients.
+        """
 
         @torch.no_grad()
         def log_ratio(latent: Tensor) -> Tensor:
@@ -72,16 +75,16 @@ class Target:
 
 
 class Guide(ABC):
-    """Chooses latents by what a discriminator says of their pictures."""
+    """A method that chooses latents by the discriminator's scores of their pictures."""
 
     @abstractmethod
     def choose(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
-        """Return a latent a seed; `condition` has a row for each."""
+        """Return a latent for each seed. `condition` has a row for each."""
 
 
 @dataclass(frozen=True)
 class Rejection(Guide):
-    """At most `candidates` for each picture. `bound`, `shift`: of the chance, see `ganlab.sampling.rejection`."""
+    """Rejection among at most `candidates` for each picture. `bound`, `shift`: see `ganlab.sampling.rejection`."""
 
     target: Target
     bound: float
@@ -90,9 +93,11 @@ class Rejection(Guide):
 
     @classmethod
     def of(cls, target: Target, evidence: Evidence, candidates: int, percentile: float | None) -> Rejection:
-        """The bound is the largest ratio among the evidence's generated pictures: what the generator never draws needs
-        none. `percentile` of their F, 0 to 100, becomes the shift, so that so many are accepted less than half the
-        time; None is no shift."""
+        """Return the method with its bound: the largest ratio among the evidence's generated pictures.
+
+        Pictures that the generator never draws need no bound. `percentile` of F, 0 to 100, becomes the shift, so
+        that this percentage of them is accepted with a chance below one half. None is no shift.
+        """
         scores = target.calibration(evidence.fake)
         bound = float(scores.max())
         odds = log_odds(scores, bound)
@@ -116,7 +121,10 @@ class Rejection(Guide):
 
 
 def _over_blocks(tried: Sequence[Outcome], log_ratio: LogRatio) -> Outcome:
-    """Return one picture's answer after blocks of candidates: what the last one accepted, else the likeliest of all."""
+    """Return a picture's outcome after blocks of candidates.
+
+    It is the accepted candidate of the last block, else the likeliest of all.
+    """
     *_, last = tried
     proposed = torch.stack([block.proposed for block in tried]).sum(0)
     if last.accepted.any():
@@ -141,7 +149,7 @@ class Metropolis(Guide):
 
     @property
     def _group(self) -> int:
-        """Return pictures whose chains walk side by side: as many as make a few batches of candidates."""
+        """Return the number of chains that run together: enough for a few batches of candidates."""
         return max(1, 16 * BATCH // self.steps)
 
     def _some(self, condition: Condition, seeds: Sequence[int]) -> Outcome:
@@ -159,7 +167,7 @@ class Metropolis(Guide):
 
 
 def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
-    """Return the rows of `conditions` that say what the row `one` says; all `count` of them if none does."""
+    """Return the rows of `conditions` that equal the row `one`; all `count` of them if none does."""
     if conditions is None or one is None:
         return list(range(count))
     said = conditions.tolist() if isinstance(conditions, Tensor) else conditions
@@ -169,7 +177,7 @@ def _alike(conditions: Condition, one: Condition, count: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Langevin(Guide):
-    """`steps` of length `step_size` from the latent that the picture has without a method."""
+    """Langevin dynamics: `steps` of length `step_size` from the latent that the picture has without a method."""
 
     target: Target
     steps: int

@@ -16,7 +16,7 @@ from ganlab.sampling.outcome import LogRatio, Outcome
 
 @dataclass(frozen=True)
 class Place:
-    """Where chains are: latents (N, L), their energy (N,) and its slope (N, L)."""
+    """The state of the chains: latents (N, L), their energy (N,) and its slope (N, L)."""
 
     latent: Tensor
     energy: Tensor
@@ -24,7 +24,7 @@ class Place:
 
     @classmethod
     def at(cls, latent: Tensor, log_ratio: LogRatio) -> Place:
-        """E(z) = |z|^2 / 2 - d(G(z)), up to a constant (latents are standard normal), and dE/dz."""
+        """Return E(z) = |z|^2 / 2 - d(G(z)), up to a constant (latents are standard normal), and dE/dz."""
         latent = latent.detach().requires_grad_(True)
         with torch.enable_grad():
             energy = latent.double().square().sum(1) / 2 - log_ratio(latent)
@@ -32,7 +32,7 @@ class Place:
         return cls(latent.detach(), energy.detach(), slope)
 
     def moved(self, step: float, noise: Tensor) -> Tensor:
-        """z - step/2 dE/dz + sqrt(step) noise, the paper's step."""
+        """Return z - step/2 dE/dz + sqrt(step) noise, the paper's step."""
         return self.latent - step / 2 * self.slope + step**0.5 * noise
 
     def log_chance(self, other: Tensor, step: float) -> Tensor:
@@ -43,11 +43,11 @@ class Place:
 def langevin(
     latent: Tensor, noise: Iterable[tuple[Tensor, Tensor]], log_ratio: LogRatio, step: float
 ) -> Iterator[Outcome]:
-    """Chains from latents (N, L); one outcome after each step, the last being the answer.
+    """Run chains from latents (N, L). Yield one outcome after each step. The last is the answer.
 
-    noise: for each step normals (N, L) and uniforms (N,). Metropolis-adjusted (Roberts and Tweedie 1996), which the
-    paper's chain is not: a step is taken with chance min(1, exp(E(z) - E(z')) q(z | z') / q(z' | z)), so that any step
-    size ends at exp(-E) exactly, and one that is too long shows in the acceptance rate.
+    noise: for each step normals (N, L) and uniforms (N,). The chain is Metropolis-adjusted (Roberts and Tweedie 1996),
+    which the paper's is not: a step is taken with probability min(1, exp(E(z) - E(z')) q(z | z') / q(z' | z)). So any
+    step size has exactly the limit exp(-E), and a step that is too long shows in the acceptance rate.
     """
     now = Place.at(latent, log_ratio)
     accepted = torch.zeros(len(latent), dtype=torch.long, device=latent.device)
@@ -65,5 +65,5 @@ def _fields(then: Place, now: Place) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _over(moves: Tensor, values: Tensor) -> Tensor:
-    """Return (N,) to the number of dimensions of `values`."""
+    """Return (N,) values expanded to the number of dimensions of `values`."""
     return moves.view(-1, *[1] * (values.dim() - 1))

@@ -9,10 +9,10 @@ from ganlab.sampling.outcome import LogRatio, Outcome
 
 
 def chain(score: Tensor, uniforms: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Return which candidate (N,) each chain ends on, -1 for its start, and how many it accepted (N,).
+    """Return the last candidate (N,) of each chain, -1 for its start, and the number of accepted candidates (N,).
 
-    A chain at x moves to candidate x' with chance min(1, r(x') / r(x)), r = p_data / p_g = 1 / (1/D - 1).
-    score, uniforms: (N, K); start: (N,), the log ratio of a real sample, so that the chain is among the data at once.
+    A chain at x moves to candidate x' with probability min(1, r(x') / r(x)), r = p_data / p_g = 1 / (1/D - 1).
+    score, uniforms: (N, K); start: (N,), the log ratio of a real sample, so that the chain starts in the data's region.
     """
     now, place = start.to(score.dtype), torch.full_like(start, -1, dtype=torch.long)
     accepted = torch.zeros_like(place)
@@ -24,9 +24,10 @@ def chain(score: Tensor, uniforms: Tensor, start: Tensor) -> tuple[Tensor, Tenso
 
 
 def metropolis(latents: Tensor, uniforms: Tensor, log_ratio: LogRatio, start: Tensor) -> Outcome:
-    """Where each chain is after K proposals. latents: (N, K, L); uniforms: (N, K) in [0, 1); start: (N,) log ratios.
+    """Return the state of each chain after K proposals.
 
-    A chain that never left its real sample, which is no answer, is run again from its own first candidate.
+    latents: (N, K, L); uniforms: (N, K) in [0, 1); start: (N,) log ratios. A chain that never left its real sample
+    gives no answer. It is run again from its own first candidate.
     """
     count, steps, _ = latents.shape
     score = log_ratio(latents.flatten(0, 1)).unflatten(0, (count, steps))

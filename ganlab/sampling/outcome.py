@@ -1,4 +1,4 @@
-"""What a method leaves behind: one latent a picture, and how hard it was to find. Plain torch."""
+"""The result of a method: one latent for each picture, and how many candidates it took. Plain torch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 LogRatio = Callable[[Tensor], Tensor]
-"""Latents (N, L) -> (N,): log p_data(x) - log p_g(x) of the pictures x = G(z), in nats."""
+"""A function from latents (N, L) to log p_data(x) - log p_g(x) of the pictures x = G(z), (N,), in nats."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`latents` (N, L), one a picture; of the `proposed` (N,) candidates of each, how many were `accepted` (N,)."""
+    """The chosen `latents` (N, L), and for each how many candidates were `proposed` and `accepted`, (N,) each."""
 
     latents: Tensor
     accepted: Tensor
@@ -22,16 +22,16 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Return accepted of proposed, over all pictures: 0 to 1."""
+        """Return the ratio of accepted to proposed candidates, over all pictures: 0 to 1."""
         return float(self.accepted.sum() / self.proposed.sum())
 
     @property
     def stuck(self) -> int:
-        """Return how many pictures no candidate was accepted for."""
+        """Return the number of pictures without an accepted candidate."""
         return int((self.accepted == 0).sum())
 
     @classmethod
     def joined(cls, parts: Sequence[Outcome]) -> Outcome:
-        """Those of several pictures, one after the other."""
+        """Return the outcomes of several pictures, concatenated."""
         columns = zip(*((part.latents, part.accepted, part.proposed) for part in parts), strict=True)
         return cls(*map(torch.cat, columns))

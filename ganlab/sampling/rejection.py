@@ -7,31 +7,33 @@ from torch import Tensor
 
 from ganlab.sampling.outcome import LogRatio, Outcome
 
-EPSILON = 1e-6  # keeps F finite for a candidate at the bound, whose chance is then 1 - 1e-6
+EPSILON = 1e-6  # keeps F finite for a candidate at the bound, whose probability is then 1 - 1e-6
 
 
 def log_odds(score: Tensor, bound: float) -> Tensor:
-    """F(x) = d - d_M - log(1 - exp(d - d_M - epsilon)), without the paper's gamma. Scores above the bound count as it.
+    """Return F(x) = d - d_M - log(1 - exp(d - d_M - epsilon)), without the paper's gamma.
 
-    sigmoid(F) = exp(d - d_M) up to epsilon: the ratio over its largest value.
+    Scores above the bound are clipped to it. sigmoid(F) = exp(d - d_M) up to epsilon: the ratio over its largest value.
     """
     below = (score.double() - bound).clamp(max=0)
     return below - torch.log(-torch.expm1(below - EPSILON))
 
 
 def acceptance(score: Tensor, bound: float, shift: float = 0.0) -> Tensor:
-    """Return chances sigmoid(F - shift), as many as scores; `shift` is the paper's gamma.
+    """Return the probabilities sigmoid(F - shift), one for each score. `shift` is the paper's gamma.
 
-    Samples accepted at shift 0 are distributed as the data, and one in exp(bound) is. A positive shift accepts fewer,
-    a negative one more at the price of a bias: the ratio counts up to about exp(bound + shift) and levels off there.
+    At shift 0 the accepted samples are distributed as the data, and one in exp(bound) is accepted. A positive shift
+    accepts fewer. A negative shift accepts more with a bias: the ratio counts up to about exp(bound + shift) and
+    saturates there.
     """
     return torch.sigmoid(log_odds(score, bound) - shift)
 
 
 def rejection(latents: Tensor, uniforms: Tensor, log_ratio: LogRatio, bound: float, shift: float = 0.0) -> Outcome:
-    """The first candidate of each picture that its chance lets through. latents: (N, K, L); uniforms: (N, K) in [0, 1).
+    """Return the first accepted candidate of each picture.
 
-    `bound`: the largest log ratio there is. Where none is accepted, the likeliest candidate stands in.
+    latents: (N, K, L); uniforms: (N, K) in [0, 1). `bound`: the largest log ratio. If no candidate is accepted, the
+    likeliest one is used.
     """
     count, candidates, _ = latents.shape
     score = log_ratio(latents.flatten(0, 1)).unflatten(0, (count, candidates))

@@ -1,4 +1,4 @@
-"""The games, one final class a file; and the models without a game that they are compared with."""
+"""The games, one final class in each file, and the models without a game that serve as baselines."""
 
 from ganlab.variants.autoencoder import Autoencoder as Autoencoder
 from ganlab.variants.autoencoder import VariationalAutoencoder as VariationalAutoencoder

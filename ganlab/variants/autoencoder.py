@@ -1,7 +1,7 @@
-"""Models that learn by giving pictures back: the plain and the variational autoencoder. One player, no game.
+"""Models trained to reconstruct pictures: the plain and the variational autoencoder. One player, no game.
 
-The decoder is what `sample` draws with; the encoder looks through the architecture's trunk, without what a recipe puts
-around a discriminator's.
+`sample` uses the decoder. The encoder uses the architecture's trunk, without the layers that a recipe puts around a
+discriminator's trunk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to 8 bits: no pixel is kn
 
 
 class PixelAutoencoder(GenerativeModule, ABC):
-    """A player that encodes and decodes, and is told pixel by pixel where it is wrong. Abstract."""
+    """A player with an encoder and a decoder, trained on the error of each pixel. Abstract."""
 
     generator: EncoderDecoder
     average: EncoderDecoder
@@ -51,10 +51,10 @@ class PixelAutoencoder(GenerativeModule, ABC):
 
     @abstractmethod
     def terms(self, images: Tensor) -> Terms:
-        """What the player minimizes, per sample, for real images in [-1, 1]."""
+        """Return the terms that the player minimizes, per sample, for real images in [-1, 1]."""
 
     def take_turns(self, batch: Batch) -> None:
-        """Play the player's turns, each on all of the batch."""
+        """Play the player's turns, each on the whole batch."""
         side = self.sides["generator"]
         for _ in range(side.turns):
             for part in batch.chunk(side.accumulate):
@@ -66,15 +66,15 @@ class PixelAutoencoder(GenerativeModule, ABC):
         return {"reconstruction_error": reconstruction_error(self.average, batch.images.float())}
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
-        """Return what the decoder makes of drawn codes."""
+        """Return the decoder's images of drawn codes."""
         return network.get_submodule("decoder")(latent)
 
 
 class Autoencoder(PixelAutoencoder):
-    """Codes that the decoder can make the picture from again (after Hinton and Salakhutdinov 2006).
+    """Codes from which the decoder reconstructs the picture (after Hinton and Salakhutdinov 2006).
 
-    Minimizes the squared error, averaged over a picture's values, range [-1, 1]. Codes are standardized, so that a z
-    drawn from N(0, 1) has their scale; nothing gives it their distribution.
+    It minimizes the squared error, averaged over a picture's values, range [-1, 1]. Codes are standardized, so a z
+    drawn from N(0, 1) has their scale. Their distribution may still differ from N(0, 1).
     """
 
     def __init__(
@@ -88,11 +88,12 @@ class Autoencoder(PixelAutoencoder):
 
 
 class VariationalAutoencoder(PixelAutoencoder):
-    """Minimizes -log p(x|z) + beta KL(q(z|x) || N(0, 1)), in nats a picture. Kingma and Welling 2014, eq. 10.
+    """The minimizer of -log p(x|z) + beta KL(q(z|x) || N(0, 1)), in nats a picture. Kingma and Welling 2014, eq. 10.
 
-    p(x|z) is normal around the decoded picture with one variance for all values, which is the best there is: the
-    batch's mean squared error (Rybkin et al. 2021, section 4.2, the optimal sigma-VAE). `beta` at 1 is then the bound
-    itself; more asks for codes closer to N(0, 1), at the price of detail (Higgins et al. 2017).
+    p(x|z) is normal around the decoded picture with one variance for all values. The optimal variance is the batch's
+    mean squared error (Rybkin et al. 2021, section 4.2, the optimal sigma-VAE). With `beta` = 1 the loss is the
+    variational bound itself. A larger value brings codes closer to N(0, 1), at the price of detail (Higgins et al.
+    2017).
     """
 
     generator: GaussianCode
@@ -124,20 +125,20 @@ class VariationalAutoencoder(PixelAutoencoder):
 
 
 def squared_error(decoded: Tensor, images: Tensor) -> Tensor:
-    """(N,): the mean over a picture's values of (decoded - image)^2, in float32."""
+    """Return (N,): the mean over a picture's values of (decoded - image)^2, in float32."""
     return per_sample((decoded.float() - images.float()).square())
 
 
 def reconstruction_error(network: EncoderDecoder, images: Tensor) -> Tensor:
-    """The mean squared error of pictures as the network gives them back, range [-1, 1]: a scalar."""
+    """Return the mean squared error of the network's reconstructions, range [-1, 1]: a scalar."""
     return squared_error(network(images), images).mean()
 
 
 def surprise(decoded: Tensor, images: Tensor) -> Tensor:
-    """(N,): -log N(image; decoded, sigma^2) in nats a picture, D/2 log(2 pi sigma^2) + D error / (2 sigma^2).
+    """Return (N,): -log N(image; decoded, sigma^2) in nats a picture, D/2 log(2 pi sigma^2) + D error / (2 sigma^2).
 
-    sigma^2 is the mean of `error` over the batch, where the sum is least. It carries no gradient, because there its own
-    is zero.
+    sigma^2 is the mean of `error` over the batch, which minimizes the sum. It carries no gradient, because the
+    derivative of the sum by sigma^2 is zero there.
     """
     error, values = squared_error(decoded, images), images[0].numel()
     variance = error.detach().mean().clamp_min(ROUNDING)

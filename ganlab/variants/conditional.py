@@ -1,6 +1,6 @@
-"""A generator that is told what to draw, and a discriminator that judges realism and match.
+"""A conditional generator, and a discriminator that judges realism and match.
 
-The condition is a class or a caption. What the discriminator is asked, and the game that follows, is the `head`'s
+The condition is a class or a caption. The `head` defines the discriminator's questions and the game that follows
 (networks/heads.py).
 """
 
@@ -25,11 +25,11 @@ from ganlab.objectives import Objective
 
 
 class ConditionalGAN(RatioGame):
-    """Class or caption to image.
+    """Generation of images from a class or a caption.
 
-    `augmented_dim`: dimensions of the normal distribution that a condition becomes for the generator; 0 for none.
-    `kl_weight`: of its divergence from N(0, 1), a mean over the dimensions. `latent_dim` is z's here; the module's own
-    has the distribution's noise in it.
+    augmented_dim: dimensions of the normal distribution into which the generator maps a condition; 0 for none.
+    kl_weight: weight of its divergence from N(0, 1), a mean over the dimensions. latent_dim: that of z alone. The
+    module's own `latent_dim` includes the noise of the distribution.
     """
 
     discriminator: ConditionalDiscriminator

@@ -1,4 +1,4 @@
-"""Codes of an image that are learned without labels. Chen et al. 2016 (InfoGAN)."""
+"""Codes of images, learned without labels. Chen et al. 2016 (InfoGAN)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ganlab.objectives import Objective
 
 
 class InfoGAN(RatioGame):
-    """The vanilla game; both sides also raise a bound on the mutual information of codes and images (eq. 6).
+    """The vanilla game in which both sides also maximize a bound on the mutual information of codes and images (eq. 6).
 
-    `latent_dim`: noise, beside a code of `categories` values and `continuous` codes. `code_weight` is lambda.
+    latent_dim: size of the noise, beside a code of `categories` values and `continuous` codes. code_weight: lambda.
     """
 
     discriminator: CodeReader
@@ -42,13 +42,13 @@ class InfoGAN(RatioGame):
         self.code_weight = code_weight
 
     def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return the objective between reals and generated images, and the codes' weighted surprise."""
+        """Return the objective between reals and generated images, and the codes' weighted negative log-likelihood."""
         generated, surprise = self.discriminator.read(fake)
         realism = self.objective.discriminator(self.discriminator(batch.images), generated)
         return {"realism": realism, **self._weighted(surprise)}
 
     def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return the objective of the generated images, and the codes' weighted surprise."""
+        """Return the objective of the generated images, and the codes' weighted negative log-likelihood."""
         generated, surprise = self.discriminator.read(fake)
         realism = self.objective.generator(generated, self.reals_to_compare(batch))
         return {"realism": realism, **self._weighted(surprise)}

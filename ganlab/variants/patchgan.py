@@ -1,4 +1,4 @@
-"""Picture to picture: a U-Net that is told a picture, a discriminator that judges every patch. Isola et al. 2017."""
+"""Image-to-image translation: a U-Net on an input picture, and a discriminator of patches. Isola et al. 2017."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def together(scales: Sequence[Tensor]) -> Tensor:
 
 
 def check_alone(network: Architecture) -> None:
-    """Raise `UserError` for a discriminator that should judge several images together."""
+    """Raise `UserError` if the discriminator would judge several images together."""
     if network.pack > 1 or network.minibatch_deviation:
         raise UserError(
             f"`pack` must be 1 and `minibatch_deviation` 0 with patches, got {network.pack} and "
@@ -39,9 +39,9 @@ def check_alone(network: Architecture) -> None:
 class PatchGAN(AdversarialModule):
     """min_G max_D of the conditional game, summed over scales, averaged over patches, + `l1_weight` E|y - G(x, z)|.
 
-    Both look at the input picture x: the discriminator sees it beside y, or beside G(x, z), channel by channel. The
-    noise z is dropout, in sampling too, and the latent says what is dropped (`networks.unet`). `realism_weight` scales
-    the generator's adversarial term: with 0 only the L1 distance is left.
+    Both networks get the input picture x. The discriminator gets it beside y, or beside G(x, z), as further channels.
+    The noise z is dropout, also in sampling, and the latent is the dropout mask (`networks.unet`). realism_weight: the
+    weight of the generator's adversarial term; with 0 only the L1 distance is left.
     """
 
     reads: ClassVar[str | None] = "image"
@@ -84,11 +84,11 @@ class PatchGAN(AdversarialModule):
         return {"realism": self.realism_weight * loss, "l1": distance}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        """Return the mean over patches, as in the loss, summed over scales: (N,)."""
+        """Return each image's mean logit over patches, as in the loss, summed over scales: (N,)."""
         return together([per_sample(logits) for logits in self._judged(images, condition)])
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Return a patch's divergence and accuracy, each a mean over scales, and the L1 distance in [0, 2]."""
+        """Return the divergence and the accuracy of patches, each a mean over scales, and the L1 distance in [0, 2]."""
         drawn, edge = self.generate(batch).images, self.objective.undecided
         judged = [self._judged(images, batch.condition) for images in (batch.images, drawn)]
         pairs = list(zip(*judged, strict=True))

@@ -1,7 +1,8 @@
-"""Two stages: the first draws a small image of the condition, the second an image of four times its side.
+"""A game of two stages: the first draws a small image of the condition, the second an image of four times its side.
 
-Zhang et al. 2017 (StackGAN). One run, one checkpoint: `stage_one_iterations` of the first stage's game on images
-shrunk to a quarter. Then Stage I becomes its moving average, for good, and the second stage's game begins.
+Zhang et al. 2017 (StackGAN), in one run with one checkpoint. The first stage's game takes `stage_one_iterations`, on
+images reduced to a quarter of the side. Then Stage I is replaced by its moving average and frozen, and the second
+stage's game begins.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ from ganlab.objectives import Objective
 
 
 class StackGAN(AdversarialModule):
-    """Class or caption to image in two stages, each with encoders, conditioning augmentation and discriminator of its
-    own. Sizes 64, 128, 256, and a quarter of it in Stage I.
+    """Generation of images from a class or a caption in two stages.
 
-    `network` is Stage I's; the generator of `stage_two` is called with (small pictures, code), as
-    `networks.stack.Refiner` is. `stage_one_iterations`: how long Stage I plays. `stage_one`: instead, with 0 of them, a
-    run's folder or checkpoint whose Stage I is taken as it is. `augmented_dim`: dimensions of the normal distribution
-    that a condition becomes; `kl_weight`: of its divergence from N(0, 1), a mean over the dimensions (2.0 in the
-    authors' code). `latent_dim` is z's here; the module's own has the noise of both conditions in it.
+    Each stage has its own encoders, conditioning augmentation and discriminator. Sizes are 64, 128 or 256, and a
+    quarter of it in Stage I.
+
+    network: Stage I's architecture. stage_two: an architecture whose generator is called with (small pictures, code),
+    as `networks.stack.Refiner` is. stage_one_iterations: the length of Stage I's game. stage_one: a run's folder or
+    checkpoint whose Stage I is taken unchanged; `stage_one_iterations` must then be 0. augmented_dim: dimensions of the
+    normal distribution into which a condition is mapped. kl_weight: weight of its divergence from N(0, 1), a mean over
+    the dimensions (2.0 in the authors' code). latent_dim: that of z alone. The module's own includes the noise of both
+    conditions.
     """
 
     generator: StackedGenerator
@@ -81,91 +85,91 @@ class StackGAN(AdversarialModule):
 
     @property
     def playing(self) -> str:
-        """The name of the stage that plays."""
+        """Return the name of the current stage."""
         return "stage_two" if self.generator.finished else "stage_one"
 
     @property
     def phase(self) -> str:
-        """The stage that plays."""
+        """Return the name of the current stage."""
         return self.playing
 
     @property
     def judge(self) -> ConditionalDiscriminator:
-        """The discriminator of the stage that plays."""
+        """Return the discriminator of the current stage."""
         judge = self.discriminator[self.playing]
         assert isinstance(judge, ConditionalDiscriminator)
         return judge
 
     def fitted(self, images: Tensor) -> Tensor:
-        """Return images at the size of the stage that plays."""
+        """Return images at the size of the current stage."""
         return shrink(images, self._sides[self.playing])
 
     def take_turns(self, batch: Batch) -> None:
-        """Finish Stage I if it is due, then play one iteration on images of the playing stage's size."""
+        """Finish Stage I if it is due, then play one iteration on images of the current stage's size."""
         if self.iteration >= self.stage_one_iterations and not self.generator.finished:
             self.finish_stage_one()
         super().take_turns(replace(batch, images=self.fitted(batch.images)))
 
     def finish_stage_one(self) -> None:
-        """Replace Stage I by its moving average, batch statistics and all, in the generator as in its average."""
+        """Replace Stage I by its moving average, including batch statistics, in the generator and in its average."""
         for stages in (self.generator, self.average):
             stages.finish(self.average.stage_one)
 
-    # A Stage I from elsewhere --------------------------------------------------------------------------------------
+    # Stage I of another run ----------------------------------------------------------------------------------------
 
     @property
     def starts_from(self) -> str | None:
-        """The run or checkpoint whose Stage I a new run takes."""
+        """Return the run or checkpoint whose Stage I a new run takes, or None."""
         return self.stage_one
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
-        """Take the averaged Stage I of another run for good. Raise `UserError` if it has none that fits."""
+        """Take the averaged Stage I of another run, and freeze it. Raise `UserError` if there is none that fits."""
         part = stage_one_of(state, spec, self.spec)
         check_fits(part, self.average.stage_one)
         self.average.stage_one.load_state_dict(part)
         self.finish_stage_one()
 
     def on_fit_start(self) -> None:
-        """Raise `UserError` if a new run should take its Stage I from elsewhere and has not."""
+        """Raise `UserError` if a new run should take its Stage I from another run and it is not loaded yet."""
         if self.stage_one is not None and self.images_seen == 0 and not self.generator.finished:
             raise UserError("`variant.stage_one` is not loaded: call ganlab.core.checkpoints.warm_start(module) first")
 
     # The game ------------------------------------------------------------------------------------------------------
 
     def generate(self, batch: Batch) -> Fake:
-        """Return images at the size of the stage that plays."""
+        """Return images at the size of the current stage."""
         latent = self.draw_latent(len(batch))
         return Fake(self.generator.play(latent, batch.condition), latent)
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
-        """Return images at full size, whichever stage plays."""
+        """Return images at full size in both stages."""
         return network(latent, condition)
 
     def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return the terms of the playing stage's head for real, generated and mismatched pairs."""
+        """Return the terms of the current stage's head for real, generated and mismatched pairs."""
         return self.judge.own_terms(self.objective, batch, fake)
 
     def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
-        """Return the terms of the playing stage's head, and the divergence of its conditions."""
+        """Return the terms of the current stage's head, and the KL divergence of its conditioning augmentation."""
         terms = self.judge.generator_terms(self.objective, batch, fake)
         return {**terms, "kl": self.kl_weight * self.generator.playing.listener.divergence(batch.condition)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        """Return the playing stage's logits that tell real from generated, summed: (N,). Images of full size."""
+        """Return the current stage's logits that tell real from generated, summed: (N,). Images have full size."""
         return self.judge.critic_logit(self.fitted(images), condition)
 
     def report(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the divergences and accuracies of the playing stage's head, and the divergence of conditions."""
+        """Return the divergences and accuracies of the current stage's head, and its augmentation's KL divergence."""
         batch = replace(batch, images=self.fitted(batch.images))
         report = self.judge.report(self.objective, batch, self.generate(batch))
         return {**report, "kl": self.generator.playing.listener.divergence(batch.condition).mean()}
 
 
-# A Stage I from elsewhere ------------------------------------------------------------------------------------------
+# Stage I of another run --------------------------------------------------------------------------------------------
 
 
 def check_start(iterations: int, run: str | None) -> None:
-    """Raise `UserError` unless Stage I is either played or taken from a run."""
+    """Raise `UserError` unless Stage I is either trained or taken from a run."""
     if (iterations >= 1) == (run is not None) or iterations < 0:
         raise UserError(
             f"`variant.stage_one_iterations` must be 0 with variant.stage_one=RUN and at least 1 without, got "

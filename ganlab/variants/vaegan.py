@@ -1,10 +1,11 @@
-"""A variational autoencoder whose likeness is judged by a discriminator's features: Larsen et al. 2016 (VAE/GAN).
+"""A variational autoencoder whose reconstruction error is measured in a discriminator's features.
 
-Three networks, two players: encoder and decoder are the generator's. Who hears what (algorithm 1):
+Larsen et al. 2016 (VAE/GAN). Three networks, two players: encoder and decoder belong to the generator's player. Each
+network minimizes (algorithm 1):
 
-    encoder          KL + reconstruction
-    decoder          gamma reconstruction + adversarial
-    discriminator    adversarial
+    encoder        KL + reconstruction
+    decoder        gamma reconstruction + adversarial
+    discriminator  adversarial
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from ganlab.variants.autoencoder import reconstruction_error
 
 
 class VAEGAN(AdversarialModule):
-    """Pictures from codes: good ones for drawn codes, and the same ones again for a picture's own.
+    """An autoencoder whose decoder must also convince a discriminator.
 
-    Features are compared where the trunk's map is `detail` times as wide as its last; 1 takes what the trunk gives.
-    Perturbations of what the discriminator sees stay out of it. `reconstruction_weight` is the paper's gamma, more
-    than 0: how much the decoder heeds reconstruction beside the discriminator. Reconstructions and drawn pictures
-    share the adversarial terms half and half, as in the authors' code.
+    detail: features are compared at the layer whose map is `detail` times as wide as the trunk's last; 1 uses the
+    trunk's output. Perturbations of the discriminator's input do not apply to this comparison. reconstruction_weight:
+    the paper's gamma, more than 0, the weight of reconstruction in the decoder's loss. Reconstructions and drawn
+    pictures each have half of the adversarial terms, as in the authors' code.
     """
 
     generator: GaussianCode
@@ -69,7 +70,7 @@ class VAEGAN(AdversarialModule):
         self.layer = layer_of(unperturbed(trunk), (2 * network.pack, *spec.shape), detail)
 
     def synthesize(self, network: nn.Module, latent: Tensor, condition: Condition) -> Tensor:
-        """Return what the decoder makes of drawn codes."""
+        """Return the decoder's images of drawn codes."""
         return network.get_submodule("decoder")(latent)
 
     def discriminator_terms(self, batch: Batch, fake: Fake) -> Terms:
@@ -96,7 +97,7 @@ class VAEGAN(AdversarialModule):
         }
 
     def _reconstruction(self, images: Tensor, code: Tensor) -> Tensor:
-        """Return gamma / 2 of the squared distance between features, (N,). The encoder's gradient has 1 for gamma."""
+        """Return gamma / 2 of the squared distance between features, (N,). For the encoder's gradient gamma is 1."""
         decoded = self.generator.decoder(heard(code, 1 / self.gamma))
         wanted, got = (self.features(pictures).float().flatten(1) for pictures in (images, decoded))
         return self.gamma * (got - wanted).square().sum(1) / 2
@@ -126,7 +127,8 @@ def unperturbed(trunk: nn.Module) -> nn.Module:
 def layer_of(trunk: nn.Module, shape: Sequence[int], detail: int) -> str:
     """Return the name of the trunk's last block whose map is `detail` times as wide as the trunk's; "" for the trunk.
 
-    shape: of a batch, (N, C, H, W) or (N, D), for a trial on a copy without memory. Raise `UserError` if none is.
+    shape: of a batch, (N, C, H, W) or (N, D). The trial uses a copy on the meta device. Raise `UserError` if there is
+    no such block.
     """
     maps: dict[str, int] = {}
     twin = copy.deepcopy(trunk).to("meta").eval()
@@ -141,13 +143,13 @@ def layer_of(trunk: nn.Module, shape: Sequence[int], detail: int) -> str:
 
 
 def _note(maps: dict[str, int], name: str, part: nn.Module, given: Any, made: Any) -> None:
-    """Record the side of the map that a part makes, in the order of computation."""
+    """Record the side of the map that a part returns, in the order of computation."""
     if isinstance(made, Tensor) and made.dim() == 4:
         maps[name] = made.shape[-1]
 
 
 def heard(x: Tensor, loudness: float) -> Tensor:
-    """Return x; gradients flow back through it `loudness` times as large."""
+    """Return x, and multiply gradients that flow back through it by `loudness`."""
     x = x.view_as(x)
     if x.requires_grad:
         x.register_hook(lambda gradient: gradient * loudness)

@@ -1,4 +1,4 @@
-"""Doctests in docstrings as code blocks: an extension of griffe, which reads the docstrings for mkdocstrings."""
+"""An extension of griffe, which reads docstrings for mkdocstrings: doctests become code blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import griffe
 
 DOCTEST = re.compile(r"^( *)>>> .*(?:\n.*\S.*)*", re.MULTILINE)
-"""From `>>>` to the next empty line."""
+"""The text from `>>>` to the next empty line."""
 
 
 class Doctests(griffe.Extension):

@@ -1,4 +1,4 @@
-"""Pictures of the pages: their size in advance, a link to the file, and room to scroll where they are wide."""
+"""Make the pages' pictures figures: their size in advance, a link to the file, and scrolling if they are wide."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 IMAGE = re.compile(r'(<a [^>]*>)?<img alt="([^"]*)" src="([^"]+)" ?/?>(</a>)?')
 WIDE = 1.6
-"""The ratio of width to height from which on a figure scrolls sideways on a narrow screen."""
+"""The ratio of width to height above which a figure scrolls sideways on a narrow screen."""
 
 
 def with_figures(page: str, place: Path, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Formulas of the pages as MathML, which browsers set by themselves: no script and no font is fetched."""
+"""Convert the pages' formulas to MathML, which browsers render without scripts or fonts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mkdocs calls while it builds the site: pages from the source, formulas, figures."""
+"""The hooks of mkdocs: pages generated from the source, formulas, figures."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
     """Set formulas as MathML and pictures as figures."""
     root = Path(config.docs_dir)
-    place = root / Path(page.file.dest_uri).parent  # as if pictures lay beside the built page: see `with_figures`
+    place = root / Path(page.file.dest_uri).parent  # as if pictures were beside the built page: see `with_figures`
     return with_figures(with_mathml(html), place, root)

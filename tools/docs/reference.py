@@ -1,7 +1,7 @@
-"""The reference pages, written from the source each time the site is built: no list is kept by hand.
+"""Generate the reference pages from the source each time the site is built. No list is kept by hand.
 
 Recipes and groups are read from their files, components and their parameters from their definitions, and the commands
-say themselves what they take. Nothing that ganlab would train with is imported.
+report their own settings. No training code is imported.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from ganlab.files.settings_file import read_yaml
 
 PACKAGE = Path(ganlab.__file__).parent
 NEEDED = {"stacked_mnist": ("data.root=FOLDER",)}
-"""What the command line must say beside the recipe's name."""
+"""Settings that a recipe's command line needs beside its name."""
 
 NETWORKS = "one of ganlab's networks"
 COMMON = ("Generator", "Trunk", "Discriminator", "Encoder")
-"""Names that several modules of networks have."""
+"""Names that occur in several modules of networks."""
 
 COMMANDS = ("fit", "sample", "evaluate", "lecture")
 
@@ -108,7 +108,7 @@ def _recipe(name: str, line: str) -> str:
 
 
 def _folded(title: str, content: str) -> str:
-    """A part that opens on a click, by the Markdown extension `pymdownx.details`."""
+    """Return a part that opens on a click, by the Markdown extension `pymdownx.details`."""
     return f'??? note "{title}"\n\n' + "\n".join(f"    {line}" if line else "" for line in content.splitlines())
 
 
@@ -131,7 +131,7 @@ def _groups() -> str:
 
 
 def _settings() -> str:
-    """The top of a recipe and what Lightning and torch take, as ganlab checks them."""
+    """Return the settings at the top of a recipe and those of Lightning and torch, as ganlab checks them."""
     base = {key: value for key, value in read_yaml(recipe_folder() / "base.yaml").items() if key != "defaults"}
     top = parameters(find("ganlab.config.stubs.Recipe")).parameters
     trainer = parameters(find("ganlab.config.stubs.Trainer")).parameters
@@ -193,7 +193,7 @@ def _components() -> str:
 
 
 def slots() -> dict[str, list[Definition]]:
-    """Return the components of ganlab by what they are: `an objective` -> its classes."""
+    """Return the components of ganlab by their kind: `an objective` -> its classes."""
     found: dict[str, list[Definition]] = {}
     named = _named_targets()
     for kinds in SLOTS.values():
@@ -205,7 +205,7 @@ def slots() -> dict[str, list[Definition]]:
 
 
 def _named_targets() -> set[str]:
-    """Return the targets that the recipes name: of the many networks, those that stand in a slot by themselves."""
+    """Return the targets that the recipes name: of the many networks, those that fill a slot by themselves."""
     texts = (file.read_text(encoding="utf-8") for file in recipe_folder().rglob("*.yaml"))
     return {target for text in texts for target in re.findall(r"_target_: ([\w.]+)", text)}
 
@@ -220,7 +220,7 @@ def _title(word: str) -> str:
 
 
 def _held(kind: Kind) -> Iterator[Definition]:
-    """The definitions of ganlab that a kind admits, in the order of their files."""
+    """Yield the definitions of ganlab that a kind admits, in the order of their files."""
     for file in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(("ganlab", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
