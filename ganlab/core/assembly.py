@@ -137,7 +137,7 @@ def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
 def _around(recipe: Recipe) -> dict[str, Any]:
     """Return what the recipe puts around any discriminator's trunk."""
     return {
-        "perturbations": build(recipe.get("perturbations", {})),
+        "perturbations": build({name: node for name, node in (recipe.get("perturbations") or {}).items() if node}),
         "pack": recipe.get("pack", 1),
         "minibatch_deviation": recipe.get("minibatch_deviation", 0),
     }
