@@ -24,7 +24,7 @@ PICTURES = {
 ELSEWHERE = {"network=mlp": "ring", "network=pix2pix": "patchgan", "network=pix2pix_light": "patchgan"}
 ELSEWHERE |= {"condition=classes": "cgan_class"}
 """Recipes that take what the group's usual one cannot."""
-BESIDE = {"regularizer=reconstruction": ["network=fastgan"]}
+BESIDE = {"regularizer=reconstruction": ["network=fastgan"], "network=dcgan": ["regularizer=[]"]}
 """What a choice needs beside it; points have no such thing."""
 QUIET = tuple(f"callbacks.{name}=null" for name in ("pictures", "quality", "collapse", "game"))
 FACTS = {
