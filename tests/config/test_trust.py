@@ -126,8 +126,9 @@ def test_a_stored_trainer_has_plain_settings_unless_the_user_says_them(setting):
     assert admitted(trainer, said=[f"trainer.{name}"])["trainer"][name] is None
 
 
-def test_what_a_stored_recipe_names_is_fetched_only_if_the_user_allows_it():
-    node = {"condition": {"_target_": "ganlab.networks.text.SentenceEncoder", "model": "a/b", "hub": True}}
+@pytest.mark.parametrize("encoder", ["SentenceEncoder", "CaptionEncoder"])
+def test_what_a_stored_recipe_names_is_fetched_only_if_the_user_allows_it(encoder):
+    node = {"condition": {"_target_": f"ganlab.networks.text.{encoder}", "model": "a/b", "hub": True}}
     assert admitted(node)["condition"]["hub"] is False
     assert admitted(node, ["hub"])["condition"]["hub"] is True
 
