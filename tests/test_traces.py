@@ -35,7 +35,7 @@ PICTURES = ("batch_size=4", "network.generator.width=4", "network.discriminator.
 RUNS = {
     "ring": ("recipe=ring", "batch_size=32"),
     "vanilla": ("recipe=vanilla", "data=shapes", "data.size=32", *PICTURES),
-    "text2img_shapes": ("recipe=text2img_shapes", "data.size=32", *PICTURES),
+    "text2shapes": ("recipe=text2shapes", "data.size=32", *PICTURES),
     "cgan_text2img": ("recipe=cgan_text2img", *PICTURES),
     "stackgan": ("recipe=stackgan", "data.wordings=1", *PICTURES),
     "patchgan": ("recipe=patchgan", *PICTURES),

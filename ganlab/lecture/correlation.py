@@ -38,7 +38,7 @@ from ganlab.variants import ConditionalGAN
 CAPTIONS, SHOWN = 500, 8  # the numbers of captions that are judged, and shown
 SILENT = ("callbacks.quality=null", "callbacks.collapse=null", "callbacks.pictures=null")
 SAME = (
-    *("recipe=text2img_shapes", "data._target_=ganlab.lecture.unplaced.UnplacedShapes", *SILENT),
+    *("recipe=text2shapes", "data._target_=ganlab.lecture.unplaced.UnplacedShapes", *SILENT),
     *(
         "condition.dim=16",
         "latent_dim=64",

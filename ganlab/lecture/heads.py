@@ -48,7 +48,7 @@ def run(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def _words(head: str, seed: int) -> list[str]:
-    words = ["recipe=text2img_shapes", "data.pairs=0", f"seed={seed}", f"trainer.max_steps={ITERATIONS}"]
+    words = ["recipe=text2shapes", "data.pairs=0", f"seed={seed}", f"trainer.max_steps={ITERATIONS}"]
     return [*words, "callbacks.quality.extractor=small", *HEADS[head]]
 
 
