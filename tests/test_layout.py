@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ganlab
+from ganlab.__main__ import COMMANDS
 
 ROOT = Path(ganlab.__file__).parent
 FLOORS = (
@@ -65,8 +66,12 @@ def test_every_room_has_a_floor() -> None:
     assert rooms() == set(LEVEL)
 
 
+def test_every_command_is_a_module_of_its_own() -> None:
+    assert set(COMMANDS) <= rooms()
+
+
 def test_the_first_level_stays_small() -> None:
-    assert len(rooms()) <= 28
+    assert len(rooms() - {*COMMANDS}) <= 28
 
 
 @pytest.mark.parametrize("room", sorted(LEVEL))
