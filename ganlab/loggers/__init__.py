@@ -19,7 +19,7 @@ from ganlab.files.durable import atomic_write, sync
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers.dashboard import Dashboard
 from ganlab.loggers.sheet import Exhibit
-from ganlab.loggers.table import Row, as_text, columns_of, read_rows
+from ganlab.files.metrics_file import Row, as_text, columns_of, read_rows
 
 FIRST = ("iteration", "images_seen")
 

@@ -25,7 +25,7 @@ from ganlab.console import from_here, say
 from ganlab.files.durable import atomic_write
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers.sheet import Exhibit
-from ganlab.loggers.table import Row, read_rows
+from ganlab.files.metrics_file import Row, read_rows
 
 Point = tuple[float, float]
 X = "images_seen"

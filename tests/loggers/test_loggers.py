@@ -28,7 +28,7 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
 from ganlab.loggers import CsvLogger
 from ganlab.loggers.dashboard import CHARTS, MOST_POINTS, Dashboard, Lines, logged_in
-from ganlab.loggers.table import read_rows
+from ganlab.files.metrics_file import read_rows
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import SeparateHead
