@@ -159,9 +159,7 @@ def _is_swept(override: str) -> bool:
     return PARSER.parse_override(override).is_sweep_override()
 
 
-def _job(
-    function: Callable[[Recipe], Any], command: Command, sweep: SweepFolder | None
-) -> Callable[[DictConfig], Any]:
+def _job(function: Callable[[Recipe], Any], command: Command, sweep: SweepFolder | None) -> Callable[[DictConfig], Any]:
     """Return the function for Hydra's configurations. Each job has its own words, environment and folder.
 
     Lightning repeats the words to start its other processes, and leaves ranks in the environment.

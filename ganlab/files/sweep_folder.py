@@ -1,6 +1,6 @@
 """The folder of a sweep: one folder for each of its runs, named by what differs, and the sweep's own command.
 
-    runs/<recipe>/sweep-<number>/{sweep.json, <what differs>/, ..., table.md, table.csv, curves.png, report.html}
+runs/<recipe>/sweep-<number>/{sweep.json, <what differs>/, ..., table.md, table.csv, curves.png, report.html}
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from ganlab.files.durable import atomic_write, sync
+from ganlab.files.metrics_file import Row, as_text, columns_of, read_rows
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers.dashboard import Dashboard
 from ganlab.loggers.sheet import Exhibit
-from ganlab.files.metrics_file import Row, as_text, columns_of, read_rows
 
 FIRST = ("iteration", "images_seen")
 

@@ -23,9 +23,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from ganlab.config.ranges import PositiveInt
 from ganlab.console import from_here, say
 from ganlab.files.durable import atomic_write
+from ganlab.files.metrics_file import Row, read_rows
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers.sheet import Exhibit
-from ganlab.files.metrics_file import Row, read_rows
 
 Point = tuple[float, float]
 X = "images_seen"

@@ -26,9 +26,9 @@ from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
+from ganlab.files.metrics_file import read_rows
 from ganlab.loggers import CsvLogger
 from ganlab.loggers.dashboard import CHARTS, MOST_POINTS, Dashboard, Lines, logged_in
-from ganlab.files.metrics_file import read_rows
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import SeparateHead
