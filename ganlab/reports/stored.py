@@ -35,8 +35,9 @@ class StoredRun:
         """Return the finite values of each logged number over images seen."""
         found: dict[str, Curve] = {}
         for row in read_rows(self.folder.metrics_file):
-            x = _number(row.pop(X, None))
-            for name, cell in row.items() if x is not None else ():
+            if (x := _number(row.pop(X, None))) is None:
+                continue
+            for name, cell in row.items():
                 if name != "iteration" and (y := _number(cell)) is not None:
                     found.setdefault(name, []).append((x, y))
         return found
@@ -106,6 +107,8 @@ class StoredRun:
         if isinstance(stamps.get(number), Mapping):
             return dict(stamps[number])
         callback = {"quality": "quality", "collapse": "collapse", "held_out": "game"}.get(name.partition("/")[0])
+        if name.startswith("throughput/"):
+            return {"device": (self.summary.get("versions") or {}).get("device", "unknown")}
         if callback is None:
             objective = (self.recipe.get("objective") or {}).get("_target_", "none")
             return {"objective": str(objective).rpartition(".")[2]}

@@ -312,8 +312,9 @@ def show(table: Table) -> None:
     console = Console(soft_wrap=True)
     rows = [table.header(), *table.lines()]
     names = len(table.keys)
-    if sum(max(map(len, column)) + 3 for column in zip(*rows, strict=True)) >= console.width:
+    if _width(rows) >= console.width:
         rows, names = [list(row) for row in zip(*rows, strict=True)], 1
+    console.width = max(console.width, _width(rows) + 1)  # no cell is cut off
     drawn = Drawn(caption="mean ± sample standard deviation over n seeds", caption_justify="left")
     for i, title in enumerate(rows[0]):
         drawn.add_column(Text(title), justify="left" if i < names else "right", no_wrap=True)
@@ -322,6 +323,10 @@ def show(table: Table) -> None:
     console.print(drawn)
     for note in table.notes:
         console.print(f"- {note}", markup=False, highlight=False)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + 3 for column in zip(*rows, strict=True))
 
 
 FORMS: dict[str, Callable[[Table], str]] = {"markdown": as_markdown, "csv": as_csv, "json": as_json}
