@@ -20,8 +20,12 @@ class RunningMeans:
         self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
         self.counts[name] = self.counts.get(name, 0) + 1
 
+    def peek(self) -> dict[str, Tensor]:
+        """Return the means by name."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
     def read(self) -> dict[str, Tensor]:
         """Return the means by name, and reset them."""
-        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        means = self.peek()
         self.sums, self.counts = {}, {}
         return means

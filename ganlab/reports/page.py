@@ -11,12 +11,12 @@ from typing import Any
 import ganlab
 from ganlab.console import from_here
 from ganlab.files.durable import atomic_write
-from ganlab.reports.charts import Section, charts_of_run, charts_of_runs
+from ganlab.reports.charts import Chart, Line, Section, charts_of_run, charts_of_runs
 from ganlab.reports.commands import next_commands
 from ganlab.reports.differences import grouped
 from ganlab.reports.pictures import BUDGET, data_uri, sheets
 from ganlab.reports.recipe_lines import recipe_lines
-from ganlab.reports.stored import StoredRun
+from ganlab.reports.stored import Curve, StoredRun
 from ganlab.reports.tables import device_of, make_table, peak_memory
 
 WHAT = {"sample": "draw pictures", "evaluate": "measure", "resume": "train on"}
@@ -29,7 +29,21 @@ def write_report(runs: Sequence[StoredRun], file: Path) -> Path:
 
 
 def page(runs: Sequence[StoredRun]) -> str:
-    """Return the page as text. All that runs say is escaped."""
+    """Return the page as text."""
+    return _rendered(_content(runs))
+
+
+def chart_page(title: str, curves: Mapping[str, Curve]) -> str:
+    """Return a page with one chart: lines by their labels, over images seen."""
+    chart = Chart(title, [Line(name, i, curve) for i, (name, curve) in enumerate(curves.items())])
+    end = max((curve[-1][0] for curve in curves.values() if curve), default=1)
+    section = {"title": "", "charts": [{"title": title, "number": 0}], "open": True}
+    data = {"runs": [], "charts": [_plain(chart)], "end": end}
+    return _rendered({"single": True, "runs": [], "sections": [section], "data": data, "bare": True})
+
+
+def _rendered(content: Mapping[str, Any]) -> str:
+    """Return the template's page. All that runs say is escaped."""
     from jinja2 import Environment
     from markupsafe import Markup
 
@@ -37,7 +51,7 @@ def page(runs: Sequence[StoredRun]) -> str:
     text = {name: (folder / name).read_text(encoding="utf-8") for name in ("report.html.j2", "report.css", "report.js")}
     template = Environment(autoescape=True, trim_blocks=True).from_string(text["report.html.j2"])
     fixed = {"css": Markup(text["report.css"]), "js": Markup(text["report.js"]), "version": ganlab.__version__}
-    return template.render(**fixed, **_content(runs))
+    return template.render(**fixed, **content)
 
 
 def _content(runs: Sequence[StoredRun]) -> dict[str, Any]:
@@ -50,10 +64,9 @@ def _content(runs: Sequence[StoredRun]) -> dict[str, Any]:
     for run, one in zip(runs, shown, strict=True):
         one["colour"] = colours[id(run)]
     numbers = count()
-    plain = [[{"title": c.title, "lines": [line.plain() for line in c.lines]} for c in one.charts] for one in sections]
     data = {
         "runs": [{key: run[key] for key in ("sheets", "alarms", "best", "colour")} for run in shown],
-        "charts": [chart for section in plain for chart in section],
+        "charts": [_plain(chart) for section in sections for chart in section.charts],
         "end": max(run.images_seen for run in runs),
     }
     return {
@@ -67,6 +80,11 @@ def _content(runs: Sequence[StoredRun]) -> dict[str, Any]:
         "recipes": [_recipe(run, label) for run, label in zip(runs, labels, strict=True)],
         **(_single(runs[0]) if single else _several(runs)),
     }
+
+
+def _plain(chart: Chart) -> dict[str, Any]:
+    """Return a chart as the page's script reads it."""
+    return {"title": chart.title, "lines": [line.plain() for line in chart.lines]}
 
 
 def _labels(runs: Sequence[StoredRun]) -> list[str]:

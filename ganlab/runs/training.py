@@ -23,7 +23,7 @@ from ganlab.files.lock import sole_writer
 from ganlab.files.run_folder import RunFolder, is_first_process
 from ganlab.reports.commands import next_commands
 from ganlab.runs.memory import forget_peaks
-from ganlab.runs.opening import opening
+from ganlab.runs.opening import details, opening
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.reporting import Reporter
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
@@ -70,7 +70,8 @@ def train(recipe: Recipe) -> Path:
 
 def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
     say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
-    for line in opening(recipe, data, module):
+    first, *players = opening(recipe, data, module)
+    for line in (first, *details(recipe, data), *players):
         say(f"  {line}")
 
 

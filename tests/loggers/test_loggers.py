@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import struct
 import time
 from collections import defaultdict
@@ -156,10 +157,18 @@ class Contents:
             for name, value in row.items():
                 self.history[name].append((row.get("images_seen", float("nan")), value))
 
-    def table(self, chart: str) -> list[list[Any]]:
-        """The last table that a chart was drawn from."""
-        path = self.history[f"{chart}_table/path"][-1][1]
-        return list(json.loads((self.folder / "files" / path).read_text())["data"])
+    def chart(self, key: str) -> dict[str, Any]:
+        """The data of a chart's last page."""
+        page = (self.folder / "files" / self.history[f"{key}/path"][-1][1]).read_text()
+        (found,) = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)[0])[
+            "charts"
+        ]
+        return found
+
+    def table(self, key: str) -> list[list[Any]]:
+        """The points of a chart's last page: x, line, y."""
+        lines = self.chart(key)["lines"]
+        return [[x, line["label"], y] for line in lines for x, y in zip(line["x"], line["y"], strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -253,15 +262,21 @@ def test_both_sides_losses_by_term_are_on_one_chart(logged: Logged) -> None:
     terms = {f"{side}/{term}" for side in ("discriminator", "generator") for term in ("realism", "pair", "match")}
     assert {line for _, line, _ in table} == terms
     last = {line: (x, y) for x, line, y in table}
-    assert last["generator/pair"] == contents.history["generator/pair"][-1]
+    x, y = contents.history["generator/pair"][-1]
+    assert last["generator/pair"] == (x, pytest.approx(y, rel=1e-5))
 
 
 @pytest.mark.parametrize("key", [key for key in CHARTS if "collapse" not in key])
 def test_the_overview_is_laid_out(logged: Logged, key: str) -> None:
-    panel = logged[1].config[f"_wandb/visualize/{key}"]
-    assert panel["panel_config"]["panelDefId"].startswith("wandb/lineseries")
-    assert panel["panel_config"]["stringSettings"]["title"] == CHARTS[key].title
+    assert logged[1].history[f"{key}/_type"][-1][1] == "html-file"
+    assert logged[1].chart(key)["title"] == CHARTS[key].title
     assert logged[1].table(key)
+
+
+def test_charts_cost_no_artifact(logged: Logged) -> None:
+    """Several drawings of six charts: the only artifact is the checkpoint."""
+    assert len(logged[1].history["overview/1_losses/path"]) > 1
+    assert {artifact.type for artifact in logged[1].artifacts} == {"model"}
 
 
 def test_pictures_come_with_captions(logged: Logged) -> None:
