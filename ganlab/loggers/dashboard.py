@@ -167,14 +167,13 @@ class Dashboard(WandbLogger):
         sweep = SweepFolder.around(self.folder.path)
         said = settings(stored(self.recipe))
         own = {key: said[key] for key in sweep.said().get("swept", ()) if key in said} if sweep else said
+        own_tags = [f"{key}={value}"[:MOST_TAG] for key, value in own.items()]
         return wandb.init(
             project=self._project,
             name=self._name or run_name(self.folder.path, own, self.recipe.get("recipe")),
             entity=self.entity,
             group=self.group or (f"{sweep.path.parent.name}/{sweep.path.name}" if sweep else None),
-            tags=self.tags
-            if self.tags is not None
-            else ([f"{k}={v}"[:MOST_TAG] for k, v in own.items()] if sweep else None),
+            tags=self.tags if self.tags is not None or sweep is None else own_tags,
             id=self._same_id(),
             dir=str(self.folder.path),
             config=self.recipe,

@@ -160,9 +160,8 @@ class Contents:
     def chart(self, key: str) -> dict[str, Any]:
         """The data of a chart's last page."""
         page = (self.folder / "files" / self.history[f"{key}/path"][-1][1]).read_text()
-        (found,) = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)[0])[
-            "charts"
-        ]
+        (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+        (found,) = json.loads(data)["charts"]
         return found
 
     def table(self, key: str) -> list[list[Any]]:
