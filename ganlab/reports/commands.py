@@ -8,19 +8,20 @@ from typing import Any
 
 from ganlab.config.trust import allowances
 
-EXAMPLES = {"text": ' text="a red apple"', "class": " label=0"}
 
-
-def next_commands(path: str, recipe: Mapping[str, Any], kind: str, iterations: int) -> dict[str, str]:
-    """Return the commands that draw from a run, measure it, and go on with it.
-
-    kind: of the data's condition. iterations: those that the run has taken.
-    """
+def next_commands(path: str, recipe: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commands that draw from a run, measure it, and go on with it."""
     run = shlex.quote(path)
     needed = allowances(recipe)
     allow = f" allow={shlex.quote('[' + ','.join(needed) + ']')}" if needed else ""
     return {
-        "sample": f"python -m ganlab.sample checkpoint={run}{EXAMPLES.get(kind, '')} count=16{allow}",
+        "sample": f"python -m ganlab.sample checkpoint={run}{_condition(summary)} count=16{allow}",
         "evaluate": f"python -m ganlab.evaluate checkpoint={run}{allow}",
-        "resume": f"python -m ganlab.fit resume={run} trainer.max_steps={2 * max(1, iterations)}{allow}",
+        "resume": f"python -m ganlab.fit resume={run} trainer.max_steps={2 * max(1, summary.get('iterations') or 1)}{allow}",
     }
+
+
+def _condition(summary: Mapping[str, Any]) -> str:
+    """Return the setting that says what to draw, with a caption that the data have."""
+    caption = str(summary.get("example") or "...")
+    return {"text": f" text={shlex.quote(caption)}", "class": " label=0"}.get(str(summary.get("condition")), "")

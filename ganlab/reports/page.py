@@ -137,7 +137,7 @@ def _recipe(run: StoredRun, label: str) -> dict[str, Any]:
 def _single(run: StoredRun) -> dict[str, Any]:
     made = run.summary.get("versions") or {}
     path = from_here(run.folder.path).strip("'")
-    commands = next_commands(path, run.recipe, str(run.summary.get("condition", "none")), _iterations(run))
+    commands = next_commands(path, run.recipe, run.summary)
     again = {"fit": str(run.summary["command"])} if "command" in run.summary else {}
     what = {**WHAT, "fit": "train the same again"}
     return {

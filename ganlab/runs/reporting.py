@@ -16,6 +16,8 @@ from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers import CsvLogger
+from ganlab.reports.page import write_report
+from ganlab.reports.stored import read_run
 from ganlab.runs.summary import summarize
 
 LOOKS = (BestTracker, SampleGrid, CollapseMonitor)
@@ -58,9 +60,6 @@ class Reporter(pl.Callback):
 
     def write(self, summary: Mapping[str, Any]) -> None:
         """Write the report of the run with this summary. Print the first error and go on."""
-        from ganlab.reports.page import write_report
-        from ganlab.reports.stored import read_run
-
         began = time.monotonic()
         try:
             write_report([read_run(self._folder.path, summary)], self._folder.report_file)

@@ -48,6 +48,7 @@ def summarize(
         "command": shlex.join(["python", "-m", "ganlab.fit", *(words or [f"recipe={recipe['recipe']}"])]),
         "seed": recipe["seed"],
         "condition": module.spec.kind,
+        "example": next(iter(module.spec.prompts), ""),
         "parameters": parameters(module),
         "versions": {**versions(), "python": platform.python_version(), "device": device_name(module.device)},
         "memory": peaks(),

@@ -114,7 +114,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None
     console.print(table)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
-    commands = next_commands(str(folder.path), recipe, summary["condition"], summary["iterations"])
+    commands = next_commands(str(folder.path), recipe, summary)
     for word, what in {"pictures": folder.samples, "report": folder.report_file, **commands}.items():
         console.print(f"{word:<10}{what}", highlight=False, markup=False)
 
