@@ -13,11 +13,12 @@ def next_commands(path: str, recipe: Mapping[str, Any], summary: Mapping[str, An
     """Return the commands that draw from a run, measure it, and go on with it."""
     run = shlex.quote(path)
     needed = allowances(recipe)
+    further = 2 * max(1, summary.get("iterations") or 1)
     allow = f" allow={shlex.quote('[' + ','.join(needed) + ']')}" if needed else ""
     return {
         "sample": f"python -m ganlab.sample checkpoint={run}{_condition(summary)} count=16{allow}",
         "evaluate": f"python -m ganlab.evaluate checkpoint={run}{allow}",
-        "resume": f"python -m ganlab.fit resume={run} trainer.max_steps={2 * max(1, summary.get('iterations') or 1)}{allow}",
+        "resume": f"python -m ganlab.fit resume={run} trainer.max_steps={further}{allow}",
     }
 
 

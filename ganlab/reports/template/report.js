@@ -144,7 +144,7 @@
       }
       const floor = this.height - BOTTOM;
       element("line", this.svg, { class: "axis", x1: LEFT, x2: right, y1: floor, y2: floor });
-      for (const tick of ticks(this.low, this.high, this.width < 360 ? 3 : 5)) {
+      for (const tick of ticks(this.low, this.high, this.width < 300 ? 3 : 5)) {
         const anchor = this.x(tick) > right - 16 ? "end" : "middle";
         element("text", this.svg, { x: this.x(tick), y: floor + 16, "text-anchor": anchor }).textContent = short(tick);
       }
