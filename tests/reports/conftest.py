@@ -19,7 +19,7 @@ MakeRun = Callable[..., Path]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """make_run(name, seed=, fids=, words=, recipe=, protocol=, summary=): a run whose FID was measured at 100, 200, ..."""
+    """make_run(name, seed=, fids=, words=, recipe=, ...): a run whose FID was measured at 100, 200, ... images seen."""
 
     def make(
         name: str,
