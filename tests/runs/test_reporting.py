@@ -109,7 +109,7 @@ def test_closing_lines_carry_the_allowance_that_the_run_needs(
     train(compose(*RING, "objective._target_=mine.Mine", "run_dir=run"))
     lines = capsys.readouterr().out.splitlines()
     printed = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if "python -m ganlab." in line}
-    assert all(line.endswith(" allow='[mine]'") or line.endswith(" allow=[mine]") for line in printed.values())
+    assert all(line.endswith((" allow='[mine]'", " allow=[mine]")) for line in printed.values())
     python, *words = shlex.split(printed["sample"])
     done = subprocess.run(
         [sys.executable, *words, "out=drawn"], cwd=tmp_path, capture_output=True, text=True, check=False
