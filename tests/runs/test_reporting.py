@@ -93,9 +93,9 @@ def test_the_peak_of_memory_begins_anew() -> None:
 # Commands that work as they are printed -------------------------------------------------------------------------------
 
 MINE = """
-from ganlab.objectives import Hinge
+from ganlab.objectives import NonSaturating
 
-class Mine(Hinge):
+class Mine(NonSaturating):
     pass
 """
 
