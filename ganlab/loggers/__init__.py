@@ -142,7 +142,7 @@ class TensorBoard(TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log numbers, and the hyper-parameters before the first of them."""
         if self._hyperparameters:
-            self.log_hyperparams(self._hyperparameters)
+            self.experiment.add_hparams(self._hyperparameters, {}, run_name=".")
             self._hyperparameters = {}
         super().log_metrics(dict(metrics), step)
 

@@ -135,7 +135,8 @@ def test_the_slider_moves_through_the_samples_and_a_mark_shows_the_alarm(run: Pa
     tab.locator("#slider").fill("0")
     assert tab.locator("#seen").inner_text() == "0 images seen"
     assert tab.locator("#sheet0").get_attribute("src") != last
-    tab.locator(".chart svg").first.click(position={"x": 1270 / 3 - 60, "y": 100})
+    chart = tab.locator(".chart svg").first
+    chart.click(position={"x": chart.bounding_box()["width"] - 12, "y": 100})
     assert tab.locator("#seen").inner_text() == "300 images seen"
     tab.locator(".alarmmark").first.click()
     assert tab.locator("dialog").evaluate("one => one.open")
