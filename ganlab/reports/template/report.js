@@ -157,26 +157,26 @@
         line.x.forEach((x, i) => element("circle", parent, { cx: this.x(x), cy: this.y(ys[i]), r: 2.2, style: `fill:${colour(line.colour)}` }));
     }
     marks() {
-      const floor = this.height - BOTTOM;
-      for (const run of data.runs) {
-        for (const alarm of run.alarms) {
-          const x = this.x(alarm.x);
-          element("rect", this.svg, { class: "since", x: this.x(alarm.since), y: TOP, width: Math.max(0, x - this.x(alarm.since)), height: floor - TOP });
-          element("line", this.svg, { class: "alarmline", x1: x, x2: x, y1: TOP, y2: floor });
-          const mark = element("path", this.svg, { class: "alarmmark", d: `M${x - 6},${TOP - 11}h12l-6,11z`, tabindex: 0, role: "button", "aria-label": alarm.says });
-          element("title", mark).textContent = alarm.says;
-          const open = (event) => { event.stopPropagation(); enlarge(alarm.src, alarm.says); };
-          mark.addEventListener("click", open);
-          mark.addEventListener("keydown", (event) => { if (event.key === "Enter") open(event); });
-        }
-        if (run.best) {
-          const x = this.x(run.best.x);
-          const own = data.runs.length > 1 ? colour(run.colour) : "var(--best)";
-          element("line", this.svg, { class: "best", x1: x, x2: x, y1: TOP, y2: floor, style: `stroke:${own}` });
-          const mark = element("circle", this.svg, { cx: x, cy: TOP - 5, r: 4, style: `fill:${own}` });
-          element("title", mark).textContent = run.best.says;
-        }
-      }
+      data.runs.forEach((run) => { if (run.best) this.bestMark(run); });
+      data.runs.forEach((run) => run.alarms.forEach((alarm) => this.alarmMark(alarm))); // above, since they can be clicked
+    }
+    bestMark(run) {
+      const x = this.x(run.best.x);
+      const own = data.runs.length > 1 ? colour(run.colour) : "var(--best)";
+      element("line", this.svg, { class: "best", x1: x, x2: x, y1: TOP, y2: this.height - BOTTOM, style: `stroke:${own}` });
+      const mark = element("circle", this.svg, { cx: x, cy: TOP - 5, r: 4, style: `fill:${own}` });
+      element("title", mark).textContent = run.best.says;
+    }
+    alarmMark(alarm) {
+      const x = this.x(alarm.x), begin = this.x(alarm.since), height = this.height - BOTTOM - TOP;
+      element("rect", this.svg, { class: "since", x: begin, y: TOP, width: Math.max(0, x - begin), height });
+      element("line", this.svg, { class: "alarmline", x1: x, x2: x, y1: TOP, y2: TOP + height });
+      const shape = `M${x - 7},${TOP - 13}h14l-7,13z`;
+      const mark = element("path", this.svg, { class: "alarmmark", d: shape, tabindex: 0, role: "button", "aria-label": alarm.says });
+      element("title", mark).textContent = alarm.says;
+      const open = (event) => { event.stopPropagation(); enlarge(alarm.src, alarm.says); };
+      mark.addEventListener("click", open);
+      mark.addEventListener("keydown", (event) => { if (event.key === "Enter") open(event); });
     }
     point() {
       if (!this.cursors) return;
