@@ -71,18 +71,19 @@ def checked(settings: TableSettings) -> TableSettings:
 def table(words: Sequence[str], settings: TableSettings) -> None:
     """Read the runs, print or write the table, and draw the curves."""
     from ganlab.files.durable import atomic_write
-    from ganlab.reports import tables
+    from ganlab.reports.forms import FORMS, show
     from ganlab.reports.stored import find_runs
+    from ganlab.reports.tables import make_table
 
     if not words:
         raise UserError("runs are needed: python -m ganlab.table runs/ring/0 runs/ring/1")
     runs = find_runs(words)
-    made = tables.make_table(runs, settings.numbers, settings.values)
+    made = make_table(runs, settings.numbers, settings.values)
     form = settings.format or ENDINGS.get(Path(settings.out or "").suffix, "markdown" if settings.out else "text")
     if form == "text" and not settings.out:
-        tables.show(made)
+        show(made)
     else:
-        text = tables.FORMS["markdown" if form == "text" else form](made)
+        text = FORMS["markdown" if form == "text" else form](made)
         print(atomic_write(settings.out, text)) if settings.out else print(text, end="")
     if settings.plot:
         from ganlab.reports.curves import draw

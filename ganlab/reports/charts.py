@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ganlab.reports.differences import grouped
+from ganlab.reports.protocols import by_protocol, titled
 from ganlab.reports.stored import Curve, StoredRun
-from ganlab.reports.tables import by_protocol, differing_fields
 
 MOST_POINTS = 400  # of a line
 
@@ -135,10 +135,7 @@ def charts_of_runs(runs: Sequence[StoredRun], labels: Sequence[str]) -> list[Sec
 
 def _by_title(runs: Sequence[StoredRun], name: str) -> Iterator[tuple[str, list[StoredRun]]]:
     stamps = by_protocol([run for run in runs if name in run.curves], name)
-    fields = differing_fields(list(stamps))
-    for stamp, members in stamps.items():
-        said = ", ".join(f"{one} {dict(stamp).get(one, 'unknown')}" for one in fields)
-        yield f"{name.removeprefix('quality/')}{f' ({said})' if said else ''}", members
+    yield from zip(titled(name, list(stamps)), stamps.values(), strict=True)
 
 
 def _section(name: str) -> str:

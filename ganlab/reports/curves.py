@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ganlab.reports.differences import Group, grouped
+from ganlab.reports.protocols import by_protocol, titled
 from ganlab.reports.stored import Curve, StoredRun
-from ganlab.reports.tables import by_protocol, differing_fields
 
 WIDTH, HEIGHT, ACROSS = 5.2, 3.4, 2
 Panel = tuple[str, list[tuple[Group, list[Curve]]]]
@@ -37,16 +37,14 @@ def panels(runs: Sequence[StoredRun], numbers: Sequence[str]) -> Iterator[Panel]
     groups = grouped(runs)
     for name in numbers:
         stamps = by_protocol(runs, name)
-        fields = differing_fields(list(stamps))
-        for stamp, members in stamps.items():
+        for title, members in zip(titled(name, list(stamps)), stamps.values(), strict=True):
             kept = {id(run) for run in members}
-            said = ", ".join(f"{one} {dict(stamp).get(one, 'unknown')}" for one in fields)
             curves = [
                 (group, [run.curves[name] for run in group.runs if id(run) in kept and name in run.curves])
                 for group in groups
             ]
             if shown := [(group, lines) for group, lines in curves if lines]:
-                yield f"{name.removeprefix('quality/')}{f' ({said})' if said else ''}", shown
+                yield title, shown
 
 
 def draw(runs: Sequence[StoredRun], numbers: Sequence[str], form: str = "png") -> bytes | None:

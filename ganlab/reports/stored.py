@@ -61,7 +61,8 @@ class StoredRun:
     def best(self) -> Mapping[str, Any] | None:
         """Return the best measurement, or None if no number chose a checkpoint."""
         best = self.summary.get("best")
-        return best if isinstance(best, Mapping) and {"name", "value", X} <= best.keys() else None
+        whole = isinstance(best, Mapping) and isinstance(best.get("name"), str) and isinstance(best.get(X), int)
+        return best if whole and _number(best.get("value")) is not None else None
 
     @property
     def alarms(self) -> list[Mapping[str, Any]]:

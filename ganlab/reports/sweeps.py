@@ -6,10 +6,11 @@ from ganlab.console import from_here, say
 from ganlab.errors import UserError
 from ganlab.files.durable import atomic_write
 from ganlab.files.sweep_folder import SweepFolder
-from ganlab.reports import tables
 from ganlab.reports.curves import draw
+from ganlab.reports.forms import as_csv, as_markdown, show
 from ganlab.reports.page import write_report
 from ganlab.reports.stored import find_runs
+from ganlab.reports.tables import make_table, quality_numbers
 
 MOST_IN_PAGE = 40
 
@@ -20,11 +21,11 @@ def conclude(sweep: SweepFolder) -> None:
         runs = find_runs([str(sweep.path)])
     except UserError:  # its jobs were no training runs
         return
-    table = tables.make_table(runs)
-    tables.show(table)
-    atomic_write(sweep.path / "table.md", tables.as_markdown(table))
-    atomic_write(sweep.path / "table.csv", tables.as_csv(table))
-    if (picture := draw(runs, tables.quality_numbers(runs))) is not None:
+    table = make_table(runs)
+    show(table)
+    atomic_write(sweep.path / "table.md", as_markdown(table))
+    atomic_write(sweep.path / "table.csv", as_csv(table))
+    if (picture := draw(runs, quality_numbers(runs))) is not None:
         atomic_write(sweep.path / "curves.png", picture)
     if len(runs) <= MOST_IN_PAGE:
         write_report(runs, sweep.path / "report.html")

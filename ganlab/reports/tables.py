@@ -5,23 +5,18 @@ Numbers of unlike protocols are never in one column. They stand in columns of th
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganlab.config.derived import leaves
 from ganlab.config.words import short_keys
 from ganlab.errors import UserError, suggestion
 from ganlab.reports.differences import Group, grouped
+from ganlab.reports.protocols import by_protocol, differing_fields, titled
 from ganlab.reports.stored import StoredRun
 
 VALUES = ("best", "last")
-REFERENCE = "reference"  # the field of a protocol with the hash of the real pictures
-Stamp = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -123,66 +118,15 @@ def _full_name(runs: Sequence[StoredRun], name: str) -> str:
     return found
 
 
-# Protocols --------------------------------------------------------------------------------------------------------
-
-
-def by_protocol(runs: Sequence[StoredRun], name: str) -> dict[Stamp, list[StoredRun]]:
-    """Return the runs that have a number, by the protocol of its measurement.
-
-    Held-out pictures that follow the run's seed are one protocol: their hashes differ from seed to seed.
-    """
-    found: dict[Stamp, list[StoredRun]] = {}
-    having = [run for run in runs if run.last(name) is not None]
-    families = _families(having, name)
-    for run, family in zip(having, families, strict=True):
-        plain = {place: str(value) for place, value in leaves(run.protocol(name))}
-        if REFERENCE in plain:
-            plain[REFERENCE] = family
-        found.setdefault(tuple(sorted(plain.items())), []).append(run)
-    return found
-
-
-def _families(runs: Sequence[StoredRun], name: str) -> list[str]:
-    """Return for each run the hash that stands for its real pictures.
-
-    Two runs have the same ones if their hashes agree, or if their data differ in nothing but the seed.
-    """
-    hashes = [str(run.protocol(name).get(REFERENCE, "")) for run in runs]
-    for i, run in enumerate(runs):
-        for j in range(i):
-            if _same_data(run, runs[j]) and run.seed != runs[j].seed:
-                hashes = [hashes[j] if one == hashes[i] else one for one in hashes]
-    return hashes
-
-
-def _same_data(a: StoredRun, b: StoredRun) -> bool:
-    first, second = ({**(run.recipe.get("data") or {}), "seed": None} for run in (a, b))
-    return first == second
-
-
-def differing_fields(stamps: Sequence[Stamp]) -> list[str]:
-    """Return the fields in which protocols differ."""
-    plain = [dict(stamp) for stamp in stamps]
-    names = dict.fromkeys(name for stamp in plain for name in stamp)
-    return [name for name in names if len({stamp.get(name) for stamp in plain}) > 1]
-
-
 def _columns_of(runs: Sequence[StoredRun], name: str, values: Sequence[str], notes: list[str]) -> Iterator[Column]:
     """Yield the columns of a number: for each protocol its best and last values."""
     stamps = by_protocol(runs, name)
-    fields = differing_fields(list(stamps))
-    short = name.removeprefix("quality/")
     if len(stamps) > 1:
-        notes.append(f"{short} was measured differently: a column for each {', '.join(fields)}")
-    for stamp, members in stamps.items():
-        said = ", ".join(f"{one} {_brief(dict(stamp).get(one, 'unknown'))}" for one in fields)
+        fields = ", ".join(differing_fields(list(stamps)))
+        notes.append(f"{name.removeprefix('quality/')} was measured differently: a column for each {fields}")
+    for title, (stamp, members) in zip(titled(name, list(stamps)), stamps.items(), strict=True):
         for which in values:
-            title = f"{short}{f' ({said})' if said else ''} {which}"
-            yield Column(title, name, dict(stamp), _reader(name, which, {id(run) for run in members}))
-
-
-def _brief(text: str) -> str:
-    return text if len(text) <= 24 else f"{text[:8]}…"
+            yield Column(f"{title} {which}", name, dict(stamp), _reader(name, which, {id(run) for run in members}))
 
 
 def _reader(name: str, which: str, members: set[int]) -> Callable[[StoredRun], float | None]:
@@ -238,95 +182,3 @@ def _unequal(groups: Sequence[Group]) -> Iterator[str]:
             yield f"{group.title}: a seed occurs twice: its runs are not independent"
         if open_ := [run for run in group.runs if not run.ended]:
             yield f"{group.title}: {len(open_)} of {len(group.runs)} runs did not take all of their iterations"
-
-
-# Forms ------------------------------------------------------------------------------------------------------------
-
-
-def as_markdown(table: Table) -> str:
-    """Return the table in Markdown, with its notes."""
-    rows = [table.header(), *table.lines()]
-    lines = [f"| {' | '.join(map(_in_markdown, row))} |" for row in rows]
-    names = len(table.keys)
-    rule = "|".join(["---"] * names + ["---:"] * (len(table.header()) - names))
-    notes = [f"- {note}" for note in table.notes]
-    below = ["", "Mean ± sample standard deviation over n seeds.", *(["", *notes] if notes else [])]
-    return "\n".join([lines[0], f"|{rule}|", *lines[1:], *below]) + "\n"
-
-
-def _in_markdown(cell: str) -> str:
-    """Return text without signs that end a cell or begin HTML."""
-    return cell.replace("|", "\\|").replace("<", "&lt;")
-
-
-def as_csv(table: Table) -> str:
-    """Return the table as CSV: mean, deviation and count of each number."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    parts = [f"{column.title}{part}" for column in table.columns for part in ("", " deviation", " n")]
-    writer.writerow([*table.keys.values(), "runs", *parts])
-    for group in table.groups:
-        cells = [table.cell(group, column) for column in table.columns]
-        numbers = [one for cell in cells for one in _numbers(cell)]
-        writer.writerow([*(group.named.get(key, "") for key in table.keys), len(group.runs), *numbers])
-    return out.getvalue()
-
-
-def _numbers(cell: Cell) -> list[Any]:
-    if not cell.values:
-        return ["", "", 0]
-    return [f"{cell.mean:.7g}", "" if cell.deviation is None else f"{cell.deviation:.7g}", len(cell.values)]
-
-
-def as_json(table: Table) -> str:
-    """Return the table as JSON: rows with their runs, and each number with its values and protocol."""
-    rows = [
-        {
-            "named": group.named,
-            "runs": [str(run.folder.path) for run in group.runs],
-            "seeds": [run.seed for run in group.runs],
-            "numbers": {column.title: _plain(table.cell(group, column)) for column in table.columns},
-        }
-        for group in table.groups
-    ]
-    protocols = {column.title: dict(column.protocol) for column in table.columns}
-    return json.dumps({"rows": rows, "protocols": protocols, "notes": list(table.notes)}, indent=2, default=str) + "\n"
-
-
-def _plain(cell: Cell) -> dict[str, Any]:
-    mean = cell.mean if cell.values else None
-    return {
-        "mean": mean,
-        "deviation": cell.deviation if cell.values else None,
-        "n": len(cell.values),
-        "values": list(cell.values),
-    }
-
-
-def show(table: Table) -> None:
-    """Print the table and its notes. A table that is wider than the terminal has its rows and columns exchanged."""
-    from rich.console import Console
-    from rich.table import Table as Drawn
-    from rich.text import Text
-
-    console = Console(soft_wrap=True)
-    rows = [table.header(), *table.lines()]
-    names = len(table.keys)
-    if _width(rows) >= console.width:
-        rows, names = [list(row) for row in zip(*rows, strict=True)], 1
-    console.width = max(console.width, _width(rows) + 1)  # no cell is cut off
-    drawn = Drawn(caption="mean ± sample standard deviation over n seeds", caption_justify="left")
-    for i, title in enumerate(rows[0]):
-        drawn.add_column(Text(title), justify="left" if i < names else "right", no_wrap=True)
-    for row in rows[1:]:
-        drawn.add_row(*map(Text, row))
-    console.print(drawn)
-    for note in table.notes:
-        console.print(f"- {note}", markup=False, highlight=False)
-
-
-def _width(rows: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) + 3 for column in zip(*rows, strict=True))
-
-
-FORMS: dict[str, Callable[[Table], str]] = {"markdown": as_markdown, "csv": as_csv, "json": as_json}

@@ -12,8 +12,9 @@ import pytest
 
 from ganlab.errors import UserError
 from ganlab.reports.curves import draw, panels
+from ganlab.reports.forms import as_csv, as_json, as_markdown, show
 from ganlab.reports.stored import find_runs
-from ganlab.reports.tables import Table, as_csv, as_json, as_markdown, make_table, show
+from ganlab.reports.tables import Table, make_table
 from tests.reports.conftest import PROTOCOL, MakeRun
 
 
