@@ -25,11 +25,24 @@ def band(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray | 
     >>> mean.tolist(), deviation.round(3).tolist()
     ([1.0, 11.0], [1.414, 1.414])
     """
-    arrays = [np.array(curve, float).T for curve in curves]
+    arrays = [np.array(_last_pass(curve), float).T for curve in curves]
     low, high = max(x[0] for x, _ in arrays), min(x[-1] for x, _ in arrays)
     grid = np.unique(np.concatenate([x[(x >= low) & (x <= high)] for x, _ in arrays]))
     values = np.stack([np.interp(grid, x, y) for x, y in arrays])
     return grid, values.mean(0), values.std(0, ddof=1) if len(values) > 1 else None
+
+
+def _last_pass(curve: Curve) -> Curve:
+    """Return the points that were not abandoned: a run that went back passes some images twice.
+
+    >>> _last_pass([(1, 5), (3, 6), (4, 7), (2, 8), (3, 9)])
+    [(1, 5), (2, 8), (3, 9)]
+    """
+    kept: Curve = []
+    for point in reversed(curve):
+        if not kept or point[0] < kept[-1][0]:
+            kept.append(point)
+    return kept[::-1]
 
 
 def panels(runs: Sequence[StoredRun], numbers: Sequence[str]) -> Iterator[Panel]:
