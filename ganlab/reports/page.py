@@ -142,7 +142,7 @@ def _single(run: StoredRun) -> dict[str, Any]:
     what = {**WHAT, "fit": "train the same again"}
     return {
         "title": run.name,
-        "state": "ended" if run.ended else f"{_iterations(run):,} iterations so far",
+        "state": _state(run),
         "where": path,
         "words": [f"{key}={value}" for key, value in run.words.items() if key != "recipe"],
         "figures": list(_figures(run)),
@@ -150,6 +150,14 @@ def _single(run: StoredRun) -> dict[str, Any]:
         "commands": [{"what": what[key], "line": line} for key, line in {**commands, **again}.items()],
         "footer": ", ".join(f"{name} {version}" for name, version in made.items()) or f"ganlab {ganlab.__version__}",
     }
+
+
+def _state(run: StoredRun) -> str:
+    """Return whether the run ended, was stopped, or goes on as far as its folder tells."""
+    if run.ended:
+        return "ended"
+    told = run.summary and not run.summary.get("running")
+    return f"stopped after {_iterations(run):,} iterations" if told else f"{_iterations(run):,} iterations so far"
 
 
 def _iterations(run: StoredRun) -> int:

@@ -56,7 +56,8 @@ class Reporter(pl.Callback):
                 logger.save()
         files = (self._folder.best_file, self._folder.last_file)
         checkpoint = next((file for file in files if file.is_file()), "")
-        self.write(summarize(self._recipe, checkpoint, trainer, module, time.monotonic() - self._started))
+        summary = summarize(self._recipe, checkpoint, trainer, module, time.monotonic() - self._started)
+        self.write({**summary, "running": True})
 
     def write(self, summary: Mapping[str, Any]) -> None:
         """Write the report of the run with this summary. Print the first error and go on."""
