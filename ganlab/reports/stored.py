@@ -61,8 +61,9 @@ class StoredRun:
     def best(self) -> Mapping[str, Any] | None:
         """Return the best measurement, or None if no number chose a checkpoint."""
         best = self.summary.get("best")
-        whole = isinstance(best, Mapping) and isinstance(best.get("name"), str) and isinstance(best.get(X), int)
-        return best if whole and _number(best.get("value")) is not None else None
+        if not isinstance(best, Mapping) or not isinstance(best.get("name"), str) or not isinstance(best.get(X), int):
+            return None
+        return best if _number(best.get("value")) is not None else None
 
     @property
     def alarms(self) -> list[Mapping[str, Any]]:
