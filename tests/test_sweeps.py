@@ -41,7 +41,7 @@ def test_jobs_say_which_they_are_and_have_folders_of_their_names(sweep: tuple[Pa
 def test_it_ends_with_a_table_and_curves(sweep: tuple[Path, str, str]) -> None:
     folder, printed, said = sweep
     assert "modes_and_quality last" in printed
-    rows = list(csv.DictReader((folder / "table.csv").open()))
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
     assert [(row["objective"], row["runs"]) for row in rows] == [("hinge", "2"), ("nonsaturating", "2")]
     assert (folder / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert "4 runs of ring" in (folder / "report.html").read_text()
@@ -84,7 +84,7 @@ def test_joblib_runs_jobs_beside_each_other(tmp_path: Path) -> None:
     done = type_in(tmp_path, "fit", "-m", *TINY, *words)
     runs = sorted(path.name for path in (tmp_path / "mine").iterdir() if path.is_dir())
     assert runs == ["seed-1", "seed-2"]
-    (row,) = csv.DictReader((tmp_path / "mine/table.csv").open())
+    (row,) = csv.DictReader((tmp_path / "mine/table.csv").read_text().splitlines())
     assert row["modes_and_quality last n"] == "2"
     assert "ganlab: job 1: seed=2 into mine/seed-2" in done.stderr
 
