@@ -33,7 +33,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def composed_commands() -> list[tuple[str, list[str]]]:
-    """Return the words of every `... -m ganlab.fit` of a `console` block or of an indented block of any page, with its page."""
+    """Return the words of every `ganlab.fit` in a `console` block or an indented block of any page, with the page."""
     found = []
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
