@@ -42,6 +42,7 @@ def main() -> None:
             raise UserError(f"{what}: {suggestion(first, list(COMMANDS))}")
         else:
             working_folder.add_last(sys.path)
+            working_folder.let_threads_sleep()
             del sys.argv[1]
             runpy.run_module(f"ganlab.{first}", run_name="__main__", alter_sys=True)
 
