@@ -14,6 +14,9 @@ COMMANDS = {
     "fit": "train a GAN by a recipe, or go on with a run",
     "sample": "draw pictures from a trained model",
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
+    "export": "write a trained generator for use elsewhere: safetensors, ONNX, torch.export",
+    "push": "publish a trained model on the Hugging Face Hub, or into a folder",
+    "zoo": "list the trained models that come with ganlab",
     "lecture": "draw and measure claims of the lecture",
 }
 

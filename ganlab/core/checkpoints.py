@@ -25,8 +25,8 @@ from ganlab.core.randomness import random_states, restore_random_states
 from ganlab.core.running_means import RunningMeans
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
-from ganlab.files.addresses import MODEL_FILE
 from ganlab.files.archive import check_archive
+from ganlab.files.published import MODEL_FILE
 from ganlab.files.run_folder import find_checkpoint
 
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000

@@ -10,7 +10,6 @@ published too. Floating tensors are float32 or float16. Reading gives the same c
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,9 @@ from torch import Tensor, nn
 
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.files.addresses import CONFIG_FILE, MODEL_FILE
 from ganlab.files.durable import atomic_write
+from ganlab.files.published import CONFIG_FILE, FORMAT, MODEL_FILE, is_regular, read_config
 
-FORMAT = 1
-LARGEST_CONFIG = 2**24  # bytes: 100,000 words of a vocabulary, several times
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 LEFT_OUT = ("discriminator.", "remembering.")
 """The starts of the names of tensors that a model without its discriminator lacks."""
@@ -84,20 +81,6 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> Path:
 # Reading ----------------------------------------------------------------------------------------------------------
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the content of a published model's `config.json`. Raise `UserError` if it is not one."""
-    file = folder / CONFIG_FILE
-    if not _is_regular(file) or file.stat().st_size > LARGEST_CONFIG:
-        raise UserError(f"{file} must be a file of at most {LARGEST_CONFIG} bytes: it describes {MODEL_FILE}")
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} is no JSON") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise UserError(f"{file} was not written by ganlab.export: `format` must be {FORMAT}")
-    return config
-
-
 def read_published(file: Path) -> dict[str, Any]:
     """Return the content of a published model in the form of a checkpoint. It is not checked yet.
 
@@ -105,7 +88,7 @@ def read_published(file: Path) -> dict[str, Any]:
     `UserError` if the file is not in safetensors, or `config.json` is missing.
     """
     config = read_config(file.parent)
-    if not _is_regular(file):
+    if not is_regular(file):
         raise UserError(f"{file} is no published model: it is not a regular file")
     try:
         tensors = {name: _widened(value) for name, value in load_file(file).items()}
@@ -119,7 +102,3 @@ def read_published(file: Path) -> dict[str, Any]:
 
 def _widened(value: Tensor) -> Tensor:
     return value.float() if value.is_floating_point() else value
-
-
-def _is_regular(file: Path) -> bool:
-    return file.exists() and stat.S_ISREG(file.stat().st_mode)

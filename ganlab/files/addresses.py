@@ -1,7 +1,7 @@
 """Addresses of published models: `zoo:NAME`, in the package, and `hf:USER/NAME[@REVISION]`, on the Hugging Face Hub.
 
-A published model is a folder with `model.safetensors` and `config.json` (`ganlab.core.published` reads it). An address
-that a user types is the permission to fetch these two files, and no others. Nothing heavy is imported.
+An address that a user types is the permission to fetch two files of a model, `model.safetensors` and `config.json`.
+Nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ganlab.errors import UserError, suggestion
+from ganlab.files.published import CONFIG_FILE, MODEL_FILE, is_published
 
-MODEL_FILE, CONFIG_FILE, CARD_FILE, SAMPLES_FILE = "model.safetensors", "config.json", "README.md", "samples.png"
 FORM = re.compile(r"(zoo|hf):(.*)", re.DOTALL)
 PART = r"[A-Za-z0-9][\w.-]{0,95}"
 REPOSITORY = re.compile(rf"{PART}/{PART}")
@@ -41,7 +41,9 @@ class Address(NamedTuple):
         place, rest = found.groups()
         name, sign, revision = rest.partition("@") if place == "hf" else (rest, "", "")
         if not re.fullmatch(REPOSITORY if place == "hf" else PART, name) or (sign and not REVISION.fullmatch(revision)):
-            raise UserError(f"`checkpoint` {ascii(str(text))[1:101]} is no address: write zoo:NAME or hf:USER/NAME[@TAG]")
+            raise UserError(
+                f"`checkpoint` {ascii(str(text))[1:101]} is no address: write zoo:NAME or hf:USER/NAME[@TAG]"
+            )
         return cls(place, name, revision or None)
 
     @property
@@ -52,11 +54,6 @@ class Address(NamedTuple):
     def folder(self) -> Path:
         """Return the folder of the published model, fetched if it is on the Hub. Raise `UserError`."""
         return zoo_folder(self.name) if self.place == "zoo" else hub_folder(self.name, self.revision)
-
-
-def is_published(path: Path) -> bool:
-    """Return whether a path is the folder of a published model."""
-    return (path / MODEL_FILE).is_file() and (path / CONFIG_FILE).is_file()
 
 
 def zoo_names() -> list[str]:
@@ -88,9 +85,13 @@ def hub_folder(repository: str, revision: str | None = None) -> Path:
         why = "it may not be fetched offline" if offline else "the Hub does not answer"
         raise UserError(f"`checkpoint` {name} is not in the local cache, and {why}") from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"`checkpoint` {name} does not exist on the Hub, or needs you to log in (hf auth login)") from error
+        raise UserError(
+            f"`checkpoint` {name} does not exist on the Hub, or needs you to log in (hf auth login)"
+        ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise UserError(f"`checkpoint` {name} cannot be fetched: {str(error).strip().splitlines()[0][:200]}") from error
     if not is_published(Path(found)):
-        raise UserError(f"`checkpoint` {name} has no {MODEL_FILE} and {CONFIG_FILE}: it was not published by ganlab.push")
+        raise UserError(
+            f"`checkpoint` {name} has no {MODEL_FILE} and {CONFIG_FILE}: it was not published by ganlab.push"
+        )
     return Path(found)

@@ -19,9 +19,10 @@ from typing import Any
 
 from ganlab.console import say_once
 from ganlab.errors import UserError
-from ganlab.files.addresses import MODEL_FILE, Address, is_published
+from ganlab.files.addresses import Address
 from ganlab.files.archive import check_archive
 from ganlab.files.durable import atomic_write
+from ganlab.files.published import MODEL_FILE, is_published
 from ganlab.files.settings_file import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
@@ -238,7 +239,9 @@ def find_checkpoint(path: str | Path) -> Path:
 def find_last(path: str | Path) -> Path:
     """Return the checkpoint to resume from: the file itself, or a run's last, else its best. Raise `UserError`."""
     if Address.read(path) or is_published(Path(path)) or Path(path).name == MODEL_FILE:
-        raise UserError(f"`resume` {path} is a published model, without optimizers: start a new run from it by init={path}")
+        raise UserError(
+            f"`resume` {path} is a published model, without optimizers: start a new run from it by init={path}"
+        )
     path = _existing(Path(path))
     return RunFolder(path).last() if path.is_dir() else path
 
