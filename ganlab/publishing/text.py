@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.core.generative import GenerativeModule
+from ganlab.data.vocabulary import tokenize
 from ganlab.files.durable import atomic_write
 from ganlab.files.packaged import is_packaged
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.text import CaptionEncoder, SentenceEncoder, neighbours
-from ganlab.data.vocabulary import tokenize
 from ganlab.publishing.painter import embedding, encoders
 from ganlab.publishing.programs import OPSET, quiet
 
