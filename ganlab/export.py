@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
@@ -19,7 +17,9 @@ from ganlab.publishing.settings import FORMS, PublishSettings, check_choice
 class ExportSettings(PublishSettings):
     """The settings of the command line of export."""
 
-    to: list[str] = cli.setting(["safetensors"], "forms of the generator: safetensors, onnx, torch_export")
+    to: list[str] = cli.setting(
+        ["safetensors"], "forms of the generator: safetensors, onnx, torch_export [safetensors]"
+    )
     out: str | None = cli.setting(None, "the folder [the run's folder published]")
 
 
@@ -56,29 +56,14 @@ def checked(settings: ExportSettings) -> ExportSettings:
 
 def export(settings: ExportSettings) -> None:
     """Write the folder, and print what each file is and how far its pictures are from the checkpoint's."""
+    from ganlab.publishing.card import file_lines
     from ganlab.publishing.publish import publish
 
     folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).path / "published"
     config = publish(settings, settings.to, folder)
     print(f"{config['about']}\nin {folder}, with its card and {SAMPLES_FILE}")
-    for line in told(config):
-        print(line)
-
-
-def told(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line on each file with weights: its shapes, and its parity."""
-    for name, one in {
-        **({"safetensors": config["safetensors"]} if "safetensors" in config else {}),
-        **config["programs"],
-    }.items():
-        shapes = "".join(f" {key} {shape}" for key, shape in one.get("inputs", {}).items())
-        opset = f" opset {one['opset']}" if "opset" in one else ""
-        differences = ", ".join(
-            f"{value:.1e} of {key.rpartition('_')[2]}" for key, value in one.items() if key.startswith("largest_")
-        )
-        yield f"  {one['file']} ({one.get('dtype', name)}{opset}){shapes}: pictures differ by at most {differences}"
-    if text := config.get("text", {}).get("text"):
-        yield f"  captions: {text}"
+    for line in file_lines(config):
+        print(f"  {line}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ganlab.config.trust import FROM_ELSEWHERE
 from ganlab.files.published import SAMPLES_FILE
 
 TASKS = {"text": "text-to-image", "image": "image-to-image"}
@@ -45,10 +46,8 @@ def headline(config: Mapping[str, Any]) -> str:
         "class": f" by class ({len(config['spec'].get('classes', ()))} classes)",
         "image": " from pictures",
     }
-    variant = config["recipe"]["variant"]["_target_"].rpartition(".")[2]
-    return (
-        f"{what} of {size}{told.get(kind, '')}, from {config['licence']['data']}: {variant}, recipe {config['name']}."
-    )
+    variant, recipe = config["recipe"]["variant"]["_target_"].rpartition(".")[2], config["recipe"].get("recipe")
+    return f"{what} of {size}{told.get(kind, '')}, from {config['licence']['data']}: {variant}, recipe {recipe}."
 
 
 def _front_matter(config: Mapping[str, Any]) -> str:
@@ -104,34 +103,41 @@ def _row(name: str, one: Mapping[str, Any]) -> str:
 
 def again(config: Mapping[str, Any]) -> str:
     """Return the command that measures a card's numbers again."""
-    words = " ".join(_again_words(config["numbers"]))
-    return f"python -m ganlab.evaluate checkpoint={config['address']} {words}"
+    fetched = ["allow=[hub]"] if config["recipe"].get("data", {}).get("_target_") in FROM_ELSEWHERE else []
+    words = [f"checkpoint={config['address']}", *_again_words(config["numbers"]), *fetched]
+    return f"python -m ganlab.evaluate {' '.join(words)}"
 
 
 def _again_words(numbers: Mapping[str, Any]) -> Iterator[str]:
-    protocols = [one["protocol"] for one in numbers.values()]
-    yield f"metrics=[{','.join(dict.fromkeys(str(one.get('measure')) for one in protocols if one.get('measure')))}]"
+    """Yield the settings in which all numbers agree, and the metrics."""
+    protocols = {name: one["protocol"] for name, one in numbers.items()}
+    metrics = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
+    yield f"metrics=[{','.join(metrics)}]"
     for word, field in {"count": "fakes", "reals": "reals", "split": "split", "seed": "seed"}.items():
-        values = {one[field] for one in protocols if one.get(field) is not None}
+        values = {protocol[field] for protocol in protocols.values() if protocol.get(field) is not None}
         if len(values) == 1:
             yield f"{word}={values.pop()}"
 
 
 def _files(config: Mapping[str, Any]) -> str:
-    found = []
-    if "safetensors" in config:
-        one = config["safetensors"]
-        parts = "the averaged generator" + (" and the discriminator" if one["discriminator"] else "")
-        found.append(f"- `{one['file']}`: {parts} in {one['dtype']}. {_parity(one)}")
-    for name, one in config["programs"].items():
-        inputs = ", ".join(f"`{key}` {shape}" for key, shape in one["inputs"].items())
-        opset = f", opset {one['opset']}" if "opset" in one else ""
-        found.append(
-            f"- `{one['file']}` ({name}{opset}): {inputs} to `images` {one['outputs']['images']}. {_parity(one)}"
+    return "\n".join(f"- {line}" for line in file_lines(config))
+
+
+def file_lines(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line on each file with weights: its form, its inputs and outputs, its parity."""
+    for form, one in config["files"].items():
+        inputs = ", ".join(f"`{name}` {shape}" for name, shape in one.get("inputs", {}).items())
+        shapes = f" {inputs} to `images` {one['outputs']['images']}." if inputs else ""
+        with_discriminator = " with the discriminator" if one.get("discriminator") else ""
+        facts = [
+            form,
+            *(f"{name} {one[name]}" for name in ("opset", "torch") if name in one),
+            one.get("dtype", "float32"),
+        ]
+        largest = max(value for name, value in one.items() if name.startswith("largest_difference"))
+        yield (
+            f"`{one['file']}` ({', '.join(facts)}){with_discriminator}:{shapes} Pictures differ from the checkpoint's by "
+            f"at most {largest:.1e} on [-1, 1], in batches of 1 and 7."
         )
-    return "\n".join(found)
-
-
-def _parity(one: Mapping[str, Any]) -> str:
-    largest = max(value for key, value in one.items() if key.startswith("largest_difference"))
-    return f"Pictures differ from the checkpoint's by at most {largest:.1e} on [-1, 1]."
+    if text := config.get("text", {}).get("text"):
+        yield f"captions: {text}"

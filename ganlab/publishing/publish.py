@@ -48,34 +48,42 @@ def publish(settings: PublishSettings, forms: Sequence[str], folder: Path) -> di
     check_installed(forms)
     file = find_checkpoint(settings.checkpoint)
     module = load_module(file, settings.allow)
+    config = described(module, file, settings, folder)
     (folder / CONFIG_FILE).unlink(missing_ok=True)  # what is half made is no published model
-    before = read_config(file.parent) if file.name == MODEL_FILE else {}
-    config = described(module, file, settings, before, folder)
     with torch.no_grad():
-        config |= _written(module, settings, forms, folder)
+        config["files"] = _written(module, settings, forms, folder)
+        if module.spec.kind == "text" and set(forms) & PROGRAMS.keys():
+            config["text"] = write_text(module, settings.text, folder, "onnx" in forms)
         write_samples(module, folder)
     write_config(folder, config)
-    atomic_write(folder / CARD_FILE, card(config))
-    if "safetensors" in config:
-        stored = load_module(folder / MODEL_FILE, settings.allow, data=False)
-        config["safetensors"] |= parity(module, lambda inputs: stored.sample(inputs.latent, inputs.condition))
+    if "safetensors" in forms:
+        config["files"]["safetensors"] |= _read_again(module, folder, settings.allow)
         write_config(folder, config)
-        atomic_write(folder / CARD_FILE, card(config))
+    atomic_write(folder / CARD_FILE, card(config))
     return config
 
 
-def described(
-    module: GenerativeModule, file: Path, settings: PublishSettings, before: Mapping[str, Any], folder: Path
-) -> dict[str, Any]:
-    """Return what `config.json` says of a model beside its files. before: the description that it had."""
+def _read_again(module: GenerativeModule, folder: Path, allow: Sequence[str]) -> dict[str, Any]:
+    """Return the parity of a published model with the module that it came from. Raise `UserError` if it is unusable."""
+    try:
+        stored = load_module(folder / MODEL_FILE, allow, data=False)
+        return parity(module, lambda inputs: stored.sample(inputs.latent, inputs.condition))
+    except UserError:
+        (folder / CONFIG_FILE).unlink()
+        raise
+
+
+def described(module: GenerativeModule, file: Path, settings: PublishSettings, folder: Path) -> dict[str, Any]:
+    """Return what `config.json` says of a model beside its files. A published model keeps what was said of it."""
     content = read_checkpoint(file)["ganlab"]
+    before = read_config(file.parent) if file.name == MODEL_FILE else {}
     recipe = {key: without_paths(value) for key, value in content["recipe"].items() if key not in OWN}
     licence = before.get("licence") or licence_of(recipe)._asdict()
     config: dict[str, Any] = {
         "ganlab": ganlab.__version__,
         "torch": versions()["torch"],
         "name": settings.address.rpartition(":")[2] if settings.address else before.get("name", recipe["recipe"]),
-        "address": settings.address or str(folder),
+        "address": settings.address or f"./{folder.resolve().name}",
         "recipe": recipe,
         "spec": content["spec"],
         "iteration": content["iteration"],
@@ -137,23 +145,16 @@ def _numbers(settings: PublishSettings) -> dict[str, Any]:
 # Files ------------------------------------------------------------------------------------------------------------
 
 
-def _written(module: GenerativeModule, settings: PublishSettings, forms: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Write the weights and programs. Return what `config.json` says of them."""
-    found: dict[str, Any] = {"programs": {}}
+def _written(
+    module: GenerativeModule, settings: PublishSettings, forms: Sequence[str], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Write the weights and programs. Return what `config.json` says of each, by its form."""
+    found: dict[str, dict[str, Any]] = {}
     if "safetensors" in forms:
         write_weights(folder, weights(module, settings.dtype, settings.discriminator))
-        found["safetensors"] = {
-            "file": MODEL_FILE,
-            "dtype": settings.dtype,
-            "discriminator": settings.discriminator,
-            "largest_difference": float("nan"),
-        }
-    for form in forms:
-        if form in PROGRAMS:
-            found["programs"][form] = PROGRAMS[form].publish(module, folder)
-    if found["programs"] and module.spec.kind == "text":
-        found["text"] = write_text(module, settings.text, folder, "onnx" in forms)
-    return found
+        facts = {"dtype": settings.dtype, "discriminator": settings.discriminator}
+        found["safetensors"] = {"file": MODEL_FILE, **facts}
+    return found | {form: PROGRAMS[form].publish(module, folder) for form in forms if form in PROGRAMS}
 
 
 def write_samples(module: GenerativeModule, folder: Path) -> Path | None:
@@ -183,6 +184,6 @@ def _request(module: GenerativeModule) -> Request:
     if spec.kind == "image":
         with stored_content("its data"):
             return Request.of_pairs(make_data(module.recipe).reference, COLUMNS, 0)
-    asked = list(spec.classes if spec.kind == "class" else spec.prompts or spec.vocabulary)[:SHOWN]
+    asked = list(spec.classes if spec.kind == "class" else spec.prompts or spec.vocabulary or ["a picture"])[:SHOWN]
     word = "label" if spec.kind == "class" else "text"
     return Request.of(spec, {**none, word: asked}, max(1, SHOWN // len(asked)), 0)

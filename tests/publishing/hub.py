@@ -87,7 +87,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"files": [{"path": n, "uploadMode": m, "shouldIgnore": False} for n, m in modes.items()]})
         elif path.endswith("/objects/batch"):
             wanted = json.loads(content)["objects"]
-            upload = [{**one, "actions": {"upload": {"href": f"{self.hub.endpoint}/lfs/{one['oid']}"}}} for one in wanted]
+            upload = [
+                {**one, "actions": {"upload": {"href": f"{self.hub.endpoint}/lfs/{one['oid']}"}}} for one in wanted
+            ]
             self.answer({"transfer": "basic", "objects": upload})
         elif "/commit/" in path:
             self.commit(path.removeprefix("/api/models/").partition("/commit/")[0], content)

@@ -17,6 +17,7 @@ from ganlab.files.published import CARD_FILE, CONFIG_FILE, MODEL_FILE, SAMPLES_F
 from ganlab.push import PushSettings, checked, push
 from tests.publishing.hub import Hub, serving
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(ganlab.__file__).parent.parent
 
 
@@ -27,7 +28,7 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def type_in(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+def type_in(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """type_in(command, *words, **environment): run a command against the server, from a folder of its own."""
     folder = tmp_path_factory.mktemp("work")
 
@@ -41,38 +42,43 @@ def type_in(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
     return run
 
 
-def test_there_and_back(checkpoint: Callable[..., Path], hub: Hub, type_in: Callable[..., object], tmp_path: Path) -> None:
+def test_there_and_back(checkpoint: Callable[..., Path], hub: Hub, type_in: Command, tmp_path: Path) -> None:
     """What was pushed draws the same pictures, online and then from the cache; only two files are fetched."""
     file = checkpoint("recipe=cgan_class")
     done = type_in("push", f"checkpoint={file}", "to=someone/cats", "private=true")
-    assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
+    assert done.returncode == 0, done.stderr
     assert set(hub.files("someone/cats")) == {MODEL_FILE, CONFIG_FILE, CARD_FILE, SAMPLES_FILE}
     assert hub.private["someone/cats"] and str(file.parent) not in hub.files("someone/cats")[CONFIG_FILE].decode()
     assert b"checkpoint=hf:someone/cats" in hub.files("someone/cats")[CARD_FILE]
 
     hub.calls.clear()
     commit = hub.sha("someone/cats", 1)
-    names = {"own": str(file), "hub": "hf:someone/cats", "commit": f"hf:someone/cats@{commit}", "cache": "hf:someone/cats"}
+    names = {
+        "own": str(file),
+        "hub": "hf:someone/cats",
+        "commit": f"hf:someone/cats@{commit}",
+        "cache": "hf:someone/cats",
+    }
     for name, place in names.items():
         offline = {"GANLAB_OFFLINE": "1", "HF_ENDPOINT": "http://127.0.0.1:9"} if name == "cache" else {}
         words = (f"checkpoint={place}", "label=dog", "count=2", f"out={tmp_path / name}")
         done = type_in("sample", *words, **offline)
-        assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
+        assert done.returncode == 0, done.stderr
     own, *others = (np.asarray(Image.open(tmp_path / name / "dog-00001.png")) for name in names)
     assert all(np.array_equal(other, own) for other in others)
     fetched = {call.rpartition("/")[2] for call in hub.calls if "/resolve/" in call}
     assert fetched == {MODEL_FILE, CONFIG_FILE}
 
 
-def test_what_is_not_there_is_one_line(type_in: Callable[..., object]) -> None:
+def test_what_is_not_there_is_one_line(type_in: Command) -> None:
     for words, said, more in (
         (("sample", "checkpoint=hf:someone/nothing"), "does not exist on the Hub", {}),
         (("sample", "checkpoint=hf:someone/other"), "may not be fetched offline", {"GANLAB_OFFLINE": "1"}),
         (("sample", "checkpoint=hf:someone/far"), "the Hub does not answer", {"HF_ENDPOINT": "http://127.0.0.1:9"}),
     ):
         done = type_in(*words, **more)
-        assert done.returncode == 2 and said in done.stderr, done.stderr  # type: ignore[attr-defined]
-        assert len(done.stderr.splitlines()) == 1  # type: ignore[attr-defined]
+        assert done.returncode == 2 and said in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_folder_takes_the_place_of_the_hub(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
