@@ -128,16 +128,16 @@ def file_lines(config: Mapping[str, Any]) -> Iterator[str]:
     for form, one in config["files"].items():
         inputs = ", ".join(f"`{name}` {shape}" for name, shape in one.get("inputs", {}).items())
         shapes = f" {inputs} to `images` {one['outputs']['images']}." if inputs else ""
-        with_discriminator = " with the discriminator" if one.get("discriminator") else ""
         facts = [
             form,
-            *(f"{name} {one[name]}" for name in ("opset", "torch") if name in one),
             one.get("dtype", "float32"),
+            *(f"{name} {one[name]}" for name in ("opset", "torch") if name in one),
         ]
+        also = " The discriminator is in it." if one.get("discriminator") else ""
         largest = max(value for name, value in one.items() if name.startswith("largest_difference"))
         yield (
-            f"`{one['file']}` ({', '.join(facts)}){with_discriminator}:{shapes} Pictures differ from the checkpoint's by "
-            f"at most {largest:.1e} on [-1, 1], in batches of 1 and 7."
+            f"`{one['file']}` ({', '.join(facts)}):{shapes}{also} Pictures differ from the checkpoint's by at most "
+            f"{largest:.1e} on [-1, 1], in batches of 1 and 7."
         )
     if text := config.get("text", {}).get("text"):
         yield f"captions: {text}"
