@@ -18,6 +18,7 @@ FORM = re.compile(r"(zoo|hf):(.*)", re.DOTALL)
 PART = r"[A-Za-z0-9][\w.-]{0,95}"
 REPOSITORY = re.compile(rf"{PART}/{PART}")
 REVISION = re.compile(r"\w[\w./-]{0,99}")
+CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([^/]+)")
 ZOO = Path(__file__).parent.parent / "zoo"
 
 
@@ -45,6 +46,19 @@ class Address(NamedTuple):
                 f"`checkpoint` {ascii(str(text))[1:101]} is no address: write zoo:NAME or hf:USER/NAME[@TAG]"
             )
         return cls(place, name, revision or None)
+
+    @classmethod
+    def of(cls, path: str | Path) -> Address | None:
+        """Return the address whose files a path belongs to: in the package, or in huggingface_hub's cache; else None.
+
+        >>> Address.of("/home/me/.cache/huggingface/hub/models--someone--digits/snapshots/0a1b/model.safetensors")
+        Address(place='hf', name='someone/digits', revision='0a1b')
+        """
+        path = Path(path)
+        if path.absolute().is_relative_to(ZOO) and path.absolute() != ZOO:
+            return cls("zoo", path.absolute().relative_to(ZOO).parts[0])
+        found = CACHED.search(path.as_posix())
+        return cls("hf", f"{found[1]}/{found[2]}", found[3]) if found else None
 
     @property
     def local(self) -> Path:

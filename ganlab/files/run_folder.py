@@ -119,9 +119,10 @@ class RunFolder:
     def of(cls, path: str | Path) -> RunFolder:
         """Return the run that a path to its folder or to a checkpoint means. Raise `UserError` if it does not exist.
 
-        An address means a folder of the user's own, `runs/zoo/NAME`, which need not exist.
+        An address, and the file that it stands for, means a folder of the user's own, `runs/zoo/NAME`, which need not
+        exist: nothing is written into the package or into a cache.
         """
-        if address := Address.read(path):
+        if address := Address.read(path) or Address.of(path):
             return cls(address.local)
         path = _existing(Path(path))
         if path.is_dir():

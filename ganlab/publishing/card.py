@@ -113,7 +113,7 @@ def _again_words(numbers: Mapping[str, Any]) -> Iterator[str]:
     protocols = {name: one["protocol"] for name, one in numbers.items()}
     metrics = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
     yield f"metrics=[{','.join(metrics)}]"
-    for word, field in {"count": "fakes", "reals": "reals", "split": "split", "seed": "seed"}.items():
+    for word, field in {"count": "fakes", **{name: name for name in ("reals", "split", "extractor", "seed")}}.items():
         values = {protocol[field] for protocol in protocols.values() if protocol.get(field) is not None}
         if len(values) == 1:
             yield f"{word}={values.pop()}"

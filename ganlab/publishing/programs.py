@@ -43,8 +43,8 @@ class Program(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         with quiet(), torch.no_grad():
             facts = self.write(painter, example.tensors, names, file)
+            found = parity(module, lambda inputs: self.draw(file, inputs, names))
         shapes = {name: ["N", *value.shape[1:]] for name, value in zip(names, example.tensors, strict=True)}
-        found = parity(module, lambda inputs: self.draw(file, inputs, names))
         return {"file": self.name, **facts, "inputs": shapes, "outputs": {"images": ["N", *module.spec.shape]}, **found}
 
 

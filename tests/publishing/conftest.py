@@ -28,7 +28,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             module = make_module(recipe, spec_of(recipe))
             with torch.no_grad():
                 for value in module.average.parameters():
-                    value.add_(0.1 * torch.rand_like(value))
+                    value.add_(0.02 * torch.randn_like(value))
             file = tmp_path_factory.mktemp("run") / "last.ckpt"
             known[words] = written(file, recipe, module.state_dict())
         return known[words]

@@ -14,7 +14,7 @@ from ganlab.core.assembly import make_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.networks.conditioning import ConditionEncoder
-from ganlab.publishing.painter import Painter, embedding, encoders
+from ganlab.publishing.painter import Painter, embedding, encoders, examples
 from ganlab.publishing.programs import PROGRAMS
 from ganlab.publishing.text import CAPTIONS_FILE, text_inputs, write_text
 from tests.core.test_checkpoints import spec_of
@@ -25,15 +25,21 @@ MOST = 1e-4
 
 
 def moved(*words: str) -> GenerativeModule:
-    """Return a small module whose average has no weight at its initial value: what is zero there would hide errors."""
+    """Return a small module whose average has no weight at its initial value: what is zero there would hide errors.
+
+    Its pictures are not saturated, which would hide errors too.
+    """
     torch.manual_seed(0)
     recipe = compose(*words)
     module = make_module(recipe, spec_of(recipe))
     with torch.no_grad():
         for value in (*module.average.parameters(), *module.average.buffers()):
             if value.is_floating_point():
-                value.add_(0.1 * torch.rand_like(value))
-    return module.eval()
+                value.add_(0.02 * torch.randn_like(value))
+    module.eval()
+    inputs = examples(module, 7)
+    assert (module.sample(inputs.latent, inputs.condition).abs() < 0.99).float().mean() > 0.5
+    return module
 
 
 @pytest.mark.parametrize("recipe", sorted(catalog().recipes()))

@@ -148,7 +148,7 @@ def test_the_card_has_what_a_reader_asks(checkpoint: Make, tmp_path: Path) -> No
         "one core",
         "Tails are thin.",
         "| `fid_imagenet` | 12.5 ± 0.25 | fakes 500, reals 100, split reference, extractor imagenet, seed 3 |",
-        "python -m ganlab.evaluate checkpoint=zoo:cats metrics=[fid] count=500 reals=100 split=reference seed=3",
+        "python -m ganlab.evaluate checkpoint=zoo:cats metrics=[fid] count=500 reals=100 split=reference extractor=imagenet seed=3",
         "python -m ganlab.sample checkpoint=zoo:cats label=0 count=16",
         config["from"]["sha256"],
     ):
@@ -218,9 +218,9 @@ def test_weights_of_another_network(copied: Path) -> None:
 
 
 def test_a_discriminator_that_no_file_backs_is_not_made(copied: Path) -> None:
-    """Its weights would have 17 GB; the recipe alone must not be able to ask for them."""
+    """Its weights would have terabytes; the recipe alone must not be able to ask for them."""
     config = read_config(copied)
-    config["recipe"]["network"]["discriminator"]["width"] = 2**14
+    config["recipe"]["network"]["discriminator"]["width"] = 2**13
     (copied / CONFIG_FILE).write_text(json.dumps(config))
     with pytest.raises(UserError, match="the discriminator that it lacks would have"):
         load_module(copied / MODEL_FILE)
@@ -256,7 +256,11 @@ def test_a_malformed_address_is_one_line(text: str) -> None:
 
 
 def test_what_is_drawn_from_an_address_lies_here() -> None:
+    """Nothing is written into the package, or into the cache of the Hub."""
     assert RunFolder.of("zoo:mnist").samples == Path("runs/zoo/mnist/samples")
+    assert RunFolder.of(find_checkpoint("zoo:mnist")).path == Path("runs/zoo/mnist")
+    cached = "/cache/hub/models--someone--digits/snapshots/0a1b/model.safetensors"
+    assert RunFolder.of(cached).path == Path("runs/hf/someone/digits")
     assert Address.read("hf:someone/digits@v2") == ("hf", "someone/digits", "v2")
     assert Address.read("runs/x") is None
 
