@@ -28,7 +28,7 @@ def card(config: Mapping[str, Any]) -> str:
         *("## Numbers", _numbers(config), "## Known faults", config["faults"]),
         *(
             "## Intended use",
-            "Teaching, experiments, and starts for other models. It draws what it learned, and no more.",
+            "Teaching, experiments, and starts for other models.",
         ),
         *("## Data and licence", f"{config['licence']['words']} Licence of the weights: {config['licence']['name']}."),
         *("## Files", _files(config)),

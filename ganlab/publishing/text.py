@@ -48,11 +48,11 @@ class TextProjection(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.encoders = nn.ModuleList(encoder for _, encoder in encoders(network))
+        self.readers = nn.ModuleList(encoder for _, encoder in encoders(network))
 
     def forward(self, sentence: Tensor, rows: Tensor) -> Tensor:
         """Return the embeddings of all encoders side by side."""
-        return torch.cat([_read(encoder, sentence, rows) for encoder in self.encoders], 1)
+        return torch.cat([_read(encoder, sentence, rows) for encoder in self.readers], 1)
 
 
 def _read(encoder: nn.Module, sentence: Tensor, rows: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def _read(encoder: nn.Module, sentence: Tensor, rows: Tensor) -> Tensor:
     assert isinstance(encoder, CaptionEncoder)
     known, there = encoder.known, (rows >= 0).to(sentence.dtype)
     words = (rows >= known.buckets).sum(1).clamp(min=1).to(sentence.dtype)
-    vectors = F.embedding(rows.clamp(min=0), known.table.weight) * there[:, :, None]
+    vectors = known.table.weight[rows.clamp(min=0)] * there[:, :, None]
     return encoder.normalize(_read(encoder.sentence, sentence, rows) + vectors.sum(1) / words.sqrt()[:, None])
 
 

@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(content)
             name = f"{asked.get('organization') or 'somebody'}/{asked['name']}"
             self.hub.commits.setdefault(name, [{}])
-            self.hub.private.setdefault(name, bool(asked.get("private")))
+            self.hub.private.setdefault(name, asked.get("visibility") == "private" or asked.get("private") is True)
             self.answer({"url": f"{self.hub.endpoint}/{name}", "name": name, "id": name})
         elif path == "/api/validate-yaml":
             assert "license:" in json.loads(content)["content"]
@@ -146,9 +146,11 @@ class Handler(BaseHTTPRequestHandler):
                     }
                 )
             return
-        owner, repository, word, revision, *rest = path.strip("/").split("/")
-        assert word == "resolve"
-        content = self.hub.files(f"{owner}/{repository}", revision)["/".join(rest)]
+        name, word, place = path.strip("/").partition("/resolve/")
+        revision, _, file = place.partition("/")
+        if not word:
+            raise KeyError(path)
+        content = self.hub.files(name, revision)[file]
         self.answer(content, X_Repo_Commit=revision, ETag=f'"{hashlib.sha256(content).hexdigest()}"')
 
 

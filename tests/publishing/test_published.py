@@ -148,7 +148,8 @@ def test_the_card_has_what_a_reader_asks(checkpoint: Make, tmp_path: Path) -> No
         "one core",
         "Tails are thin.",
         "| `fid_imagenet` | 12.5 ± 0.25 | fakes 500, reals 100, split reference, extractor imagenet, seed 3 |",
-        "python -m ganlab.evaluate checkpoint=zoo:cats metrics=[fid] count=500 reals=100 split=reference extractor=imagenet seed=3",
+        "python -m ganlab.evaluate checkpoint=zoo:cats metrics=[fid] count=500 reals=100 split=reference "
+        "extractor=imagenet seed=3",
         "python -m ganlab.sample checkpoint=zoo:cats label=0 count=16",
         config["from"]["sha256"],
     ):
