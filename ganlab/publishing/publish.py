@@ -178,7 +178,8 @@ def write_samples(module: GenerativeModule, folder: Path) -> Path | None:
 
 
 def _request(module: GenerativeModule) -> Request:
-    spec, none = module.spec, {"text": [], "label": [], "input": []}
+    spec = module.spec
+    none: dict[str, list[str]] = {"text": [], "label": [], "input": []}
     if spec.kind == "none":
         return Request.of(spec, none, SHOWN if len(spec.shape) == 3 else 1_000, 0)
     if spec.kind == "image":
