@@ -18,6 +18,7 @@ from ganlab.files.published import CARD_FILE, MODEL_FILE, SAMPLES_FILE, read_con
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics.digits import DigitReader
 from ganlab.publishing.card import again
+from ganlab.publishing.card import card as write_card
 from ganlab.publishing.publish import write_samples
 from ganlab.sample import SampleSettings, sample
 from ganlab.sampling.drawing import draw, latents
@@ -36,6 +37,7 @@ def test_the_zoo_is_small() -> None:
 def test_a_model_has_a_card_that_says_everything(name: str) -> None:
     config, card = read_config(ZOO / name), (ZOO / name / CARD_FILE).read_text(encoding="utf-8")
     assert config["training"].keys() >= {"command", "seconds", "machine"}
+    assert card == write_card(config)
     assert config["numbers"] and again(config) in card and f"checkpoint=zoo:{name}" in card
     assert "Nobody has looked" not in config["faults"] and config["faults"] in card
     assert config["licence"]["name"] != "unknown"
@@ -64,11 +66,11 @@ def test_it_is_listed(tmp_path: Path) -> None:
 
 
 def test_a_digit_that_is_asked_for_is_drawn() -> None:
-    """A classifier that was trained on other pictures reads at least nine of ten as asked."""
+    """A classifier of real digits reads what was asked for."""
     module = load_module(find_checkpoint("zoo:mnist"))
     asked = torch.arange(10).repeat(20)
     images = torch.cat(list(draw(module, asked, latents(module, range(200)))))
-    assert (DigitReader()(images)[:, 0] == asked).float().mean() > 0.9
+    assert (DigitReader()(images)[:, 0] == asked).float().mean() > 0.97
 
 
 def test_sample_takes_its_name(tmp_path: Path) -> None:
