@@ -73,12 +73,24 @@ def _take_embeddings(network: nn.Module) -> None:
 def _settle(network: nn.Module) -> None:
     """Replace what a program cannot hold: parametrized weights by their values, flags in buffers by plain ones."""
     for part in list(network.modules()):
-        for name in list(getattr(part, "parametrizations", {})):
-            parametrize.remove_parametrizations(part, name)
+        if parametrize.is_parametrized(part):
+            _take_values(part)
         flags = [name for name, value in part.named_buffers(recurse=False) if value.dtype == torch.bool]
         for name in flags:
             flag = bool(part._buffers.pop(name))
             setattr(part, name, flag)
+
+
+def _take_values(part: Any) -> None:
+    """Replace a layer's parametrized weights by their values.
+
+    `remove_parametrizations` would change the layer's class, which the network that this one was copied from shares.
+    """
+    values = {name: getattr(part, name).detach().clone() for name in part.parametrizations}
+    del part.parametrizations
+    part.__class__ = type(part).__bases__[0]
+    for name, value in values.items():
+        part.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
 @torch.no_grad()

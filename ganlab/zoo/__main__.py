@@ -71,7 +71,10 @@ def write_page(file: Path) -> Path:
     from ganlab.loggers.sheet import INK, MARGIN, PAPER, font, png
 
     title = 24  # pixels for a model's name
-    sheets = {name: Image.open(ZOO / name / SAMPLES_FILE) for name in zoo_names()}
+    sheets = {}
+    for name in zoo_names():
+        with Image.open(ZOO / name / SAMPLES_FILE) as sheet:
+            sheets[name] = sheet.copy()
     width = max(sheet.width for sheet in sheets.values()) + 2 * MARGIN
     page = Image.new("RGB", (width, sum(sheet.height + title for sheet in sheets.values()) + MARGIN), PAPER)
     pen, top = ImageDraw.Draw(page), 0
