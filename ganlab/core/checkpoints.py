@@ -68,7 +68,7 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     """
     content = read_checkpoint(path)
     saved = content["ganlab"]
-    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
+    dropped = (*TRAINING, "derived", "overrides", *(() if data else ("data",)))
     wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
     recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
     state, partial = content["state_dict"], _is_partial(path, content["state_dict"])

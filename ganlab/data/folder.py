@@ -17,7 +17,7 @@ from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Si
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form
+from ganlab.data.decode import Form, preparation
 from ganlab.data.files import Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
@@ -62,6 +62,11 @@ class FolderData(GanData):
         check_fraction(held_out)
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 import ganlab
+from ganlab.config.words import stored as words_of
 from ganlab.console import say
 from ganlab.core.assembly import make_data
 from ganlab.core.checkpoints import TRAINING, load_module, read_checkpoint, stored_content
@@ -118,8 +120,9 @@ def _origin(checkpoint: str, file: Path) -> dict[str, Any]:
 
 
 def _training(settings: PublishSettings, recipe: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    words = recipe.get("overrides")
-    told = " ".join(map(str, words)) if isinstance(words, list) and words else f"recipe={recipe.get('recipe')}"
+    words = words_of(recipe) or [f"recipe={recipe.get('recipe')}"]
+    pairs = (word.partition("=") for word in words)
+    told = shlex.join(f"{key}{sign}{without_paths(value)}" for key, sign, value in pairs)
     made = {"command": f"python -m ganlab.fit {told}", **before.get("training", {})}
     if not Address.read(settings.checkpoint):
         made |= _seconds(RunFolder.of(settings.checkpoint))
