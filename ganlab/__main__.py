@@ -16,6 +16,9 @@ COMMANDS = {
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
     "table": "compare runs in a table: mean and deviation over seeds",
     "report": "write the page of a run, or one that compares several",
+    "export": "write a trained generator for use elsewhere: safetensors, ONNX, torch.export",
+    "push": "publish a trained model on the Hugging Face Hub, or into a folder",
+    "zoo": "list the trained models that come with ganlab",
     "lecture": "draw and measure claims of the lecture",
 }
 

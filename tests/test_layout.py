@@ -24,10 +24,10 @@ FLOORS = (
     "variants loggers",
     "sampling",
     "evaluation",
-    "collapse",
+    "collapse publishing",
     "callbacks",
     "runs",
-    "lecture fit sample evaluate table report",
+    "lecture fit sample evaluate table report export push zoo",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
