@@ -23,11 +23,11 @@ FLOORS = (
     "core",
     "variants loggers",
     "sampling",
-    "evaluation",
+    "evaluation latents",
     "collapse",
     "callbacks",
     "runs",
-    "lecture fit sample evaluate",
+    "lecture fit sample walk edit project evaluate",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}
