@@ -54,9 +54,7 @@ class EvaluateSettings:
     seed: Seed = cli.setting(0, "of the generated pictures and of all random choices")
     save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, for use as a reference")
     out: str | None = cli.setting(None, "JSON file for the numbers and their protocol")
-    data: dict[str, str] = cli.setting(
-        {}, "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
-    )
+    data: dict[str, str] = cli.setting({}, cli.DATA)
     compare: str | None = cli.setting(None, "instead: a.json,b.json, two such files with the same protocol")
     allow: list[str] = cli.setting(
         [], "packages whose classes the checkpoint, or `metrics`, may name too; hub: it may fetch what it names"

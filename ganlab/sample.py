@@ -11,12 +11,11 @@ import ganlab.config.working_folder  # noqa: F401  # first: it changes where pac
 from ganlab.config import cli
 from ganlab.config.ranges import BatchSize, Positive, PositiveInt, Range, SampleCount, Seed, Truncation
 from ganlab.errors import UserError, suggestion
-from ganlab.files.run_folder import RunFolder, check_links
+from ganlab.files.run_folder import own_samples
 
 METHODS = ("none", "rejection", "mh", "langevin")
 CALIBRATIONS = ("platt", "isotonic", "none")
 FORMATS = ("png", "jpg", "webp")
-DATA = "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class SampleSettings:
     )
     steps: PositiveInt = cli.setting(100, "mh: candidates for each picture; langevin: steps for each picture")
     step_size: Positive = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
-    data: dict[str, str] = cli.setting({}, DATA)
-    allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
+    data: dict[str, str] = cli.setting({}, cli.DATA)
+    allow: list[str] = cli.setting([], cli.ALLOW)
 
 
 HELP = f"""\
@@ -83,8 +82,7 @@ def main() -> None:
 
 def checked(settings: SampleSettings) -> SampleSettings:
     """Return the settings. Raise `UserError` if they cannot be right."""
-    if not settings.checkpoint:
-        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
+    cli.needs_checkpoint(settings.checkpoint)
     _check_choices(settings)
     return settings
 
@@ -103,31 +101,24 @@ def sample(settings: SampleSettings) -> None:
     from ganlab.core.checkpoints import stored_content
     from ganlab.core.portable import open_run
     from ganlab.sampling.drawing import check_truncation, latents
-    from ganlab.sampling.gallery import Drawing, draw_gallery, requested, strange_words
+    from ganlab.sampling.gallery import Drawing, draw_gallery, requested, warn_of_strange_words
     from ganlab.sampling.writing import file_hash
 
     said = {"text": settings.text, "label": settings.label, "input": settings.input}
     plain = settings.method == "none"
     needs_data = not (plain and any(said.values()))
     module, file = open_run(settings.checkpoint, settings.allow, settings.data, needs_data)
-    folder = Path(settings.out) if settings.out else default_out(file, "drawn")
+    folder = Path(settings.out) if settings.out else own_samples(file, "drawn")
     check_truncation(module, settings.truncation)
     with stored_content(file):
         request = requested(module, said, settings.count, settings.seed)
-    if warning := strange_words(module, request.titles):
-        print(f"ganlab.sample: {warning}", file=sys.stderr)
+    warn_of_strange_words(module, request, "ganlab.sample")
     facts = {"checkpoint": file_hash(file), **changed(settings)}
     how = Drawing(settings.format, settings.batch, settings.truncation, facts)
     with stored_content(file):
         latent = latents(module, request.seeds) if plain else guided(module, request, settings)
         grid = draw_gallery(module, request, latent, folder, how)
     print(f"{len(request.seeds)} pictures in {folder}, {shown_on(grid)}")
-
-
-def default_out(file: Path, name: str) -> Path:
-    """Return the place of a command's pictures in a checkpoint's run. Raise `UserError` if the run has links out."""
-    check_links(file)
-    return RunFolder.of(file).samples / name
 
 
 def shown_on(sheet: Path) -> str:

@@ -18,6 +18,8 @@ from ganlab.errors import UserError, nearest
 Settings = TypeVar("Settings")
 
 WIDTH = 110
+DATA = "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
+ALLOW = "packages whose classes it may name too; hub: it may fetch what it names"
 
 DEBUG = re.compile(r"\+{0,2}ganlab\.debug=(true|yes|on|1)", re.IGNORECASE)
 
@@ -85,6 +87,12 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
             raise UserError(f"`{key}` is not a setting{form}: {hint}")
         values[key] = _convert(key, text, types[key])
     return kind(**values)
+
+
+def needs_checkpoint(checkpoint: str) -> None:
+    """Raise `UserError` if no checkpoint is named."""
+    if not checkpoint:
+        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
 
 
 READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {

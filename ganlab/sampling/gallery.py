@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.console import say
 from ganlab.core.assembly import make_data
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec
@@ -97,6 +98,12 @@ def strange_words(module: GenerativeModule, titles: Sequence[str]) -> str:
     return f"`text` has words that this model never read: {', '.join(named)}" if named else ""
 
 
+def warn_of_strange_words(module: GenerativeModule, request: Request, command: str) -> None:
+    """Print a line if the captions have words that the model never read."""
+    if warning := strange_words(module, request.titles):
+        say(f"{command}: {warning}")
+
+
 def _instead(spec: DataSpec) -> str:
     return {"text": ': say text="..."', "class": ": say label=0", "image": ": say input=PICTURE"}.get(
         spec.kind, ": leave it out"
@@ -107,17 +114,19 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
     if spec.kind == "class":
         return torch.tensor([class_number(spec, title) for title in titles])
     if spec.kind == "image":
-        form = Form(spec.shape[-1], channels=spec.shape[0])
-        return torch.stack([_input(title, form) for title in titles])
+        return torch.stack([opened_picture("input", title, spec.shape) for title in titles])
     return titles
 
 
-def _input(title: str, form: Form) -> Tensor:
-    """Return a picture file in the data's form: uint8 (C, size, size). Raise `UserError` if it cannot be opened."""
+def opened_picture(setting: str, path: str, shape: Sequence[int]) -> Tensor:
+    """Return a picture file in the data's form: uint8 (C, size, size). Raise `UserError` if it cannot be opened.
+
+    setting: its name, for the error.
+    """
     try:
-        return torch.tensor(decode(Path(title).expanduser(), form))
+        return torch.tensor(decode(Path(path).expanduser(), Form(shape[-1], channels=shape[0])))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
-        raise UserError(f"`input` {title} is no picture that can be opened: {error}") from error
+        raise UserError(f"`{setting}` {path} is no picture that can be opened: {error}") from error
 
 
 def class_number(spec: DataSpec, label: str) -> int:
