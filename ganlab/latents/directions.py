@@ -7,6 +7,7 @@ model's own codes along the direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import torch
@@ -106,14 +107,15 @@ def acting_weights(module: GenerativeModule, condition: Condition = None) -> Ten
     two = together(module, [0, 1], condition)
     code = styles(module, two)[:, 0] if has_styles(module) else two.latent
     inputs: dict[nn.Module, Tensor] = {}
-    hooks = [
-        part.register_forward_hook(lambda part, given, made: inputs.setdefault(part, given[0]))
-        for part in module.average.modules()
-        if isinstance(part, LAYERS)
-    ]
-    image(module, two)
-    for hook in hooks:
-        hook.remove()
+
+    def note(part: nn.Module, given: tuple[Tensor, ...]) -> None:
+        inputs.setdefault(part, given[0])
+
+    with ExitStack() as hooks:
+        for part in module.average.modules():
+            if isinstance(part, LAYERS):
+                hooks.enter_context(part.register_forward_pre_hook(note))
+        image(module, two)
     shared = {part: common(given, code) for part, given in inputs.items()}
     dim = max(shared.values(), default=0)
     if not dim:
