@@ -1,4 +1,4 @@
-"""Directions: eigenvectors of the first weights, differences of means, mixed styles. Closed forms where there are any."""
+"""Directions: eigenvectors of the first weights, differences of means, mixed styles. Closed forms where there are."""
 
 from __future__ import annotations
 

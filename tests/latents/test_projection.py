@@ -50,7 +50,9 @@ def test_a_real_picture_comes_nearer_than_the_best_of_a_thousand(trained: Genera
     found = last_of(trained, real)
     goal = Goal.of(real, 1.0, trained.device)
     with torch.no_grad():
-        parts = [goal.parts(image(trained, together(trained, range(start, start + 50)))) for start in range(0, 1000, 50)]
+        parts = [
+            goal.parts(image(trained, together(trained, range(start, start + 50)))) for start in range(0, 1000, 50)
+        ]
     best = goal.total(torch.cat(parts)).min()
     assert found.distance < 0.9 * float(best)
 
@@ -61,7 +63,7 @@ def test_a_picture_with_styles_comes_back(tmp_path: Path) -> None:
     (wanted, other) = pictures(module, points(module, [3, 4]))
     found = last_of(module, wanted)
     assert found.point.offset is not None and found.point.offset.abs().max() > 0
-    assert levels_apart(found.picture, wanted) < min(ERROR, levels_apart(other, wanted) / 2)
+    assert levels_apart(found.picture, wanted) < levels_apart(other, wanted) / 5  # random weights: a rough landscape
     again = read_point(module, write_point(tmp_path / "latent.safetensors", found.point))
     (picture,) = pictures(module, [again])
     assert levels_apart(picture, found.picture) < 0.01
@@ -138,7 +140,7 @@ def test_a_latent_of_another_model_is_refused(trained: GenerativeModule, tmp_pat
     with pytest.raises(UserError, match=r"is \(1, 3\), not the \(1, 32\) of this model"):
         read_point(trained, file)
     file.write_bytes(b"nothing")
-    with pytest.raises(UserError, match="was not written by ganlab.project"):
+    with pytest.raises(UserError, match=r"was not written by ganlab\.project"):
         read_point(trained, file)
 
 

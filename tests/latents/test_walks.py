@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_a_walk_between_seeds_passes_each_of_them() -> None:
     stops = latents(module, [3, 5, 9])
     for place, stop in zip((0, 3, 6), stops, strict=True):
         assert torch.equal(walk[place].latent[0], stop)
-    steps = [float((a.latent - b.latent).norm()) for a, b in zip(walk, walk[1:], strict=False)]
+    steps = [float((a.latent - b.latent).norm()) for a, b in itertools.pairwise(walk)]
     assert max(steps[:3]) / min(steps[:3]) < 1.3  # even steps on the arc, up to the latents' different lengths
 
 
