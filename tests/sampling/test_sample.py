@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from ganlab.config.recipe import compose
-from ganlab.core.assembly import make_data
+from ganlab.core.assembly import make_data, make_module
 from ganlab.core.checkpoints import load_module
+from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.runs.training import train
@@ -26,7 +26,7 @@ QUIET = tuple(f"callbacks.{name}=null" for name in ("quality", "collapse", "pict
 SMALL = ("batch_size=8", "network.generator.width=8", "network.discriminator.width=8", *QUIET)
 KINDS = {
     "none": ("recipe=vanilla", "data=emoji", "data.size=16"),
-    "class": ("recipe=cgan_class", "data=shape_classes", "data.count=40", "data.held_out_count=20", "data.size=16"),
+    "class": ("recipe=cgan_class", "data=shape_classes", "data.count=40", "data.held_out_count=20", "data.size=32"),
     "text": ("recipe=cgan_text2img", "condition=words", "data=emoji", "data.size=16"),
 }
 ASKED = {"none": {}, "class": {"label": ["0", "3"]}, "text": {"text": ["a red apple", "a dog, sitting"]}}
@@ -95,11 +95,11 @@ def test_files_are_the_drawn_pictures(vanilla: Path, tmp_path: Path) -> None:
     """In PNG and WebP pixel for pixel, in any batch; JPEG comes near."""
     module = load_module(find_checkpoint(vanilla))
     (wanted,) = draw(module, None, latents(module, range(5)))
-    for form, most in (("png", 0), ("webp", 0), ("jpg", 12)):
+    for form, most in (("png", 0), ("webp", 0), ("jpg", 4)):
         sample(SampleSettings(checkpoint=str(vanilla), count=5, format=form, out=str(tmp_path / form)))
         for seed, image in enumerate(wanted):
             apart = pixels(tmp_path / form / f"{seed:05d}.{form}").astype(int) - image.permute(1, 2, 0).numpy()
-            assert np.abs(apart).max() <= most
+            assert (np.abs(apart).mean() if form == "jpg" else np.abs(apart).max()) <= most
     sample(SampleSettings(checkpoint=str(vanilla), count=5, batch=2, out=str(tmp_path / "two")))
     for seed, image in enumerate(wanted):
         apart = pixels(tmp_path / "two" / f"{seed:05d}.png").astype(int) - image.permute(1, 2, 0).numpy()
@@ -137,22 +137,18 @@ def test_an_error_on_a_thread_is_raised(vanilla: Path, tmp_path: Path) -> None:
 
 
 def test_writing_takes_little_beside_drawing(tmp_path: Path) -> None:
-    """At least 0.9 of the bare generator's pictures a second, for a generator of the main recipe's size.
-
-    The best of three times each, because other programs run too.
-    """
-    from tests.latents.conftest import random_module
-
-    module = random_module("recipe=vanilla", "network=resnet", "network.generator.width=64")
-    request = Request.of(module.spec, {}, count=256, seed=0)
+    """At least 0.9 of the bare generator's pictures a second. The best of two times each: other programs run too."""
+    recipe = compose("recipe=vanilla", "network=resnet", "network.generator.width=64", "data.size=64")
+    module = make_module(recipe, DataSpec((3, 64, 64))).eval()
+    request = Request.of(module.spec, {}, count=192, seed=0)
     latent = latents(module, request.seeds)
-
-    def seconds(function: object) -> float:
+    bare, whole = [], []
+    for _ in range(2):
         start = time.perf_counter()
-        function()  # type: ignore[operator]
-        return time.perf_counter() - start
-
-    bare = min(seconds(lambda: list(draw(module, None, latent))) for _ in range(3))
-    whole = min(seconds(lambda: draw_gallery(module, request, latent, tmp_path, Drawing())) for _ in range(3))
-    assert torch.get_num_threads() >= 1
-    assert bare / whole > 0.9
+        for _ in draw(module, None, latent, batch=32):
+            pass
+        middle = time.perf_counter()
+        draw_gallery(module, request, latent, tmp_path, Drawing(batch=32))
+        bare.append(middle - start)
+        whole.append(time.perf_counter() - middle)
+    assert min(bare) / min(whole) > 0.9
