@@ -83,7 +83,8 @@ def walk(settings: WalkSettings) -> None:
     from ganlab.latents.points import check_pictures, pictures
     from ganlab.sampling.drawing import check_truncation
 
-    module, file = open_run(settings.checkpoint, settings.allow, settings.data, not settings.input)
+    named = any((settings.text, settings.label, settings.input))
+    module, file = open_run(settings.checkpoint, settings.allow, settings.data, needs_data=not named)
     out = Path(settings.out) if settings.out else own_samples(file, "walk.gif")
     check_pictures(module)
     check_out(out)
