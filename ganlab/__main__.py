@@ -13,6 +13,9 @@ from ganlab.errors import UserError, suggestion
 COMMANDS = {
     "fit": "train a GAN by a recipe, or go on with a run",
     "sample": "draw pictures from a trained model",
+    "walk": "draw the way between seeds, captions or classes",
+    "edit": "change pictures along directions, or mix their styles",
+    "project": "find the latent of a picture",
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
     "table": "compare runs in a table: mean and deviation over seeds",
     "report": "write the page of a run, or one that compares several",
