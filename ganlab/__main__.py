@@ -16,6 +16,7 @@ COMMANDS = {
     "walk": "draw the way between seeds, captions or classes",
     "edit": "change pictures along directions, or mix their styles",
     "project": "find the latent of a picture",
+    "page": "play with trained models in the browser",
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
     "table": "compare runs in a table: mean and deviation over seeds",
     "report": "write the page of a run, or one that compares several",

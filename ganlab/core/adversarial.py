@@ -75,6 +75,10 @@ class AdversarialModule(GenerativeModule, ABC):
         """Return the logits that tell real from generated, summed: (N,). Gradient penalties differentiate them."""
         return self.discriminator(images)
 
+    def logits(self, images: Tensor, condition: Condition) -> dict[str, Tensor]:
+        """Return the discriminator's logits by question, each (N,). See `ganlab.networks.heads` for the questions."""
+        return {"realism": self.critic(images, condition)}
+
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Return the divergence that the critic estimates, and the share of images that it classifies correctly."""
         real, fake = (self.critic(x, batch.condition) for x in (batch.images, self.generate(batch).images))

@@ -147,9 +147,14 @@ class ConditionalDiscriminator(nn.Module):
         real = self(batch.images, own)[0] if objective.sees_reals else None
         return self.head.generator_terms(objective, generated, real)
 
+    def logits(self, images: Tensor, condition: Condition) -> Logits:
+        """Return the head's logits by question, each (N,)."""
+        (logits,) = self(images, self.encoder(condition))
+        return logits
+
     def critic_logit(self, images: Tensor, condition: Condition) -> Tensor:
         """Return the logits that tell real from generated, summed: (N,)."""
-        return self.head.critic_logit(self(images, self.encoder(condition))[0])
+        return self.head.critic_logit(self.logits(images, condition))
 
     def report(self, objective: Objective, batch: Batch, fake: Fake) -> dict[str, Tensor]:
         """Return divergences and accuracies."""

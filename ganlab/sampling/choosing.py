@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ganlab.console import say
 from ganlab.core.assembly import make_data
-from ganlab.core.density_ratio import as_ratio_game
+from ganlab.core.density_ratio import RatioGame, as_ratio_game
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.batch import Condition
+from ganlab.data.pictures import Pictures
 from ganlab.sampling.evidence import CALIBRATIONS, Evidence, Verdict
 from ganlab.sampling.guides import Guide, Langevin, Metropolis, Rejection, Target
 from ganlab.sampling.outcome import Outcome
@@ -48,13 +49,18 @@ def choose(module: GenerativeModule, condition: Condition, seeds: Sequence[int],
     game = as_ratio_game(module, condition)
     data = make_data(module.recipe)
     game.to("cuda" if torch.cuda.is_available() else "cpu")
-    evidence = Evidence.gather(game, data.reference, settings.held_out)
-    calibration = CALIBRATIONS[settings.calibration](*evidence.half(0))
-    _say_verdict(Verdict.on(evidence, calibration), settings.calibration, len(evidence.real))
-    guide = GUIDES[settings.method](Target(game, calibration), evidence, settings)
+    guide = prepared(game, data.reference, settings)
     outcome = guide.choose(condition, seeds)
     _say_outcome(outcome, settings.method)
     return outcome.latents
+
+
+def prepared(game: RatioGame, held_out: Pictures, settings: GuidanceSettings) -> Guide:
+    """Return the method, calibrated on held-out pictures. Print a verdict on the discriminator."""
+    evidence = Evidence.gather(game, held_out, settings.held_out)
+    calibration = CALIBRATIONS[settings.calibration](*evidence.half(0))
+    _say_verdict(Verdict.on(evidence, calibration), settings.calibration, len(evidence.real))
+    return GUIDES[settings.method](Target(game, calibration), evidence, settings)
 
 
 def _say_verdict(verdict: Verdict, calibration: str, count: int) -> None:

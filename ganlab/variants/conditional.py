@@ -77,11 +77,15 @@ class ConditionalGAN(RatioGame):
         """Return the head's logits that tell real from generated, summed: (N,)."""
         return self.discriminator.critic_logit(images, condition)
 
+    def logits(self, images: Tensor, condition: Condition) -> dict[str, Tensor]:
+        """Return the head's logits by question, each (N,)."""
+        return self.discriminator.logits(images, condition)
+
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Return the head's divergences and accuracies."""
         return self.discriminator.report(self.objective, batch, self.generate(batch))
 
     def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:
         """Return log p_data(x | c) - log p_generator(x | c) in nats, (N,), from the head's logit of pairs."""
-        (logits,) = self.discriminator(images, self.discriminator.encoder(condition))
+        logits = self.discriminator.logits(images, condition)
         return self.objective.log_density_ratio(self.discriminator.head.density_logit(logits))

@@ -158,6 +158,10 @@ class StackGAN(AdversarialModule):
         """Return the current stage's logits that tell real from generated, summed: (N,). Images have full size."""
         return self.judge.critic_logit(self.fitted(images), condition)
 
+    def logits(self, images: Tensor, condition: Condition) -> dict[str, Tensor]:
+        """Return the logits of the current stage's head by question, each (N,). Images have full size."""
+        return self.judge.logits(self.fitted(images), condition)
+
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Return the divergences and accuracies of the current stage's head, and its augmentation's KL divergence."""
         batch = replace(batch, images=self.fitted(batch.images))
