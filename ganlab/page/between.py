@@ -20,6 +20,8 @@ from ganlab.page.wish import TRUNCATION, number, request, seed_of
 from ganlab.sampling.drawing import latents
 from ganlab.sampling.gallery import Request, strange_words
 
+LARGE = 220  # CSS pixels of the picture
+
 PAD = """\
 <div class="pad" role="img" aria-label="move here: left to right between the seeds, up and down between the conditions">
 <span class="a">A</span><span class="b">B</span><span class="s">first seed</span><span class="t">second seed</span>
@@ -59,12 +61,11 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
             way = gr.Slider(0, 1, 0, step=0.01, label="from the first to the second seed", elem_id="way")
             truncation = truncation_field()
             go = gr.Button("Draw", variant="primary", elem_id="between-go")
-        with gr.Column(scale=3, min_width=300):
-            with gr.Row():
-                with gr.Column(min_width=240):
-                    pad = gr.HTML("0,0.5", html_template=PAD, js_on_load=MOVING, elem_id="pad", visible=conditioned)
-                with gr.Column(min_width=240, scale=2):
-                    shown = gr.HTML(elem_id="walked")
+        with gr.Column(scale=3, min_width=300), gr.Row():
+            with gr.Column(min_width=240):
+                pad = gr.HTML("0,0.5", html_template=PAD, js_on_load=MOVING, elem_id="pad", visible=conditioned)
+            with gr.Column(min_width=240, scale=2):
+                shown = gr.HTML(elem_id="walked")
     pad.input(None, pad, [way, towards], js="at => at.split(',').map(Number)", show_progress="hidden")
     inputs = [*ends, towards, *seeds, way, truncation]
     act = told(lambda *values: walked(models, *values))
@@ -88,9 +89,7 @@ def walked(
         (image,) = pictures(model.module, [point], truncated)
         found = figures.figure(image, said_of(shares), answers(model, image, asked))
         warning = strange_words(model.module, asked.titles)
-        shown[model.name] = (
-            figures.grid([found], 2 * image.shape[-1]) + figures.note(warning) + figures.note(model.silent)
-        )
+        shown[model.name] = figures.grid([found], LARGE) + figures.note(warning) + figures.note(model.silent)
         yield figures.columns(shown)
 
 

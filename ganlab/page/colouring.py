@@ -25,8 +25,8 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
             count = gr.Slider(1, MOST_PICTURES, 2, step=1, label="pictures")
             seed = seed_field("colour-seed")
             with gr.Row():
-                go = gr.Button("Draw", variant="primary", elem_id="colour-go")
-                other = gr.Button("Other seeds", elem_id="colour-other")
+                go = gr.Button("Draw", variant="primary", min_width=110, elem_id="colour-go")
+                other = gr.Button("Other seeds", min_width=110, elem_id="colour-other")
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML(elem_id="coloured")
     inputs = [outline, count, seed]
@@ -47,7 +47,5 @@ def coloured(models: Sequence[Model], outline: Any, count: Any, seed: Any) -> It
         answers = figures.rows(model.opinion(images, asked.condition), count)
         each = zip(images, asked.seeds, answers, strict=True)
         found = [figures.figure(image, f"seed {seed}", answer) for image, seed, answer in each]
-        shown[model.name] = figures.grid(
-            [figures.figure(given, "your picture"), *found], 2 * given.shape[-1]
-        ) + figures.note(model.silent)
+        shown[model.name] = figures.grid([figures.figure(given, "your picture"), *found]) + figures.note(model.silent)
         yield figures.columns(shown)

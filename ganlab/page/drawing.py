@@ -31,8 +31,8 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
                 elem_id="draw-guided",
             )
             with gr.Row():
-                go = gr.Button("Draw", variant="primary", elem_id="draw-go")
-                other = gr.Button("Other seeds", elem_id="draw-other")
+                go = gr.Button("Draw", variant="primary", min_width=110, elem_id="draw-go")
+                other = gr.Button("Other seeds", min_width=110, elem_id="draw-other")
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML(elem_id="drawn")
     inputs = [said, count, seed, truncation, guided]
@@ -54,5 +54,5 @@ def drawn(
         each = zip(images, asked.seeds, answers, strict=True)
         found = [figures.figure(image, f"seed {seed}", answer) for image, seed, answer in each]
         notes = figures.note(strange_words(model.module, asked.titles[:1])) + figures.note(model.silent)
-        shown[model.name] = figures.grid(found, images.shape[-1]) + notes
+        shown[model.name] = figures.grid(found) + notes
         yield figures.columns(shown)

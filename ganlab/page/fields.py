@@ -9,16 +9,23 @@ import gradio as gr
 from ganlab.data.base import DataSpec
 from ganlab.page.wish import MOST_LETTERS, MOST_PICTURES, MOST_SEED, TRUNCATION
 
+ANY = "empty: any of the data's own"
 
-def condition_field(spec: DataSpec, name: str, label: str = "", nth: int = 0) -> Any:
-    """Return the field for a caption or a class. It is hidden if the model takes neither. nth: the prompt it shows."""
+
+def condition_field(spec: DataSpec, name: str, label: str = "", nth: int = 0, empty: bool = False) -> Any:
+    """Return the field for a caption or a class. It is hidden if the model takes neither.
+
+    nth: the number of the prompt that it shows. empty: whether it may be empty, which it then is at first.
+    """
     prompts = list(spec.prompts) or [""]
     first = prompts[nth % len(prompts)]
     if spec.kind == "class":
         value = spec.classes[nth % len(spec.classes)]
-        return gr.Dropdown(list(spec.classes), value=value, label=label or "class", elem_id=name)
+        choices = [(ANY, ""), *((one, one) for one in spec.classes)] if empty else list(spec.classes)
+        return gr.Dropdown(choices, value="" if empty else value, label=label or "class", elem_id=name)
     return gr.Textbox(
-        first if spec.kind == "text" else "",
+        first if spec.kind == "text" and not empty else "",
+        placeholder=ANY if empty else None,
         label=label or "caption",
         max_length=MOST_LETTERS,
         visible=spec.kind == "text",
@@ -28,7 +35,9 @@ def condition_field(spec: DataSpec, name: str, label: str = "", nth: int = 0) ->
 
 def seed_field(name: str, label: str = "first seed", value: int = 0) -> Any:
     """Return the field for a seed."""
-    return gr.Number(value, label=label, precision=0, minimum=0, maximum=MOST_SEED - MOST_PICTURES, elem_id=name)
+    return gr.Number(
+        value, label=label, precision=0, min_width=110, minimum=0, maximum=MOST_SEED - MOST_PICTURES, elem_id=name
+    )
 
 
 def truncation_field() -> Any:

@@ -24,13 +24,14 @@ def image(picture: Tensor, words: str) -> str:
 def figure(picture: Tensor, words: str, answers: Sequence[tuple[str, float, bool]] = ()) -> str:
     """Return a picture, the words under it, and a line for each answer: its name, its value, if it is a probability."""
     lines = "".join(_line(*one) for one in answers)
-    return f"<figure>{image(picture, words)}<figcaption>{escape(words)}{lines}</figcaption></figure>"
+    asked = f'<span class="answers">{lines}</span>' if answers else ""
+    return f"<figure>{image(picture, words)}<figcaption>{escape(words)}{asked}</figcaption></figure>"
 
 
 def _line(name: str, value: float, chance: bool) -> str:
     said = f"{value:.0%}" if chance else f"{value:+.1f}"
-    bar = f'<meter min="0" max="1" value="{value:.3f}"></meter>' if chance else "<i></i>"
-    return f'<span class="answer"><b>{escape(name)}</b>{bar}<em>{said}</em></span>'
+    bar = f'<i style="--share: {value:.1%}"></i>' if chance else "<s></s>"
+    return f"<b>{escape(name)}</b>{bar}<em>{said}</em>"
 
 
 def rows(answers: Sequence[Answer], count: int) -> list[list[tuple[str, float, bool]]]:
@@ -41,9 +42,8 @@ def rows(answers: Sequence[Answer], count: int) -> list[list[tuple[str, float, b
     ]
 
 
-def grid(figures: Iterable[str], size: int) -> str:
-    """Return figures as a grid. size: the pictures' side in pixels, which decides how large they are shown."""
-    shown = max(size * (1 if size >= 128 else 2 if size >= 48 else 3), 96)
+def grid(figures: Iterable[str], shown: int = 128) -> str:
+    """Return figures as a grid. shown: the side of a picture on the page, in CSS pixels at least."""
     return f'<div class="pictures" style="--side: {shown}px">{"".join(figures)}</div>'
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from ganlab.data.batch import Condition
 from ganlab.latents.projection import Search, State, project
 from ganlab.page import figures
 from ganlab.page.easel import easel
@@ -15,10 +14,10 @@ from ganlab.page.events import on, told
 from ganlab.page.fields import condition_field
 from ganlab.page.model import Model
 from ganlab.page.wish import STEPS, picture, request, whole
-from ganlab.sampling.gallery import Request
 
 TRIES, STARTS = 100, 4  # random latents, and those of them from which descent starts
 SHOWN_EVERY = 10  # steps
+LARGE = 180  # CSS pixels of a picture
 
 
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
@@ -26,9 +25,9 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     spec = models[0].module.spec
     with gr.Row(elem_classes="form"):
         with gr.Column(scale=1, min_width=300):
-            gr.Markdown("Drop a picture. The model looks for its latent.")
+            gr.Markdown("Drop a picture. The model looks for the latent of the nearest one.")
             goal = easel("goal", spec.shape[-1], draws=False)
-            said = condition_field(spec, "find-said")
+            said = condition_field(spec, "find-said", empty=True)
             steps = gr.Slider(*STEPS, 100, step=10, label="steps")
             go = gr.Button("Find", variant="primary", elem_id="find-go")
         with gr.Column(scale=3, min_width=300):
@@ -42,19 +41,19 @@ def found(models: Sequence[Model], goal: Any, said: Any, steps: Any) -> Iterator
     shown: dict[str, str] = {}
     for model in models:
         wanted = picture(model.module, goal)
-        asked = request(model.module, [said], 1, 0)
+        asked = request(model.module, [said] if said else [], 1, 0)
         for state in project(model.module, wanted, asked.condition, search):
             if state.step % SHOWN_EVERY == 0 or state.step == state.steps:
-                shown[model.name] = approach(model, wanted, asked, state)
+                shown[model.name] = approach(model, wanted, state)
                 yield figures.columns(shown)
 
 
-def approach(model: Model, wanted: Any, asked: Request, state: State) -> str:
+def approach(model: Model, wanted: Any, state: State) -> str:
     """Return the goal and the best picture so far, with their distance and the discriminator's opinion of both."""
-    condition: Condition = asked.condition
+    condition = state.point.condition
     words = f"step {state.step} of {state.steps}: distance {state.distance:.3f}"
     each = {"your picture": wanted, words: state.picture}
     found = [
         figures.figure(one, said, figures.rows(model.opinion(one[None], condition), 1)[0]) for said, one in each.items()
     ]
-    return figures.grid(found, 2 * wanted.shape[-1])
+    return figures.grid(found, LARGE)

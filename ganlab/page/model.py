@@ -84,7 +84,7 @@ def unguided(module: GenerativeModule) -> str:
     try:
         as_ratio_game(module, Request.of(module.spec, {}, 1, 0).part(slice(1)).condition)
     except UserError as error:
-        return f"Not for this model: {str(error).replace('`', '').partition(': leave')[0]}."
+        return f"Not for this model: {str(error).replace('`method`', 'it').replace('`', '').partition(': leave')[0]}."
     return ""
 
 

@@ -34,7 +34,7 @@ class Answer:
 def opinion(module: GenerativeModule, images: Tensor, condition: Condition) -> list[Answer]:
     """Return the discriminator's answers for pictures uint8 (N, C, H, W) with N rows of conditions.
 
-    A discriminator behind perturbations looks `LOOKS` times, always with the same random numbers. Its answers are means.
+    A discriminator behind perturbations looks `LOOKS` times, always with the same random numbers. Answers are means.
     """
     assert isinstance(module, AdversarialModule)
     images, condition = to_float(images.to(module.device)), on_device(condition, module.device)

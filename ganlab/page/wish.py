@@ -55,7 +55,10 @@ def caption(value: Any) -> str:
 
 
 def request(module: GenerativeModule, said: Sequence[Any], count: Any, seed: Any) -> Request:
-    """Return the request for `count` pictures of each caption or class in `said`. Raise `UserError`."""
+    """Return the request for `count` pictures of each caption or class in `said`; for none, of the data's own prompts.
+
+    Raise `UserError` if it is out of bounds.
+    """
     count = whole("the number of pictures", count, 1, MOST_PICTURES)
     return Request.of(module.spec, _words(module, said), count, seed_of(seed))
 
