@@ -50,22 +50,24 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     """Add the form, the pad and the picture."""
     spec = models[0].module.spec
     conditioned = spec.kind != "none"
-    with gr.Row(elem_classes="form"):
+    with gr.Row(elem_classes="page-form"):
         with gr.Column(scale=1, min_width=300):
             ends = [condition_field(spec, f"between-{end}", f"{end}", nth) for nth, end in enumerate("AB")]
-            towards = gr.Slider(0, 1, 0.5, step=0.01, label="from A to B", visible=conditioned, elem_id="towards")
+            towards = gr.Slider(0, 1, 0.5, step=0.01, label="from A to B", visible=conditioned, elem_classes="towards")
             with gr.Row():
                 seeds = [
                     seed_field(f"between-seed-{n}", f"{word} seed", n) for n, word in enumerate(("first", "second"))
                 ]
-            way = gr.Slider(0, 1, 0, step=0.01, label="from the first to the second seed", elem_id="way")
+            way = gr.Slider(0, 1, 0, step=0.01, label="from the first to the second seed", elem_classes="way")
             truncation = truncation_field()
-            go = gr.Button("Draw", variant="primary", elem_id="between-go")
+            go = gr.Button("Draw", variant="primary", elem_classes="between-go")
         with gr.Column(scale=3, min_width=300), gr.Row():
             with gr.Column(min_width=240):
-                pad = gr.HTML("0,0.5", html_template=PAD, js_on_load=MOVING, elem_id="pad", visible=conditioned)
+                pad = gr.HTML(
+                    "0,0.5", html_template=PAD, js_on_load=MOVING, elem_classes="walk-pad", visible=conditioned
+                )
             with gr.Column(min_width=240, scale=2):
-                shown = gr.HTML(elem_id="walked")
+                shown = gr.HTML(elem_classes="walked")
     pad.input(None, pad, [way, towards], js="at => at.split(',').map(Number)", show_progress="hidden")
     inputs = [*ends, towards, *seeds, way, truncation]
     act = told(lambda *values: walked(models, *values))

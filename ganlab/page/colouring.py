@@ -18,17 +18,17 @@ from ganlab.sampling.gallery import Request
 
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     """Add the square to draw on, the form and the pictures."""
-    with gr.Row(elem_classes="form"):
+    with gr.Row(elem_classes="page-form"):
         with gr.Column(scale=1, min_width=300):
             gr.Markdown("Draw an outline, or drop a picture.")
-            outline = easel("outline", models[0].module.spec.shape[-1], draws=True)
+            outline = easel("drawn-outline", models[0].module.spec.shape[-1], draws=True)
             count = gr.Slider(1, MOST_PICTURES, 2, step=1, label="pictures")
             seed = seed_field("colour-seed")
             with gr.Row():
-                go = gr.Button("Draw", variant="primary", min_width=110, elem_id="colour-go")
-                other = gr.Button("Other seeds", min_width=110, elem_id="colour-other")
+                go = gr.Button("Draw", variant="primary", min_width=110, elem_classes="colour-go")
+                other = gr.Button("Other seeds", min_width=110, elem_classes="colour-other")
         with gr.Column(scale=3, min_width=300):
-            shown = gr.HTML(elem_id="coloured")
+            shown = gr.HTML(elem_classes="coloured")
     inputs = [outline, count, seed]
     act = told(lambda *values: coloured(models, *values))
     on([go.click], act, inputs, shown)

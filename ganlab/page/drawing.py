@@ -18,7 +18,7 @@ from ganlab.sampling.gallery import strange_words
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     """Add the form and the pictures."""
     unguided = next((model.unguided for model in models if model.unguided), "")
-    with gr.Row(elem_classes="form"):
+    with gr.Row(elem_classes="page-form"):
         with gr.Column(scale=1, min_width=300):
             said = condition_field(models[0].module.spec, "draw-said")
             count = gr.Slider(1, MOST_PICTURES, 8, step=1, label="pictures")
@@ -28,13 +28,13 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
                 label="guided by the discriminator",
                 info=unguided or "rejection: it chooses among up to 200 candidates for each picture",
                 interactive=not unguided,
-                elem_id="draw-guided",
+                elem_classes="draw-guided",
             )
             with gr.Row():
-                go = gr.Button("Draw", variant="primary", min_width=110, elem_id="draw-go")
-                other = gr.Button("Other seeds", min_width=110, elem_id="draw-other")
+                go = gr.Button("Draw", variant="primary", min_width=110, elem_classes="draw-go")
+                other = gr.Button("Other seeds", min_width=110, elem_classes="draw-other")
         with gr.Column(scale=3, min_width=300):
-            shown = gr.HTML(elem_id="drawn")
+            shown = gr.HTML(elem_classes="drawn")
     inputs = [said, count, seed, truncation, guided]
     act = told(lambda *values: drawn(models, *values))
     on([page.load, go.click, *([said.submit] if hasattr(said, "submit") else [])], act, inputs, shown)

@@ -77,7 +77,7 @@ def easel(name: str, side: int, draws: bool) -> Any:
         "",
         html_template=TEMPLATE,
         js_on_load=BEHAVIOUR.replace("MOST", str(MOST_BYTES)),
-        elem_id=name,
+        elem_classes=name,
         side=side,
         draws=draws,
     )

@@ -22,21 +22,21 @@ def condition_field(spec: DataSpec, name: str, label: str = "", nth: int = 0, em
     if spec.kind == "class":
         value = spec.classes[nth % len(spec.classes)]
         choices = [(ANY, ""), *((one, one) for one in spec.classes)] if empty else list(spec.classes)
-        return gr.Dropdown(choices, value="" if empty else value, label=label or "class", elem_id=name)
+        return gr.Dropdown(choices, value="" if empty else value, label=label or "class", elem_classes=name)
     return gr.Textbox(
         first if spec.kind == "text" and not empty else "",
         placeholder=ANY if empty else None,
         label=label or "caption",
         max_length=MOST_LETTERS,
         visible=spec.kind == "text",
-        elem_id=name,
+        elem_classes=name,
     )
 
 
 def seed_field(name: str, label: str = "first seed", value: int = 0) -> Any:
     """Return the field for a seed."""
     return gr.Number(
-        value, label=label, precision=0, min_width=110, minimum=0, maximum=MOST_SEED - MOST_PICTURES, elem_id=name
+        value, label=label, precision=0, min_width=110, minimum=0, maximum=MOST_SEED - MOST_PICTURES, elem_classes=name
     )
 
 

@@ -23,15 +23,15 @@ LARGE = 180  # CSS pixels of a picture
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     """Add the square for the picture, the form and the approach."""
     spec = models[0].module.spec
-    with gr.Row(elem_classes="form"):
+    with gr.Row(elem_classes="page-form"):
         with gr.Column(scale=1, min_width=300):
             gr.Markdown("Drop a picture. The model looks for the latent of the nearest one.")
             goal = easel("goal", spec.shape[-1], draws=False)
             said = condition_field(spec, "find-said", empty=True)
             steps = gr.Slider(*STEPS, 100, step=10, label="steps")
-            go = gr.Button("Find", variant="primary", elem_id="find-go")
+            go = gr.Button("Find", variant="primary", elem_classes="find-go")
         with gr.Column(scale=3, min_width=300):
-            shown = gr.HTML(elem_id="found")
+            shown = gr.HTML(elem_classes="found")
     on([go.click], told(lambda *values: found(models, *values)), [goal, said, steps], shown)
 
 
