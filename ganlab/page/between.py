@@ -49,11 +49,11 @@ pad.addEventListener("pointercancel", () => { held = false; });
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     """Add the form, the pad and the picture."""
     spec = models[0].module.spec
-    conditioned = spec.kind != "none"
+    both = spec.kind != "none"
     with gr.Row(elem_classes="page-form"):
         with gr.Column(scale=1, min_width=300):
             ends = [condition_field(spec, f"between-{end}", f"{end}", nth) for nth, end in enumerate("AB")]
-            towards = gr.Slider(0, 1, 0.5, step=0.01, label="from A to B", visible=conditioned, elem_classes="towards")
+            towards = gr.Slider(0, 1, 0.5, step=0.01, label="from A to B", visible=both, elem_classes="towards")
             with gr.Row():
                 seeds = [
                     seed_field(f"between-seed-{n}", f"{word} seed", n) for n, word in enumerate(("first", "second"))
@@ -63,9 +63,7 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
             go = gr.Button("Draw", variant="primary", elem_classes="between-go")
         with gr.Column(scale=3, min_width=300), gr.Row():
             with gr.Column(min_width=240):
-                pad = gr.HTML(
-                    "0,0.5", html_template=PAD, js_on_load=MOVING, elem_classes="walk-pad", visible=conditioned
-                )
+                pad = gr.HTML("0,0.5", html_template=PAD, js_on_load=MOVING, elem_classes="walk-pad", visible=both)
             with gr.Column(min_width=240, scale=2):
                 shown = gr.HTML(elem_classes="walked")
     pad.input(None, pad, [way, towards], js="at => at.split(',').map(Number)", show_progress="hidden")

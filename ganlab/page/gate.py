@@ -11,7 +11,7 @@ from typing import Any
 from ganlab.page.wish import MOST_BYTES
 
 PAGES = re.compile(
-    r"/|/config/?|/theme\.css|/favicon\.ico|/(assets|static)/[\w./-]+"
+    r"/|/config/?|/theme\.css|/favicon\.ico|/(assets|static)(/[\w-][\w.-]*)+"
     r"|/gradio_api/(queue/(join|data)|heartbeat/\w+|theme\.css|info/?|startup-events|cancel)/?"
 )
 POLICY = (
@@ -37,7 +37,7 @@ class Gate:
         """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif scope["type"] != "http" or not PAGES.fullmatch(scope["path"]) or ".." in scope["path"]:
+        elif scope["type"] != "http" or not PAGES.fullmatch(scope["path"]):
             await _refuse(send, 404)
         elif _size(scope) > MOST_BODY:
             await _refuse(send, 413)

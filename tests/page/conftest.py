@@ -51,7 +51,7 @@ def served(*words: str) -> Iterator[str]:
         yield next(found[0] for line in lines if (found := re.search(r"http://[\w.:]+", line)))
     finally:
         running.terminate()
-        running.wait(timeout=30)
+        running.communicate(timeout=30)
 
 
 @pytest.fixture(scope="session")
