@@ -12,6 +12,7 @@ import pytest
 from ganlab.errors import UserError
 from ganlab.page.__main__ import checked, read
 from ganlab.page.server import is_loopback, listen
+from tests.docs.pages import DOCS, blocks
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -52,6 +53,14 @@ def test_a_mistake_is_one_line(words: list[str], said: str) -> None:
 
 def test_words_without_a_key_are_further_checkpoints() -> None:
     assert read(["checkpoint=runs/a", "runs/b", "port=0", "zoo:mnist"]).checkpoint == ["runs/a", "runs/b", "zoo:mnist"]
+
+
+def test_the_commands_of_the_documentation_are_read() -> None:
+    page = DOCS / "howto/page.md"
+    commands = [words for block in blocks(page) for words in block.commands() if "ganlab.page" in words]
+    assert len(commands) == 3
+    for words in commands:
+        assert checked(read(words[words.index("ganlab.page") + 1 :])).checkpoint
 
 
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
