@@ -24,8 +24,7 @@ def build(models: Sequence[Model]) -> gr.Blocks:
             return page
         with gr.Tabs():
             for group in groups:
-                names = ", ".join(model.name for model in group)
-                with gr.Tab(f"{FORMS[group[0].module.spec.kind]}: {names}"[:60]):
+                with gr.Tab(title_of(group)):
                     tabs(group, page)
     return page
 
@@ -35,6 +34,12 @@ def groups_of(models: Sequence[Model]) -> list[list[Model]]:
     kinds = list(dict.fromkeys(model.kind for model in models))
     ordered = sorted(models, key=lambda model: kinds.index(model.kind))
     return [list(group) for _, group in groupby(ordered, key=lambda model: model.kind)]
+
+
+def title_of(group: Sequence[Model]) -> str:
+    """Return the name of a group's tab: what its models take, and the one model or their number."""
+    which = group[0].name if len(group) == 1 else f"{len(group)} models"
+    return f"{FORMS[group[0].module.spec.kind]}: {which}"
 
 
 def tabs(models: Sequence[Model], page: gr.Blocks) -> None:

@@ -31,8 +31,12 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
             shown = gr.HTML(elem_classes="coloured")
     inputs = [outline, count, seed]
     act = told(lambda *values: coloured(models, *values))
+
+    def at_once(*values: Any) -> Iterator[str]:
+        yield from act(*values) if values[0] else [""]
+
     on([go.click], act, inputs, shown)
-    on([outline.input], lambda *values: act(*values) if values[0] else iter([""]), inputs, shown)
+    on([outline.input], at_once, inputs, shown, trigger_mode="always_last")
     other.click(None, None, seed, js=random_seed).then(act, inputs, shown, **BOUNDED)
 
 

@@ -13,6 +13,7 @@ from ganlab.page.fields import condition_field, seed_field, truncation_field
 from ganlab.page.model import Model
 from ganlab.page.wish import MOST_PICTURES, TRUNCATION, number, request
 from ganlab.sampling.gallery import strange_words
+from ganlab.sampling.outcome import Outcome
 
 
 def tab(models: Sequence[Model], page: gr.Blocks) -> None:
@@ -49,10 +50,20 @@ def drawn(
     for model in models:
         asked = request(model.module, [said], count, seed)
         truncated = number("truncation", truncation, *TRUNCATION)
-        images = model.draw(asked, truncated, guided is True and not model.unguided)
+        outcome = model.choose(asked) if guided is True and not model.unguided else None
+        images = model.draw(asked, truncated, None if outcome is None else outcome.latents)
         answers = figures.rows(model.opinion(images, asked.condition), len(images))
         each = zip(images, asked.seeds, answers, strict=True)
         found = [figures.figure(image, f"seed {seed}", answer) for image, seed, answer in each]
-        notes = figures.note(strange_words(model.module, asked.titles[:1])) + figures.note(model.silent)
-        shown[model.name] = figures.grid(found) + notes
+        notes = (strange_words(model.module, asked.titles[:1]), model.silent, said_of(outcome))
+        shown[model.name] = figures.grid(found) + "".join(map(figures.note, notes))
         yield figures.columns(shown)
+
+
+def said_of(outcome: Outcome | None) -> str:
+    """Return how the discriminator chose, in words; "" if it did not choose."""
+    if outcome is None:
+        return ""
+    accepted, proposed = int(outcome.accepted.sum()), int(outcome.proposed.sum())
+    none = ": it refuses none, because it does not distinguish held-out from generated pictures"
+    return f"The discriminator accepted {accepted} of {proposed} candidates{none if accepted == proposed else ''}."

@@ -24,6 +24,7 @@ from ganlab.sampling.choosing import GuidanceSettings, prepared
 from ganlab.sampling.drawing import check_truncation, draw, latents
 from ganlab.sampling.gallery import Request
 from ganlab.sampling.guides import Guide
+from ganlab.sampling.outcome import Outcome
 
 GUIDANCE = GuidanceSettings("rejection", "platt", 500, 200, None, 100, 0.01)
 """Rejection among 200 candidates for a picture at most, calibrated on 500 held-out pictures."""
@@ -64,12 +65,17 @@ class Model:
         assert isinstance(self.module, RatioGame) and self.data is not None
         return prepared(self.module, self.data.reference, GUIDANCE)
 
-    def draw(self, request: Request, truncation: float = 1.0, guided: bool = False) -> Tensor:
-        """Return the pictures uint8 (N, C, H, W) that `ganlab.sample` draws for this request. Raise `UserError`."""
+    def choose(self, request: Request) -> Outcome:
+        """Return the latents that the discriminator chooses."""
+        return self.guide.choose(request.condition, request.seeds)
+
+    def draw(self, request: Request, truncation: float = 1.0, latent: Tensor | None = None) -> Tensor:
+        """Return the pictures uint8 (N, C, H, W) that `ganlab.sample` draws for this request. Raise `UserError`.
+
+        latent: (N, latent_dim), by default that of the seeds.
+        """
         check_truncation(self.module, truncation)
-        latent = latents(self.module, request.seeds)
-        if guided:
-            latent = self.guide.choose(request.condition, request.seeds).latents
+        latent = latents(self.module, request.seeds) if latent is None else latent
         return torch.cat(list(draw(self.module, request.condition, latent, truncation=truncation)))
 
     def opinion(self, images: Tensor, condition: Condition) -> list[Answer]:
