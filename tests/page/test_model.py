@@ -68,7 +68,7 @@ def test_guided_pictures_are_those_of_the_command(captions: Path, monkeypatch: p
     monkeypatch.setattr("ganlab.page.model.GUIDANCE", settings)
     model = Model.open(str(captions))
     assert model.unguided == ""
-    asked = wish.request(model.module, ["red apple"], 2, 0)
+    asked = wish.request(model.module, ["red apple"], 8, 0)
     chosen = choose(open_run(str(captions))[0], asked.condition, asked.seeds, settings)
     guided = model.draw(asked, latent=model.choose(asked).latents)
     assert torch.equal(guided, model.draw(asked, latent=chosen)) and not torch.equal(guided, model.draw(asked))
