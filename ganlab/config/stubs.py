@@ -66,6 +66,9 @@ class Recipe:
     normalization: Component | None = None
     run_dir: str | None = None
     resume: str | None = None
+    init: str | None = None
+    init_parts: list[Literal["generator", "discriminator", "average"]] | None = None
+    origin: Mapping[str, Any] | None = None
     derived: Mapping[str, str] | None = None
     recipe: str | None = None
     allow: list[str] | None = None

@@ -10,6 +10,7 @@ import copy
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from ganlab.core.running_means import RunningMeans
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.archive import check_archive
-from ganlab.files.run_folder import find_checkpoint
 
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
 KINDS = ("none", "class", "text", "image")
@@ -48,6 +48,34 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in a file: its weights by name, the description of its data, and its recipe, all of them checked.
+
+    `recipe` contains only the parts that a model is built from. `images_seen`: of the training so far.
+    """
+
+    file: Path
+    state: Mapping[str, Tensor]
+    spec: DataSpec
+    recipe: dict[str, Any]
+    images_seen: int
+
+
+def read_model(path: Path, allow: Sequence[str] = (), data: bool = True) -> StoredModel:
+    """Return the model in a file. Raise `UserError` if its recipe names something that is not admitted.
+
+    allow: packages whose classes the recipe may name. data: whether the data's part of the recipe is needed too.
+    """
+    content = read_checkpoint(path)
+    saved = content["ganlab"]
+    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
+    wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
+    recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
+    spec = DataSpec.from_plain(saved["spec"])
+    return StoredModel(path, content["state_dict"], spec, recipe, saved["images_seen"])
+
+
 def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> GenerativeModule:
     """Return the variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
 
@@ -55,31 +83,12 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     checked.
     Raise `UserError` if the recipe names something that is not from ganlab, torch or one of the packages in `allow`.
     """
-    content = read_checkpoint(path)
-    saved = content["ganlab"]
-    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
-    wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
-    recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
-    module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), content["state_dict"], path)
+    stored = read_model(path, allow, data)
+    module = make_fitting(stored.recipe, stored.spec, stored.state, path)
     with stored_content(path):
-        module.load_state_dict(content["state_dict"])
-    module.images_seen = saved["images_seen"]
+        module.load_state_dict(stored.state)
+    module.images_seen = stored.images_seen
     return module.eval()
-
-
-def warm_start(module: GenerativeModule) -> None:
-    """Load the weights of the run or checkpoint that a new module `starts_from`, if it names one.
-
-    Raise `UserError` if there is no such checkpoint, or if its weights do not fit. A resumed module has them already.
-    """
-    if module.starts_from is None:
-        return
-    file = find_checkpoint(module.starts_from)
-    content = read_checkpoint(file)
-    try:
-        module.take_over(content["state_dict"], DataSpec.from_plain(content["ganlab"]["spec"]))
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
 
 
 @contextmanager
@@ -164,9 +173,14 @@ def is_backed(tensor: Tensor) -> bool:
 
 def make_fitting(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
     """Return the recipe's module, after comparing a copy on the meta device with the stored weights."""
-    with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
-        check_fit(make_module(recipe, spec), state, where)
     with stored_content(where):
+        check_fit(make_sketch(recipe, spec, state, where), state, where)
+        return make_module(recipe, spec)
+
+
+def make_sketch(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
+    """Return the recipe's module on the meta device. It has shapes and no memory, and few more tensors than `state`."""
+    with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
         return make_module(recipe, spec)
 
 

@@ -97,12 +97,23 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @property
     def starts_from(self) -> str | None:
-        """Return the run or checkpoint whose weights a new run takes, or None. `checkpoints.warm_start` reads it."""
+        """Return the model of which a new run takes a part that the variant chooses, or None. See `starting.py`."""
         return None
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
-        """Take weights from the state of the checkpoint `starts_from`. spec: the description of its training data."""
+        """Take the part from the weights of the model `starts_from`. spec: the description of its training data."""
         raise NotImplementedError(f"{type(self).__name__} starts from no other run")
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """Return the model that the training started from: its name, its hash and more. Empty if there is none."""
+        return self.recipe.get("origin") or {}
+
+    @property
+    def images_before(self) -> int:
+        """Return the images seen by the model whose average this run continues; 0 if it continues none."""
+        seen = self.origin.get("images_seen")
+        return seen if isinstance(seen, int) and "average" in self.origin.get("parts", ()) else 0
 
     # For all callers ----------------------------------------------------------------------------------------------
 
@@ -202,7 +213,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     def _finish_iteration(self, images: int) -> None:
         images *= self.trainer.world_size
         self.images_seen += images
-        beta = self.averaging.beta(images, self.images_seen)
+        beta = self.averaging.beta(images, self.images_before + self.images_seen)
         self.averaging.update(self.average, self.generator, beta)
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ganlab.config.building import build
+from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.starting import Start
+from ganlab.core.transfer import Difference
 from ganlab.data.base import GanData
 from ganlab.networks.cost import costs
+
+LISTED = 40
+"""The most layers that are listed."""
 
 
 def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) -> Iterator[str]:
@@ -20,6 +26,32 @@ def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) 
     for name in module.sides:
         trained = sum(each.numel() for each in module.player(name).parameters() if each.requires_grad)
         yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}"
+
+
+def show_start(start: Start) -> None:
+    """Print what a run takes from a model: the counts of each part, and a table of what did not fit."""
+    origin = start.origin
+    say(
+        f"  from {origin['init']}: {origin['recipe']}, {origin['images_seen']:,} images seen, sha256 {origin['sha256'][:12]}"
+    )
+    for part, (taken, total) in start.taken.items():
+        say(f"  {part}: {taken} of {total} tensors taken")
+    for remark in start.remarks:
+        say(f"  {remark}")
+    if start.differences:
+        _show_differences(start.differences)
+
+
+def _show_differences(found: Sequence[Difference]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("layer", "in the file", "here", "what was done", title="what did not fit")
+    for one in found[:LISTED]:
+        table.add_row(one.place, *("" if shape is None else str(shape) for shape in (one.stored, one.here)), one.done)
+    if len(found) > LISTED:
+        table.add_row(f"and {len(found) - LISTED} more", "", "", "")
+    Console(soft_wrap=True, stderr=True, markup=False).print(table)
 
 
 def _condition(data: GanData) -> str:

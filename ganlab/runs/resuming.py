@@ -32,6 +32,8 @@ def checkpoint_to_resume(recipe: Recipe) -> Path | None:
     """Return the checkpoint to resume from, or None if the run begins. Raise `UserError` if it cannot be found."""
     if not recipe.get("resume"):
         return None
+    if recipe.get("init") and recipe["resume"] != AUTO:
+        raise UserError("`init` starts a new run, and `resume` goes on with one: pass one of them")
     if recipe["resume"] != AUTO:
         return find_last(recipe["resume"])
     if not recipe.get("run_dir"):

@@ -19,12 +19,14 @@ from ganlab.callbacks.quality import BestTracker
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
-from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
+from ganlab.core.checkpoints import StoredModel, read_checkpoint, rehearse
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.starting import Start, model_to_start_from, warm_start
 from ganlab.data.base import DataSpec, GanData
+from ganlab.errors import UserError
 from ganlab.files.lock import sole_writer
 from ganlab.files.run_folder import RunFolder, is_first_process
-from ganlab.runs.opening import opening
+from ganlab.runs.opening import opening, show_start
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 
@@ -48,8 +50,13 @@ def train(recipe: Recipe) -> Path:
         return Path(recipe["run_dir"])
     make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
+    model = None if checkpoint else model_to_start_from(recipe)
     data = make_data(recipe)
-    module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    if checkpoint:
+        module, start = resumed_module(recipe, data.spec, content, checkpoint), None
+    else:
+        module, start = _new_module(recipe, data.spec, model)
+    recipe = module.recipe
     read_ahead(module, data.train)
     with claimed(recipe) as folder:
         trainer = make_trainer(recipe, folder.path)
@@ -58,7 +65,7 @@ def train(recipe: Recipe) -> Path:
         if trainer.is_global_zero:
             mend(folder)
             folder.write_recipe(to_yaml(recipe))
-            _open(recipe, folder, data, module)
+            _open(recipe, folder, data, module, start)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.is_global_zero:
             summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
@@ -68,16 +75,22 @@ def train(recipe: Recipe) -> Path:
     return folder.path
 
 
-def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
+def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule, start: Start | None) -> None:
     say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
     for line in opening(recipe, data, module):
         say(f"  {line}")
+    if start is not None:
+        show_start(start)
 
 
-def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
+def _new_module(recipe: Recipe, spec: DataSpec, model: StoredModel | None) -> tuple[GenerativeModule, Start | None]:
+    """Return the recipe's module, and what it takes from a model. Its recipe then says which model that is."""
+    if recipe.get("origin"):
+        raise UserError("`origin` is written by fit: pass init=RUN to start from a model")
     module = make_module(recipe, spec)
-    warm_start(module)
-    return module
+    if start := warm_start(module, model, recipe.get("init_parts")):
+        module.recipe["origin"] = start.origin
+    return module, start
 
 
 @contextmanager
@@ -107,6 +120,7 @@ def summarize(
         "seconds": round(seconds, 1),
         "metrics": metrics,
         "checkpoint": str(folder.checkpoint()),
+        **({"origin": dict(module.origin)} if module.origin else {}),
         **_story(trainer),
     }
 
