@@ -74,6 +74,7 @@ NonNegative = Annotated[float, Range(least=0)]
 Fraction = Annotated[float, Range(least=0, most=1)]
 ProperFraction = Annotated[float, Range(least=0, below=1)]  # of a whole, of which something must be left
 Probability = Annotated[float, Range(above=0, below=1)]
+LayerDecay = Annotated[float, Range(above=0, most=1)]
 
 Seed = Annotated[int, Range(least=0, most=4_294_967_295)]  # what NumPy takes, too
 BatchSize = Annotated[int, Range(least=1, most=1_000_000)]  # preflight.py compares it with the memory

@@ -14,6 +14,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.depth import freeze, make_optimizer
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
 from ganlab.core.running_means import RunningMeans
@@ -64,6 +66,9 @@ class GenerativeModule(pl.LightningModule, ABC):
             for regularizer in side.regularizers.values():
                 regularizer.start(self.player(name))
         self.latent_dim = latent_dim
+        self.frozen = {
+            name: freeze(name, self.player(name), side, spec.shape, latent_dim) for name, side in self.sides.items()
+        }
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
         self._logged = RunningMeans()
@@ -241,17 +246,21 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return the sides' optimizers, in their order, and the schedulers of those that have one."""
-        optimizers = [side.optimizer(self.player(name).parameters()) for name, side in self.sides.items()]
+        optimizers = [
+            make_optimizer(name, self.player(name), side, self.spec.shape, self.latent_dim)
+            for name, side in self.sides.items()
+        ]
         pairs = zip(self.sides.values(), optimizers, strict=True)
         return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
 
     def train(self, mode: bool = True) -> GenerativeModule:
-        """Set the mode of all parts but the average, which stays in evaluation mode.
+        """Set the mode of all parts but the average and frozen layers, which stay in evaluation mode.
 
-        Its batch statistics are averages too.
+        The average's batch statistics are averages too, and those of frozen layers must not move.
         """
         super().train(mode)
-        self.average.eval()
+        for part in (self.average, *chain.from_iterable(self.frozen.values())):
+            part.eval()
         return self
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeModule:

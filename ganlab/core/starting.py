@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
 from ganlab.config.checking import definition_of
 from ganlab.core.checkpoints import StoredModel, make_sketch, read_model
 from ganlab.core.generative import GenerativeModule
@@ -28,6 +32,9 @@ PARTS = ("generator", "discriminator", "average")
 INSTEAD = {"generator": "average", "average": "generator"}
 """The part of a file that takes the place of one that it lacks."""
 ANEW = "begins anew"
+POWER_ITERATION = ("._u", "._v")
+"""Ends of the names of spectral normalization's vectors. They follow the weights if the file has none."""
+POWER_ITERATIONS = 15  # as many as torch makes for a new layer
 
 
 @dataclass(frozen=True)
@@ -171,11 +178,26 @@ def _start_part(part: str, module: GenerativeModule, model: StoredModel, sketch:
     if not any(place.startswith(NETWORK) for place in taken):
         raise UserError(f"`init`: no layer of the {part} in {model.file} fits here{_hint(module, model)}")
     take(own, stored)
+    if any(one.stored is None and one.place.endswith(POWER_ITERATION) for one in missing):
+        _iterate(module.get_submodule(part))
+    missing = [one for one in missing if one.stored is not None or not one.place.endswith(POWER_ITERATION)]
     start.taken[part] = len(taken), len(own.by_place)
     listed = {one._replace(place=one.place.partition(".")[2]) for one in start.differences} if part == "average" else {}
     start.differences.extend(one._replace(place=f"{part}.{one.place}") for one in missing if one not in listed)
     if module.spec.shape[1:] != model.spec.shape[1:] and part == "generator" and (hint := _hint(module, model)):
         start.remarks.append(hint.lstrip(": "))
+
+
+@torch.no_grad()
+def _iterate(player: nn.Module) -> None:
+    """Bring the vectors of spectral normalization near the largest singular values of the weights."""
+    for layer in player.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            training = layer.training
+            layer.train()
+            for _ in range(POWER_ITERATIONS):
+                layer.weight  # noqa: B018  # each use makes one iteration
+            layer.train(training)
 
 
 def _own(part: str, module: GenerativeModule) -> Tensors:

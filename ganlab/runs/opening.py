@@ -24,16 +24,18 @@ def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) 
     yield f"{len(data.train):,} {what} of {shape}{_condition(data)}, {len(data.reference):,} held out"
     flop = _flop(recipe, data)
     for name in module.sides:
-        trained = sum(each.numel() for each in module.player(name).parameters() if each.requires_grad)
-        yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}"
+        parameters = list(module.player(name).parameters())
+        trained = sum(each.numel() for each in parameters if each.requires_grad)
+        frozen = sum(each.numel() for each in parameters) - trained
+        beside = f", {frozen / 1e6:.3g} M frozen" if module.frozen[name] else ""
+        yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}{beside}"
 
 
 def show_start(start: Start) -> None:
     """Print what a run takes from a model: the counts of each part, and a table of what did not fit."""
     origin = start.origin
-    say(
-        f"  from {origin['init']}: {origin['recipe']}, {origin['images_seen']:,} images seen, sha256 {origin['sha256'][:12]}"
-    )
+    seen, hashed = f"{origin['images_seen']:,} images seen", origin["sha256"][:12]
+    say(f"  from {origin['init']}: recipe {origin['recipe']}, {seen}, sha256 {hashed}")
     for part, (taken, total) in start.taken.items():
         say(f"  {part}: {taken} of {total} tensors taken")
     for remark in start.remarks:
@@ -44,9 +46,9 @@ def show_start(start: Start) -> None:
 
 def _show_differences(found: Sequence[Difference]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("layer", "in the file", "here", "what was done", title="what did not fit")
+    table = Table(Column("layer", overflow="fold"), "in the file", "here", "what was done", title="what did not fit")
     for one in found[:LISTED]:
         table.add_row(one.place, *("" if shape is None else str(shape) for shape in (one.stored, one.here)), one.done)
     if len(found) > LISTED:

@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.callbacks.copies import CopyReport
 from ganlab.callbacks.quality import BestTracker
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
@@ -30,7 +31,7 @@ from ganlab.runs.opening import opening, show_start
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 
-MEASURED = ("quality/", "collapse/", "held_out/")
+MEASURED = ("quality/", "collapse/", "held_out/", "copies/")
 """Prefixes of the numbers in the summary: measured on held-out or generated pictures, not losses."""
 FAR = 1 / 3
 """The share above which a last value is far from the best: their difference over the larger of the two."""
@@ -126,11 +127,13 @@ def summarize(
 
 
 def _story(trainer: pl.Trainer) -> dict[str, Any]:
-    """Return the best measurement and the collapse monitor's summary, if there are such callbacks."""
+    """Return the best measurement and the summaries of the collapse monitor and of copies, if there are any."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     bests = [one.best._asdict() for one in callbacks if isinstance(one, BestTracker) and one.best is not None]
     watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
-    return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
+    copies = [one.summary() for one in callbacks if isinstance(one, CopyReport) and one.found is not None]
+    found = {"best": bests, "collapse": watched, "copies": copies}
+    return {name: every[0] for name, every in found.items() if every}
 
 
 def far_from_best(summary: Mapping[str, Any]) -> str | None:
@@ -168,6 +171,8 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
     console.print(table)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
+    for sentence in summary.get("copies", {}).get("words", ()):
+        console.print(sentence, highlight=False, markup=False)
     path = shlex.quote(str(folder.path))
     told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
     for word, what in {
