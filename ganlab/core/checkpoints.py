@@ -201,7 +201,9 @@ def at_most(tensors: int) -> Iterator[None]:
     """Raise `UserError` if more than this number of parameters, buffers and submodules is created inside the block."""
     left = [tensors]
 
-    def count(*_: Any) -> None:
+    def count(module: nn.Module, name: str, _: Any) -> None:
+        if name in module._buffers or name in module._parameters or name in module._modules:
+            return  # replaced, not created: each power iteration replaces two buffers
         left[0] -= 1
         if left[0] < 0:
             raise UserError(f"the recipe makes more than {tensors} tensors, and the checkpoint does not have as many")

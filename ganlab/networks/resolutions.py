@@ -101,7 +101,8 @@ def names_by_resolution(network: nn.Module, inputs: Sequence[Tensor]) -> dict[st
         place = ".".join(part for part in name.split(".") if not part.isdecimal())
         label = f"{place}@{side}"
         if place != name:
-            label = f"{label}.{type(network.get_submodule(name)).__name__}"
+            kind = type(network.get_submodule(name)).__name__.removeprefix("Parametrized")  # as spectral_norm names it
+            label = f"{label}.{kind}"
             seen[label] += 1
             label = f"{label}.{seen[label] - 1}"
         found[name] = label
