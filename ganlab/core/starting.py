@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganlab.config.checking import definition_of
@@ -178,8 +178,7 @@ def _start_part(part: str, module: GenerativeModule, model: StoredModel, sketch:
     if not any(place.startswith(NETWORK) for place in taken):
         raise UserError(f"`init`: no layer of the {part} in {model.file} fits here{_hint(module, model)}")
     take(own, stored)
-    if any(one.stored is None and one.place.endswith(POWER_ITERATION) for one in missing):
-        _iterate(module.get_submodule(part))
+    _iterate(module.get_submodule(part), [own.by_place[place] for place in anew])
     missing = [one for one in missing if one.stored is not None or not one.place.endswith(POWER_ITERATION)]
     start.taken[part] = len(taken), len(own.by_place)
     listed = {one._replace(place=one.place.partition(".")[2]) for one in start.differences} if part == "average" else {}
@@ -189,10 +188,11 @@ def _start_part(part: str, module: GenerativeModule, model: StoredModel, sketch:
 
 
 @torch.no_grad()
-def _iterate(player: nn.Module) -> None:
-    """Bring the vectors of spectral normalization near the largest singular values of the weights."""
+def _iterate(player: nn.Module, anew: Sequence[Tensor]) -> None:
+    """Bring vectors of spectral normalization that begin anew near the largest singular values of the weights."""
+    fresh = {tensor.data_ptr() for tensor in anew}
     for layer in player.modules():
-        if parametrize.is_parametrized(layer, "weight"):
+        if parametrize.is_parametrized(layer, "weight") and fresh & {each.data_ptr() for each in layer.buffers()}:
             training = layer.training
             layer.train()
             for _ in range(POWER_ITERATIONS):

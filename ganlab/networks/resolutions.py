@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -54,13 +54,9 @@ def sides(network: nn.Module, inputs: Sequence[Tensor]) -> dict[str, int]:
     finally:
         for hook in hooks:
             hook.remove()
-    named = {name: _nearest(name, found) for name, _ in layers(network)}
     order = {name: place for place, name in enumerate(found)}
-    return {
-        name: side
-        for name, side in sorted(named.items(), key=lambda pair: order.get(pair[0], len(order)))
-        if side is not None
-    }
+    shown = {name: near for name, _ in layers(network) if (near := _nearest(name, found))}
+    return {name: found[near] for name, near in sorted(shown.items(), key=lambda pair: order[pair[1]])}
 
 
 def _note(name: str, found: dict[str, int]) -> Callable[[nn.Module, Any, Any], None]:
@@ -71,11 +67,11 @@ def _note(name: str, found: dict[str, int]) -> Callable[[nn.Module, Any, Any], N
     return hook
 
 
-def _nearest(name: str, found: dict[str, int]) -> int | None:
-    """Return the side of a layer's map, or of the nearest module around it that gives a map."""
+def _nearest(name: str, found: Mapping[str, int]) -> str:
+    """Return the name of a layer that gives a map, or of the nearest module around it that does; "" if none does."""
     while name and name not in found:
         name = name.rpartition(".")[0]
-    return found.get(name)
+    return name
 
 
 def blocks(network: nn.Module, inputs: Sequence[Tensor]) -> list[Block]:

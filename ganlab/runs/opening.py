@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ from ganlab.core.transfer import Difference
 from ganlab.data.base import GanData
 from ganlab.networks.cost import costs
 
-LISTED = 40
-"""The most layers that are listed."""
+LISTED, WIDE = 40, 160
+"""The most layers that are listed; the columns of a table that goes to a file."""
 
 
 def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) -> Iterator[str]:
@@ -53,7 +54,7 @@ def _show_differences(found: Sequence[Difference]) -> None:
         table.add_row(one.place, *("" if shape is None else str(shape) for shape in (one.stored, one.here)), one.done)
     if len(found) > LISTED:
         table.add_row(f"and {len(found) - LISTED} more", "", "", "")
-    Console(soft_wrap=True, stderr=True, markup=False).print(table)
+    Console(stderr=True, markup=False, width=None if sys.stderr.isatty() else WIDE).print(table)
 
 
 def _condition(data: GanData) -> str:

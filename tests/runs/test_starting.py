@@ -69,7 +69,6 @@ def test_weights_go_over_and_counters_begin_anew(
         assert same(*sides)
     assert (after["ganlab"]["iteration"], after["ganlab"]["images_seen"]) == (1, 8)
     assert {float(state["step"]) for one in after["optimizer_states"] for state in one["state"].values()} == {1.0}
-    assert after["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"] == 1
     said = capsys.readouterr().err
     assert "from " in said and "24 images seen" in said and "did not fit" not in said
 
@@ -97,7 +96,11 @@ def test_numbers_say_where_the_training_started_and_still_compare(
     run = train(compose(*words, f"init={source}", f"run_dir={tmp_path / 'run'}", "trainer.max_steps=1"))
     for name, folder in {"first": source, "second": run}.items():
         out = str(tmp_path / f"{name}.json")
-        evaluate(EvaluateSettings(checkpoint=str(folder), count=20, metrics=["kid"], extractor="small", out=out))
+        evaluate(
+            EvaluateSettings(
+                checkpoint=str(folder), count=20, split="train", metrics=["kid"], extractor="small", out=out
+            )
+        )
     first, second = (json.loads((tmp_path / f"{name}.json").read_text())["metrics"] for name in ("first", "second"))
     (number,) = second
     assert second[number]["protocol"]["origin"]["sha256"] == sha256(RunFolder(source).checkpoint())
@@ -109,7 +112,7 @@ def test_a_resumed_run_needs_no_source(source: Path, words: tuple[str, ...], sam
     """Stopped after two iterations and resumed, it ends with the same bits as one that never stopped."""
     model = tmp_path / "model"
     shutil.copytree(source, model)
-    begun = (*words, f"init={model}", "discriminator.layer_decay=1.0")
+    begun = (*words, f"init={model}", "generator.scheduler=null", "discriminator.scheduler=null")
     whole = train(compose(*begun, f"run_dir={tmp_path / 'whole'}", "trainer.max_steps=4"))
     half = train(compose(*begun, f"run_dir={tmp_path / 'half'}", "trainer.max_steps=2"))
     shutil.rmtree(model)
@@ -155,7 +158,8 @@ def test_what_did_not_fit_is_a_table(
     said = capsys.readouterr().err
     (row,) = [line for line in said.splitlines() if "discriminator.encoder.linear.weight" in line]
     assert "(128, 128)" in row and "(64, 128)" in row and "begins anew" in row
-    assert "generator: 1" in said.replace("\n", " ")
+    (count,) = [line for line in said.splitlines() if "tensors taken" in line and "discriminator" in line]
+    assert int(count.split()[1]) < int(count.split()[3])
 
 
 def test_the_average_goes_on_without_a_ramp(source: Path, words: tuple[str, ...], tmp_path: Path) -> None:
