@@ -63,8 +63,9 @@ def model_to_start_from(recipe: Recipe) -> StoredModel | None:
     except UserError as error:
         raise UserError(str(error).replace("`checkpoint`", "`init`")) from error
     model = read_model(file, recipe.get("allow") or (), data=False)
+    asked = {"generator" if part == "average" else part for part in _asked(recipe.get("init_parts"))}
     for player in ("generator", "discriminator"):
-        if player in _asked(recipe.get("init_parts")) and has_part(model, player):
+        if player in asked and has_part(model, player):
             _check_network(player, recipe, model)
     return model
 

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import read_checkpoint
@@ -27,19 +25,6 @@ Same = Callable[[Any, Any], bool]
 QUIET = tuple(f"callbacks.{name}=null" for name in ("quality", "collapse", "pictures", "game", "progress"))
 NARROW = ("network.generator.width=4", "network.discriminator.width=4", "data.size=16", "batch_size=8")
 STILL = ("generator.optimizer.lr=0", "discriminator.optimizer.lr=0")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 plain pictures of three colours, with captions."""
-    folder = tmp_path_factory.mktemp("photos")
-    for i in range(24):
-        colour = ("red", "green", "blue")[i % 3]
-        pixels = np.full((16, 16, 3), 8 * i, np.uint8)
-        pixels[..., i % 3] = 255
-        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
-        (folder / f"{i:02d}.txt").write_text(f"a {colour} picture")
-    return folder
 
 
 @pytest.fixture(scope="module")
