@@ -57,6 +57,8 @@ def model_to_start_from(recipe: Recipe) -> StoredModel | None:
     Raise `UserError` if it does not exist, or if it has other networks than the recipe.
     """
     if not recipe.get("init"):
+        if recipe.get("init_parts"):
+            raise UserError("`init_parts` are parts of a model: name it by init=RUN")
         return None
     try:
         file = find_checkpoint(recipe["init"])

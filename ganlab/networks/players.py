@@ -47,11 +47,15 @@ def _has_one_logit(module: nn.Module) -> bool:
 
 
 def inputs_of(role: str, player: nn.Module, shape: Sequence[int], latent_dim: int) -> tuple[Tensor, ...]:
-    """Return inputs of a player's network for one picture, on the meta device. role: generator or discriminator."""
+    """Return inputs of a player's network for one picture, on the meta device. role: generator or discriminator.
+
+    A discriminator that sees more than the picture says its `image_shape`.
+    """
     _, network = network_of(player)
     if role == "discriminator":
         packs = prod(part.members for part in player.modules() if isinstance(part, Packed))
-        return (torch.empty(1, packs * shape[0], *shape[1:], device="meta"),)
+        seen = getattr(network, "image_shape", (packs * shape[0], *shape[1:]))
+        return (torch.empty(1, *seen, device="meta"),)
     if isinstance(player, CodeGenerator) and not isinstance(player, AugmentedGenerator):
         latent_dim += player.encoder.dim
     code = torch.empty(1, latent_dim, device="meta")

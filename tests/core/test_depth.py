@@ -61,6 +61,14 @@ def test_blocks_go_from_the_picture_to_the_coarsest_map(network: str, words: tup
     assert [b.side for b in blocks_of("generator", module.generator, (3, 32, 32), 128)][-1] == 32
 
 
+def test_patches_have_blocks() -> None:
+    """Their discriminator sees input and output together. A layer without stride has its own size of maps."""
+    with torch.device("meta"):
+        module = make_module(compose("recipe=patchgan"), DataSpec((3, 64, 64), "image"))
+    assert [b.side for b in blocks_of("discriminator", module.discriminator, (3, 64, 64), 0)] == [32, 16, 15, 14]
+    assert blocks_of("generator", module.generator, (3, 64, 64), module.latent_dim)
+
+
 CONSTRAINTS = {"none": None, "spectral": SpectralNormalization(), "clipped": WeightClipping(0.05)}
 
 

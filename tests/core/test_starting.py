@@ -280,6 +280,16 @@ def test_another_network_is_refused_in_one_line(file: Path) -> None:
     assert model_to_start_from(compose("recipe=vanilla", "network=resnet", f"init={file}", parts)) is not None
 
 
+def test_parts_of_nothing_are_refused() -> None:
+    with pytest.raises(UserError, match=r"`init_parts` are parts of a model: name it by init=RUN"):
+        model_to_start_from(compose("recipe=vanilla", "init_parts=[generator]"))
+
+
+def test_an_average_is_the_generators_network(file: Path) -> None:
+    with pytest.raises(UserError, match=r"the generator in .* is ganlab\.networks\.resnet"):
+        model_to_start_from(compose("recipe=vanilla", "network=dcgan", f"init={file}", "init_parts=[average]"))
+
+
 def test_a_model_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"`init` .*nothing does not exist"):
         model_to_start_from(compose("recipe=vanilla", f"init={tmp_path / 'nothing'}"))
