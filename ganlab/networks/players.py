@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.networks.architecture import Perturbed
+from ganlab.networks.codes import CodeReader
 from ganlab.networks.conditional import AugmentedGenerator, CodeGenerator, ConditionalDiscriminator
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.heads import OneLogit, RealismLogit
@@ -36,7 +37,7 @@ def network_of(player: nn.Module) -> tuple[str, nn.Module]:
 def _inside(module: nn.Module) -> str | None:
     if isinstance(module, CodeGenerator):
         return "network"
-    if isinstance(module, ConditionalDiscriminator | Perturbed | MinibatchDeviation | Packed):
+    if isinstance(module, CodeReader | ConditionalDiscriminator | Perturbed | MinibatchDeviation | Packed):
         return "trunk"
     return "0" if _has_one_logit(module) else None
 
