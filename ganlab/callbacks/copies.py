@@ -36,7 +36,7 @@ class Copies(NamedTuple):
     """The findings. near: the number of near copies among `samples`; near_held_out: among `held_out` pictures.
 
     copying: the probability that a sample is nearer to a training picture than these are to one another. overfitting:
-    None if no pictures are held out, or if there is no discriminator.
+    from 0 to 1; None if no pictures are held out, or if there is no discriminator.
     """
 
     near: int
@@ -54,7 +54,7 @@ class Copies(NamedTuple):
             f"{self.near} of {self.samples} samples are near copies of a training picture{beside}: "
             f"{from_here(self.sheet)}",
             f"in {100 * self.copying:.0f} of 100 cases a sample is nearer to a training picture than a training "
-            "picture to its nearest other; new pictures of the same kind have 50, copies 100",
+            "picture to its nearest other: 50 for new pictures of the same kind, 100 for copies, fewer for others",
             self._overfitting_in_words(),
         ]
 
@@ -132,7 +132,8 @@ class CopyReport(Measurement):
             pictures.batch(some_rows(len(pictures), self.count, self.seed), random)
             for pictures in (data.train, data.reference)
         )
-        return overfitting(*module.held_out_logits(train, held_out, self.seed))
+        found = overfitting(*module.held_out_logits(train, held_out, self.seed))
+        return min(1.0, max(0.0, found))  # the ratio leaves [0, 1] if the gap that divides it is small
 
     def summary(self) -> dict[str, Any]:
         """Return the findings in plain values and in words. Empty before the end."""

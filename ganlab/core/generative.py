@@ -117,13 +117,14 @@ class GenerativeModule(pl.LightningModule, ABC):
     @property
     def origin(self) -> Mapping[str, Any]:
         """Return the model that the training started from: its name, its hash and more. Empty if there is none."""
-        return self.recipe.get("origin") or {}
+        found = self.recipe.get("origin")
+        return found if isinstance(found, Mapping) else {}
 
     @property
     def images_before(self) -> int:
         """Return the images seen by the model whose average this run continues; 0 if it continues none."""
-        seen = self.origin.get("images_seen")
-        return seen if isinstance(seen, int) and "average" in self.origin.get("parts", ()) else 0
+        seen, parts = self.origin.get("images_seen"), self.origin.get("parts")
+        return seen if isinstance(seen, int) and isinstance(parts, list) and "average" in parts else 0
 
     # For all callers ----------------------------------------------------------------------------------------------
 
