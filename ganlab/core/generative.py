@@ -28,12 +28,13 @@ from ganlab.core.depth import freeze, make_optimizer
 from ganlab.core.members import Members
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
+from ganlab.core.reducer import Reducer
 from ganlab.core.running_means import RunningMeans
 from ganlab.core.shortcut import may_step_directly
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
-from ganlab.processes import average_across_processes, gather_values
+from ganlab.processes import average_across_processes, gather_values, is_distributed
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
@@ -76,6 +77,8 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.recipe: dict[str, Any] = {}
         self._logged = RunningMeans()
         self._members: dict[str, Members] = {}
+        self._reducers: dict[str, Reducer] = {}
+        self._passes = 0  # backward passes of the present turn
         self._steps_directly = False
         self._random: list[dict[str, Any]] | None = None
 
@@ -193,13 +196,18 @@ class GenerativeModule(pl.LightningModule, ABC):
         means = {term: at_least_float32(values).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
+        self._passes += 1
+        if name in self._reducers and self._passes == parts:
+            self._reducers[name].arm()
         loss = reduce(torch.add, means.values())
         self._backward(loss / parts if parts > 1 else loss)
 
     def step(self, name: str) -> None:
         """Average a side's gradients over processes, clip them (in `on_before_optimizer_step`), step, discard them."""
         members = self.members(name)
-        average_across_processes(members.gradients())
+        if name in self._reducers:
+            self._reducers[name].finish()
+        self._passes = 0
         self._step(self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
         self.sides[name].constraint.enforce(self.player(name))
@@ -331,7 +339,15 @@ class GenerativeModule(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Seed each process differently, so that it draws its own latents. All have started from one seed."""
         self._steps_directly = may_step_directly(self.trainer)
+        if is_distributed():
+            self._reducers = {name: Reducer(self.members(name).parameters) for name in self.sides}
         seed_per_rank(self.global_rank, self.iteration)
+
+    def on_train_end(self) -> None:
+        """Take the hooks off the parameters."""
+        for reducer in self._reducers.values():
+            reducer.remove()
+        self._reducers = {}
 
     def reseed(self, seed: int) -> None:
         """Continue with another seed than that of the loaded state. Each process draws its own numbers."""
