@@ -70,6 +70,7 @@ class Recipe:
     init_parts: list[Literal["generator", "discriminator", "average"]] | None = None
     origin: Mapping[str, Any] | None = None
     derived: Mapping[str, str] | None = None
+    overrides: list[str] | None = None
     recipe: str | None = None
     allow: list[str] | None = None
 

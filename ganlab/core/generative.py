@@ -129,6 +129,10 @@ class GenerativeModule(pl.LightningModule, ABC):
         seen, parts = self.origin.get("images_seen"), self.origin.get("parts")
         return seen if isinstance(seen, int) and isinstance(parts, list) and "average" in parts else 0
 
+    def unlogged(self) -> dict[str, Tensor]:
+        """Return the means of all terms since the last row of the log, on this process."""
+        return self._logged.peek()
+
     # For all callers ----------------------------------------------------------------------------------------------
 
     def draw_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from ganlab.networks.cost import costs
 
 LISTED, WIDE = 40, 160
 """The most layers that are listed; the columns of a table that goes to a file."""
+MOST_CLASSES = 12  # that are named
 
 
 def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) -> Iterator[str]:
@@ -55,6 +56,29 @@ def _show_differences(found: Sequence[Difference]) -> None:
     if len(found) > LISTED:
         table.add_row(f"and {len(found) - LISTED} more", "", "", "")
     Console(stderr=True, markup=False, width=None if sys.stderr.isatty() else WIDE).print(table)
+
+
+def details(recipe: Mapping[str, Any], data: GanData) -> Iterator[str]:
+    """Yield lines on what was found: captions or classes, what reads them, and how pictures were cut."""
+    if data.spec.kind == "text":
+        wordings = data.train.all_wordings()
+        count = sum(map(len, wordings))
+        yield f"{count:,} captions, {count / len(wordings):.3g} of each picture; the first: {wordings[0][0]!r}"
+    if data.spec.kind == "class":
+        more = ", ..." if len(data.spec.classes) > MOST_CLASSES else ""
+        yield f"classes: {', '.join(data.spec.classes[:MOST_CLASSES])}{more}"
+    if node := recipe.get("condition"):
+        yield f"read by {_component(node)}"
+    if data.preparation:
+        yield data.preparation
+
+
+def _component(node: Mapping[str, Any]) -> str:
+    """Return a component and its plain settings in words."""
+    settings = (
+        f"{key} {value}" for key, value in node.items() if key[0] != "_" and isinstance(value, int | float | str)
+    )
+    return ", ".join([str(node["_target_"]).rpartition(".")[2], *settings])
 
 
 def _condition(data: GanData) -> str:

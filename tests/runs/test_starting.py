@@ -13,7 +13,8 @@ import torch
 import yaml
 
 from ganlab.config.recipe import compose
-from ganlab.core.checkpoints import read_checkpoint
+from ganlab.core.checkpoints import load_module, read_checkpoint
+from ganlab.core.published import weights, write_config, write_weights
 from ganlab.core.starting import sha256
 from ganlab.errors import UserError
 from ganlab.evaluate import EvaluateSettings, evaluate
@@ -104,6 +105,23 @@ def test_a_resumed_run_needs_no_source(source: Path, words: tuple[str, ...], sam
     train(compose(f"resume={half}", "trainer.max_steps=4"))
     assert same(saved(whole)["state_dict"], saved(half)["state_dict"])
     assert saved(half)["ganlab"]["recipe"]["origin"]["init"] == str(model)
+
+
+def test_a_published_model_is_a_start(
+    source: Path, words: tuple[str, ...], same: Same, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its discriminator: generator and average both begin with the published average, and a line says so."""
+    content, model = saved(source), load_module(RunFolder(source).checkpoint())
+    write_weights(tmp_path, weights(model))
+    facts = {name: content["ganlab"][name] for name in ("recipe", "spec", "iteration", "images_seen")}
+    write_config(tmp_path, facts)
+    run = train(compose(*words, *STILL, f"init={tmp_path}", f"run_dir={tmp_path / 'run'}", "trainer.max_steps=1"))
+    state = saved(run)["state_dict"]
+    for part in ("generator.", "average."):
+        found = {name.removeprefix(part): value for name, value in state.items() if name.startswith(part)}
+        assert same(found, dict(model.average.state_dict()))
+    assert "the file has no discriminator: a new one begins" in capsys.readouterr().err
+    assert saved(run)["ganlab"]["recipe"]["origin"]["sha256"] == sha256(tmp_path / "model.safetensors")
 
 
 def test_a_requeued_run_starts_once(source: Path, words: tuple[str, ...], tmp_path: Path) -> None:
