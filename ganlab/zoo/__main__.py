@@ -71,7 +71,7 @@ def write_page(file: Path) -> Path:
     from ganlab.loggers.sheet import INK, MARGIN, PAPER, font, png
 
     title = 24  # pixels for a model's name
-    sheets = {}
+    sheets: dict[str, Image.Image] = {}
     for name in zoo_names():
         with Image.open(ZOO / name / SAMPLES_FILE) as sheet:
             sheets[name] = sheet.copy()
