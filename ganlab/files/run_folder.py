@@ -228,6 +228,12 @@ def check_links(path: str | Path) -> None:
                 raise UserError(f"{entry} is a link out of the run's folder: put what it stands for in its place")
 
 
+def own_samples(file: Path, name: str) -> Path:
+    """Return a path in the samples of a checkpoint's run. Raise `UserError` if a link leads out of its folder."""
+    check_links(file)
+    return RunFolder.of(file).samples / name
+
+
 def find_checkpoint(path: str | Path) -> Path:
     """Return the checkpoint that a path or an address means. Raise `UserError` if there is none.
 

@@ -73,8 +73,8 @@ def write_page(file: Path) -> Path:
     title = 24  # pixels for a model's name
     sheets: dict[str, Image.Image] = {}
     for name in zoo_names():
-        with Image.open(ZOO / name / SAMPLES_FILE) as opened:
-            sheets[name] = opened.copy()
+        with Image.open(ZOO / name / SAMPLES_FILE) as stored:
+            sheets[name] = stored.copy()
     width = max(sheet.width for sheet in sheets.values()) + 2 * MARGIN
     page = Image.new("RGB", (width, sum(sheet.height + title for sheet in sheets.values()) + MARGIN), PAPER)
     pen, top = ImageDraw.Draw(page), 0
