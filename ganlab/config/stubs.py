@@ -54,6 +54,7 @@ class Recipe:
     gamma: NonNegative | Component
     penalty_every: PositiveInt
     wordings: PositiveInt
+    near_misses: Fraction
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
     fused: bool | None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.batch import Batch, Condition, take
+from ganlab.data.neighbours import Neighbours
 from ganlab.data.stacks import Stacks
 
 Misfit = Callable[[str, str, np.random.Generator], str]
@@ -31,6 +32,7 @@ class Pictures:
     `flip`: mirror half of the pictures, drawn at random, left to right, together with an image that is its condition;
     or a mask (N,) bool of those that may be mirrored.
     `wordings`: all captions of each picture if there are several; a batch draws one of them at random.
+    `neighbours`: the pictures that a share of the mismatched partners is drawn from. All pictures without them.
     `misfit`: makes a mismatched caption from a picture's own and another's. Without it, the other's is used unchanged.
     """
 
@@ -39,6 +41,7 @@ class Pictures:
     keys: Sequence[Hashable] | None = None
     flip: bool | np.ndarray = False
     wordings: Sequence[Sequence[str]] | None = None
+    neighbours: Neighbours | None = None
     misfit: Misfit | None = None
     _codes: np.ndarray | None = field(default=None, init=False, repr=False)
 
@@ -123,6 +126,8 @@ class Pictures:
             if not same.any():
                 break
             others[same] = random.integers(len(self), size=int(same.sum()))
+        if self.neighbours is not None:
+            self.neighbours.replace(others, rows, random)
         for i in np.flatnonzero(codes[others] == codes[rows]):
             different = np.flatnonzero(codes != codes[rows[i]])
             others[i] = random.choice(different) if len(different) else others[i]
