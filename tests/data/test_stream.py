@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from ganlab.data.batch import Batch
 from ganlab.data.pictures import Pictures
-from ganlab.data.stream import Stream, rows_at
+from ganlab.data.order import rows_at
+from ganlab.data.stream import Stream
 
 
 def numbered(count: int = 23) -> Pictures:
