@@ -16,6 +16,7 @@ from typing import Any
 
 from ganlab.config.annotations import accepts
 from ganlab.config.checking import signature_of
+from ganlab.config.ranges import sides
 from ganlab.errors import UserError
 from ganlab.files.packaged import is_packaged
 
@@ -89,13 +90,13 @@ def _check_network(path: str, node: Any, recipe: Recipe) -> None:
         made = "discriminator(shape=)" if path.endswith("discriminator") else "generator(shape=, code_dim=)"
         what = "says its `feature_shape`" if path.endswith("discriminator") else "returns pictures of that shape"
         raise UserError(f"`{path}` {node['_target_']} must take `shape`: ganlab calls {made}, and the network {what}")
-    side = recipe["data"].get("size")
+    size = recipe["data"].get("size")
     parameter = signature.parameters.get("shape")
-    if side and parameter and not accepts(parameter, (3, side, side)):
-        fits = [size for size in (2**k for k in range(4, 11)) if accepts(parameter, (3, size, size))]
-        nearest = min(fits, key=lambda size: abs(math.log(size / side)), default=64)
+    if size and parameter and not accepts(parameter, (3, *sides(size))):
+        fits = [side for side in (2**k for k in range(4, 11)) if accepts(parameter, (3, side, side))]
+        nearest = min(fits, key=lambda side: abs(math.log(side / max(sides(size)))), default=64)
         raise UserError(
-            f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {side}: "
+            f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {size}: "
             f"pass data.size={nearest}"
         )
 
@@ -155,7 +156,7 @@ def _check_processes(trainer: Mapping[str, Any], data: Mapping[str, Any]) -> Non
 def _check_memory(recipe: Recipe) -> None:
     """Raise `UserError` if one turn does not fit: its pictures, and the first features of the part passed at once."""
     data, discriminator = recipe["data"], recipe["discriminator"]
-    size, pixels = recipe["batch_size"], (data.get("size") or 1) ** 2
+    size, pixels = recipe["batch_size"], math.prod(sides(data.get("size") or 1))
     reals = size * discriminator.get("turns", 1) * pixels * (3 if data.get("size") else 2 * FLOAT)
     width = _least_width(recipe["network"].get("discriminator"))
     features = size // discriminator.get("accumulate", 1) * pixels * width * FLOAT

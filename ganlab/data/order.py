@@ -87,7 +87,7 @@ def permuted(places: np.ndarray, size: int | np.ndarray, keys: np.ndarray) -> np
 
 
 def _exchanged(numbers: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Permute the numbers below `rows` * `columns`, the smallest such product that is nearly a square and holds `sizes`."""
+    """Permute the numbers below `rows` * `columns`: nearly a square, and hardly larger than `sizes`."""
     rows = np.ceil(np.sqrt(sizes)).astype(np.uint64)
     columns = -(-sizes.astype(np.int64) // rows.astype(np.int64)).astype(np.uint64)
     left, right = np.divmod(numbers, columns)

@@ -94,7 +94,7 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
     if spec.kind == "class":
         return torch.tensor([class_number(spec, title) for title in titles])
     if spec.kind == "image":
-        form = Form(spec.shape[-1], channels=spec.shape[0])
+        form = Form(spec.shape[1:], channels=spec.shape[0])
         return torch.stack([_input(title, form) for title in titles])
     return titles
 

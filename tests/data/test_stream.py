@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from ganlab.data.batch import Batch
-from ganlab.data.pictures import Pictures
 from ganlab.data.order import rows_at
+from ganlab.data.pictures import Pictures
 from ganlab.data.stream import Stream
 
 
