@@ -24,10 +24,11 @@ Recipe = Mapping[str, Any]
 
 PACKAGES = {
     "ganlab.loggers.TensorBoard": ("tensorboard", "ganlab[tensorboard]"),
+    "ganlab.data.hf.HfData": ("datasets", "ganlab[hf]"),
 }
 """Packages that a component imports and ganlab does not always install, with the way to install each by pip."""
 
-PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData")
+PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData", "ganlab.data.shards.ShardsData")
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
 """Data that read a folder of the user's; variables that tell Lightning the addresses of the other machines."""
 

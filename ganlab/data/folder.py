@@ -87,7 +87,7 @@ class FolderData(GanData):
         images, files = decode_all(self.root, wanted, self.form)
         said = [captions[file][: self.wordings] for file in files] if captions else []
         classes = () if captions else class_names(split, files)
-        return Found(images, split.border(files), said, _labels(split, files, classes), classes)
+        return Found(images, split.border(files), said, labels_of(split, files, classes), classes)
 
     def _decoded_later(self) -> Found:
         manifest = folder_manifest(self.root, self.rescan)
@@ -121,7 +121,7 @@ def _write(part: Path, root: Path) -> None:
     split = Split(names, 0.0)
     classes = () if captions else class_names(split, names)
     said = [captions[name] for name in names] if captions else None
-    manifest = arranged(names, _labels(split, names, classes), classes, said)
+    manifest = arranged(names, labels_of(split, names, classes), classes, said)
     changes = [change if change < started * 1e9 else -1 for change in _changes(root, listed.folders)]
     write_manifest(part, manifest, folders=listed.folders, changes=changes, made=time.time())
 
@@ -138,6 +138,7 @@ def _change(folder: Path) -> int:
         return 0
 
 
-def _labels(split: Split, files: Sequence[str], classes: Sequence[str]) -> np.ndarray | None:
+def labels_of(split: Split, files: Sequence[str], classes: Sequence[str]) -> np.ndarray | None:
+    """Return the number of each file's class, (N,), or None if there are no classes."""
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers[split.label(file)] for file in files]) if classes else None
