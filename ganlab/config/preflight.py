@@ -29,8 +29,9 @@ PACKAGES = {
 """Packages that a component imports and ganlab does not always install, with the way to install each by pip."""
 
 PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData", "ganlab.data.shards.ShardsData")
+ZIPS = ("ganlab.data.zips.ZipData",)
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
-"""Data that read a folder of the user's; variables that tell Lightning the addresses of the other machines."""
+"""Data that read a folder of the user's, and those that read a file; variables that tell Lightning the addresses of the other machines."""
 
 FLOAT = 4  # bytes
 
@@ -128,9 +129,11 @@ def _check_reader(condition: Mapping[str, Any]) -> None:
 
 
 def _check_folder(data: Mapping[str, Any]) -> None:
+    root = data.get("root")
+    if data.get("_target_") in ZIPS and not Path(root or "").expanduser().is_file():
+        raise UserError(f"`data.root` must be a zip of pictures, got {root}, which is no file: pass data.root=FILE.zip")
     if data.get("_target_") not in PICTURES:
         return
-    root = data.get("root")
     if not root:
         raise UserError("`data.root` must be a folder of pictures, got nothing: pass data.root=FOLDER")
     if not Path(root).expanduser().is_dir():
