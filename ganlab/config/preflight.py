@@ -31,7 +31,7 @@ PACKAGES = {
 PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData", "ganlab.data.shards.ShardsData")
 ZIPS = ("ganlab.data.zips.ZipData",)
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
-"""Data that read a folder of the user's, and those that read a file; variables that tell Lightning the addresses of the other machines."""
+"""Data that read a folder of the user's. Data that read a file. Variables that give the other machines' addresses."""
 
 FLOAT = 4  # bytes
 

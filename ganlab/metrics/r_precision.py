@@ -34,7 +34,7 @@ def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
 
 
 def _pixels(train: Pictures) -> str:
-    """Return a hash of the pictures' pixels: of all of them, or of `HASHED` if there are more. They are read in parts."""
+    """Return a hash of the pixels of all pictures, or of `HASHED` of them if there are more. They are read in parts."""
     rows, hashed = some_rows(len(train), HASHED, 0), sha256()
     for start in range(0, len(rows), PART):
         hashed.update(train.get(rows[start : start + PART]).numpy().tobytes())
