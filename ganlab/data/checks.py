@@ -46,11 +46,3 @@ def check_root(root: str | Path) -> Path:
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise UserError(f"`root` must be a path in UTF-8, got {text!r}: rename the folder")
     return Path(root).expanduser()
-
-
-def check_file(root: str | Path, what: str) -> Path:
-    """Return a file's path, with `~` expanded. Raise `UserError` unless it is a file. what: what it should be."""
-    path = check_root(root)
-    if not path.is_file():
-        raise UserError(f"`root` must be {what}, got {path}, which is no file: pass data.root=FILE")
-    return path

@@ -19,7 +19,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from ganlab.config.ranges import Channels, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
-from ganlab.data.checks import check_channels, check_file, check_fraction, check_size
+from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import FORMATS, SUFFIXES, Form
 from ganlab.data.files import Split
 from ganlab.data.folder import class_names, labels_of
@@ -60,11 +60,13 @@ class ZipData(GanData):
         check_size(size)
         check_channels(channels)
         check_fraction(held_out)
-        self.root, self.form = check_file(root, "a zip of pictures"), Form(size, crop, channels)
+        self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.balanced = held_out, flip, balanced
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
+        if not self.root.is_file():
+            raise UserError(f"`root` must be a zip of pictures, got {self.root}, which is no file: pass data.root=FILE")
         stamp = self.root.stat()
         key = digest(VERSION, str(self.root.resolve()), stamp.st_size, stamp.st_mtime_ns)
         manifest = read_manifest(cached_path(f"zip-{key}", self._index))
