@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,12 +28,14 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.data.records import Records
 from ganlab.data.tables import one_line
+from ganlab.data.tars import records
 from ganlab.data.walk import some
 from ganlab.errors import UserError
 
 TEXTS = (".txt", ".caption")
 CLASSES = (".cls",)
 TABLES = (".json",)
+READ = frozenset({*TEXTS, *CLASSES, *TABLES})
 LONGEST = 2**20  # bytes of a caption file
 
 
@@ -120,36 +122,30 @@ def _samples(shard: Path, number: int, prefix: str) -> list[Sample]:
     """Return the samples of a shard that have a picture."""
     found: list[Sample] = []
     try:
-        with tarfile.open(shard, "r:") as archive, shard.open("rb") as file:
-            for record in _records(archive):
-                folder, _, name = record.name.rpartition("/")
+        with shard.open("rb") as file:
+            for path, start, size in records(shard):
+                folder, _, name = path.rpartition("/")
                 key, _, _ = name.partition(".")
-                full = "/".join(part for part in (prefix, folder.lstrip("./"), key) if part)
+                if not key:
+                    continue  # a hidden file
+                full = "/".join(part for part in (prefix, folder.removeprefix("./").strip("."), key) if part)
                 if not found or found[-1].name != full:
                     found.append(Sample(full, number))
-                _add(found[-1], record, file.fileno())
-    except (tarfile.TarError, EOFError, OSError) as error:
+                _add(found[-1], path, start, size, file.fileno())
+    except (tarfile.TarError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"`root`: {shard} is no tar file that can be read ({error})") from error
     return [sample for sample in found if sample.size]
 
 
-def _records(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield the files in a tar, without keeping them."""
-    while (record := archive.next()) is not None:
-        archive.members.clear()  # type: ignore[attr-defined]  # it would remember each
-        if record.isreg() and not PurePosixPath(record.name).name.startswith("."):
-            yield record
-
-
-def _add(sample: Sample, record: tarfile.TarInfo, file: int) -> None:
+def _add(sample: Sample, path: str, start: int, size: int, file: int) -> None:
     """Add one file to its sample."""
-    suffix = PurePosixPath(record.name).suffix.lower()
+    suffix = path[path.rindex(".") :].lower() if "." in path else ""
     if suffix in SUFFIXES and not sample.size:
-        sample.start, sample.size = record.offset_data, record.size
-    elif suffix in (*TEXTS, *CLASSES, *TABLES):
-        if record.size > LONGEST:
-            raise UserError(f"`root`: {record.name} in {sample.name} has more than {LONGEST:,} bytes")
-        _read(sample, suffix, os.pread(file, record.size, record.offset_data), record.name)
+        sample.start, sample.size = start, size
+    elif suffix in READ:
+        if size > LONGEST:
+            raise UserError(f"`root`: {path} in {sample.name} has more than {LONGEST:,} bytes")
+        _read(sample, suffix, os.pread(file, size, start), path)
 
 
 def _read(sample: Sample, suffix: str, data: bytes, name: str) -> None:
