@@ -1,4 +1,4 @@
-"""The places of the files in a tar. Headers of the plain format are read directly, 20 times as fast as by tarfile."""
+"""The places of the files in a tar. Headers of the plain format are read directly, four times as fast as by tarfile."""
 
 from __future__ import annotations
 
