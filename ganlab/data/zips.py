@@ -7,10 +7,11 @@ places is made once, and a picture is read at its place.
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,13 +78,14 @@ class ZipData(GanData):
         try:
             with zipfile.ZipFile(self.root) as archive:
                 write_manifest(part, indexed(archive, self.root))
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except (zipfile.BadZipFile, struct.error, NotImplementedError) as error:
             raise UserError(f"`root` must be a zip of pictures, got {self.root}: {error}") from error
 
 
 def indexed(archive: zipfile.ZipFile, path: Path) -> Manifest:
     """Return the manifest of a zip's pictures, with the columns of `Records`. Warn of those that cannot be read."""
-    records = [record for record in archive.infolist() if PurePosixPath(record.filename).suffix.lower() in SUFFIXES]
+    endings = tuple(SUFFIXES)
+    records = [record for record in archive.infolist() if record.filename.lower().endswith(endings)]
     left_out = {record.filename: why for record in records if (why := _obstacle(record))}
     records = [record for record in records if record.filename not in left_out]
     if left_out:
@@ -111,10 +113,9 @@ def _obstacle(record: zipfile.ZipInfo) -> str:
 def _starts(path: Path, headers: Sequence[int]) -> np.ndarray:
     """Return where the bytes of each record begin: behind its header, its name and its extra field."""
     starts = np.empty(len(headers), np.int64)
-    with path.open("rb") as file:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for row, place in enumerate(headers):
-            file.seek(place)
-            signature, name, extra = HEADER.unpack(file.read(HEADER.size))
+            signature, name, extra = HEADER.unpack_from(data, place)
             if signature != b"PK\3\4":
                 raise zipfile.BadZipFile("its directory names places without a record")
             starts[row] = place + HEADER.size + name + extra
