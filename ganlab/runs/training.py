@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import time
 import warnings
@@ -21,9 +22,11 @@ from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.launchers import hear, launcher, publish
 from ganlab.data.base import DataSpec, GanData
+from ganlab.errors import UserError
 from ganlab.files.lock import sole_writer
-from ganlab.files.run_folder import RunFolder, is_first_process
+from ganlab.files.run_folder import SHARED, RunFolder, is_first_process
 from ganlab.runs.opening import opening
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
@@ -83,9 +86,27 @@ def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
 @contextmanager
 def claimed(recipe: Recipe) -> Iterator[RunFolder]:
     """Yield the folder of a run, locked against other runs. It stays unchanged until the block changes it."""
-    folder = RunFolder.start(recipe)
+    folder = _agreed(recipe)
     with sole_writer(folder.path) if is_first_process() else nullcontext():
         yield folder
+
+
+def _agreed(recipe: Recipe) -> RunFolder:
+    """Return the run's folder. The first process chooses it. It tells the others, if something else started them."""
+    if launcher() is None:
+        return RunFolder.start(recipe)
+    if not is_first_process():
+        if not (path := hear()):
+            raise UserError("the first process of the run has ended: its line says why")
+        os.environ[SHARED] = path
+        return RunFolder.start(recipe)
+    path = ""
+    try:
+        folder = RunFolder.start(recipe)
+        path = str(folder.path.absolute())
+        return folder
+    finally:
+        publish(path)
 
 
 def _exit_if_stopped(trainer: pl.Trainer) -> None:
