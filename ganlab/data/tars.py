@@ -45,6 +45,7 @@ def _plain(data: mmap.mmap) -> Iterator[Record]:
             prefix = header[345:500].partition(b"\0")[0] if header[257:263] == b"ustar\0" else b""
             yield (prefix + b"/" + name if prefix else name).decode(), start, size
         place = start + -(-size // BLOCK) * BLOCK
+    raise tarfile.ReadError("it has no end")  # which is an empty block
 
 
 def _size(header: bytes) -> int:

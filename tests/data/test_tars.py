@@ -36,7 +36,12 @@ def test_places_are_those_of_tarfile(form: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cut", "said"),
-    [(slice(0, 100), "within a header"), (slice(0, 700), "within a file"), (slice(7, None), "checksum|int")],
+    [
+        (slice(0, 100), "within a header"),
+        (slice(0, 700), "within a file"),
+        (slice(0, 512 * 3), "no end"),
+        (slice(7, None), "checksum|int"),
+    ],
 )
 def test_damage_is_noticed(cut: slice, said: str, tmp_path: Path) -> None:
     path = written(tmp_path / "a.tar", tarfile.USTAR_FORMAT, NAMES)
