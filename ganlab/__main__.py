@@ -14,6 +14,8 @@ COMMANDS = {
     "fit": "train a GAN by a recipe, or go on with a run",
     "sample": "draw pictures from a trained model",
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
+    "table": "compare runs in a table: mean and deviation over seeds",
+    "report": "write the page of a run, or one that compares several",
     "lecture": "draw and measure claims of the lecture",
 }
 

@@ -16,7 +16,7 @@ FLOORS = (
     "errors console processes",
     "files",
     "config",
-    "data divergences schedules constraints",
+    "data divergences schedules constraints reports",
     "objectives perturbations",
     "networks",
     "metrics regularizers",
@@ -27,7 +27,7 @@ FLOORS = (
     "collapse",
     "callbacks",
     "runs",
-    "lecture fit sample evaluate",
+    "lecture fit sample evaluate table report",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}

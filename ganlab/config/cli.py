@@ -59,6 +59,16 @@ def setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+def apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words without a `key=`, which are the command's objects, and the settings.
+
+    >>> apart(["runs/ring/0", "out=table.md", "runs/[ab]=1"])
+    (['runs/ring/0', 'runs/[ab]=1'], ['out=table.md'])
+    """
+    settings = [word for word in words if re.match(r"[A-Za-z_][\w.]*=", word)]
+    return [word for word in words if word not in settings], settings
+
+
 def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
     """Return `key=value` words as a dataclass of settings.
 

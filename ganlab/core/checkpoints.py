@@ -57,7 +57,7 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     """
     content = read_checkpoint(path)
     saved = content["ganlab"]
-    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
+    dropped = (*TRAINING, "derived", "overrides", *(() if data else ("data",)))
     wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
     recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
     module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), content["state_dict"], path)

@@ -154,6 +154,15 @@ def _check_sums(file: Image, encoded: Encoded) -> None:
             copy.verify()
 
 
+def preparation(form: Form) -> str:
+    """Return in words what `in_form` does with a picture."""
+    _, height, width = form.shape
+    shape = " square" if height == width else ""
+    squeezed = f"each picture is squeezed into a{shape or ' frame'}"
+    how = f"the middle{shape} of each picture is cut out" if form.crop else squeezed
+    return f"{how} and resized to {width} x {height}{', in grey' if form.channels == 1 else ''}"
+
+
 def decode(encoded: Encoded, form: Form) -> np.ndarray:
     """Return a picture in its form: uint8 (C, height, width). Raise whatever Pillow raises."""
     with opened(encoded, DRAFT * max(form.shape[1:])) as picture:

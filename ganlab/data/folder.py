@@ -19,7 +19,7 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form
+from ganlab.data.decode import Form, preparation
 from ganlab.data.decoded import Files
 from ganlab.data.files import Split, decode_all, find_files
 from ganlab.data.manifest import VERSION, Manifest, arranged, read_facts, read_manifest, write_manifest
@@ -73,6 +73,11 @@ class FolderData(GanData):
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
         self.decode, self.rescan, self.balanced = decode, rescan, balanced
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

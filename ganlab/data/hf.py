@@ -18,7 +18,7 @@ from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Si
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cache_folder
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Encoded, Form
+from ganlab.data.decode import Encoded, Form, preparation
 from ganlab.data.decoded import Decoded
 from ganlab.data.files import REFERENCE, TRAINING
 from ganlab.data.order import key
@@ -78,6 +78,11 @@ class HfData(GanData):
         self.root, self.name, self.subset = None if root is None else check_root(root), name, subset
         self.split, self.column, self.form, self.held_out = split, column, Form(size, crop, channels), held_out
         self.flip, self.wordings, self.balanced = flip, wordings, balanced
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

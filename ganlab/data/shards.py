@@ -22,7 +22,7 @@ from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Si
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import SUFFIXES, Form
+from ganlab.data.decode import SUFFIXES, Form, preparation
 from ganlab.data.manifest import VERSION, Manifest, arranged, read_manifest, write_manifest
 from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
@@ -69,6 +69,11 @@ class ShardsData(GanData):
         check_fraction(held_out)
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.wordings, self.balanced = held_out, flip, wordings, balanced
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

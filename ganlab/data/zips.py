@@ -21,7 +21,7 @@ from ganlab.config.ranges import Channels, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import FORMATS, SUFFIXES, Form
+from ganlab.data.decode import FORMATS, SUFFIXES, Form, preparation
 from ganlab.data.files import Split
 from ganlab.data.folder import class_names, labels_of
 from ganlab.data.manifest import VERSION, Manifest, arranged, read_manifest, write_manifest
@@ -63,6 +63,11 @@ class ZipData(GanData):
         check_fraction(held_out)
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.balanced = held_out, flip, balanced
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

@@ -1,6 +1,6 @@
 """A run's folder: the paths of its files, its creation, the choice of a valid checkpoint, the closing summary.
 
-    runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
+    runs/<recipe>/<version>/{recipe.yaml, checkpoints/, samples/, metrics.csv, summary.json, report.html}
 
 Each file is written under a temporary name and moved into place: a reader sees all of it or none. This module does not
 use models. It loads torch only to read the recipe of a checkpoint that has no run's folder.
@@ -87,6 +87,11 @@ class RunFolder:
     def summary_file(self) -> Path:
         """Return the file of the closing summary."""
         return self.path / "summary.json"
+
+    @property
+    def report_file(self) -> Path:
+        """Return the page that shows the run."""
+        return self.path / "report.html"
 
     @classmethod
     def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:

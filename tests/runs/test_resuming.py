@@ -14,8 +14,8 @@ from ganlab.core.checkpoints import read_checkpoint
 from ganlab.data.order import rows_at
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
+from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
-from ganlab.loggers.table import read_rows
 from ganlab.runs.resuming import mend
 from ganlab.runs.training import train
 
