@@ -44,7 +44,7 @@ def make_pictures(folder: Path, root: Path, count: int) -> None:
     names = sorted({file.parent.name for file in chosen})
     pairs = [(file.read_bytes(), names.index(file.parent.name)) for file in chosen]
     for file in chosen:
-        target = folder / "files" / file.parent.name / file.name
+        target = folder / "files" / file.parent.name / f"{file.parent.parent.name}-{file.name}"  # train and test differ
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
     write_zip(folder, iter(pairs))
