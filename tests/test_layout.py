@@ -23,11 +23,11 @@ FLOORS = (
     "core",
     "variants loggers",
     "sampling",
-    "evaluation",
-    "collapse",
+    "evaluation latents",
+    "collapse publishing",
     "callbacks",
     "runs",
-    "lecture fit sample evaluate table report",
+    "lecture fit sample walk edit project evaluate table report export push zoo",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -94,13 +95,27 @@ def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) ->
                 raise
             raise UserError(f"{error} (it follows `{source}`)") from error
     before = recipe.get(OVERRIDES) or [f"recipe={_named(command, recipe)}"]
-    return recipe | {DERIVED: derived, OVERRIDES: joined([*before, *overrides])}
+    return _with_absolute_paths(recipe) | {DERIVED: derived, OVERRIDES: joined([*before, *overrides])}
 
 
 def _named(command: Command, recipe: Recipe) -> str:
     """Return the recipe as it is named on a command line: a name, or a file."""
     folder = command.options.get("config_dir")
     return f"{folder}/{command.recipe}.yaml" if folder else str(recipe["recipe"])
+
+
+PATHS = (("data", "root"), ("variant", "stage_one"), ("condition", "model"))
+"""The settings that may be a path of the user's."""
+
+
+def _with_absolute_paths(recipe: Recipe) -> Recipe:
+    """Return the recipe with the paths that exist made absolute, so that it means the same in any working folder."""
+    found = {}
+    for part, name in PATHS:
+        value = recipe[part].get(name) if isinstance(recipe.get(part), dict) else None
+        if isinstance(value, str) and value and (path := Path(value).expanduser()).exists():
+            found[part] = {**recipe[part], name: str(path.absolute())}
+    return recipe | found
 
 
 # Words ------------------------------------------------------------------------------------------------------------

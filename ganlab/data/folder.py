@@ -1,13 +1,14 @@
-"""Any folder of pictures: with captions if it has some, else with its subfolders as classes, else unconditional.
+"""Any folder of pictures: with captions if it has some, else with classes, else unconditional.
 
-This module joins files.py, which finds and decodes pictures, and captions.py, which reads captions. They are decoded
-once, or each time that they are drawn.
+This module joins files.py, which finds and decodes pictures, captions.py, which reads captions, and manifest.py, which
+reads the classes of a table. Without a table, subfolders are classes. Pictures are decoded once, or each time that they
+are drawn.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -17,15 +18,16 @@ from pytorch_lightning.utilities import rank_zero_warn
 from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
-from ganlab.data.captions import read_captions
+from ganlab.data.captions import Captions, read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form, preparation
 from ganlab.data.decoded import Files
 from ganlab.data.files import Split, decode_all, find_files
-from ganlab.data.manifest import VERSION, Manifest, arranged, read_facts, read_manifest, write_manifest
+from ganlab.data.index import VERSION, Index, arranged, read_facts, read_index, write_index
+from ganlab.data.manifest import Manifest, read_manifest
 from ganlab.data.pictures import Pictures
 from ganlab.data.splits import Found
-from ganlab.data.walk import some
+from ganlab.data.walk import Listing, some
 
 SETTLED = 2.0  # seconds after which a change of a folder has another time than the one before
 
@@ -40,13 +42,15 @@ def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
 
 
 class FolderData(GanData):
-    """The pictures under `root`, at `size` x `size`, with captions, classes (two subfolders or more) or neither.
+    """The pictures under `root`, at `size` x `size`, with captions, classes or neither.
+
+    Classes are the `label` column of a `metadata.jsonl`, or two subfolders or more.
 
     `size`: a side, or height and width. `crop`: cut the middle of this aspect out, else squeeze. `channels`: 3, or 1
     for grey. `held_out`: the fraction kept for reference, unless the pictures are in `train/` and `test/`. `flip`:
     mirror at random. `wordings`: the largest number of captions of a picture that are used, of which a batch draws one.
     1: the first one only. `decode`: "once", into one array in the cache, or "lazy", each time that a picture is drawn.
-    Then a manifest keeps the names, and `rescan` makes it again. `balanced`: draw each class equally often.
+    Then an index keeps the names, and `rescan` makes it again. `balanced`: draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -86,24 +90,43 @@ class FolderData(GanData):
 
     def _decoded_once(self) -> Found:
         listed = find_files(self.root)
-        captions = read_captions(self.root, listed.pictures, listed.texts)
-        split = Split(listed.pictures, self.held_out)
-        wanted = split.order([file for file in listed.pictures if file in captions or not captions])
+        manifest = read_manifest(self.root, listed.pictures)
+        captions = _captions(self.root, manifest, listed)
+        split = Split(manifest.files, self.held_out)
+        wanted = split.order([file for file in manifest.files if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
         said = [captions[file][: self.wordings] for file in files] if captions else []
-        classes = () if captions else class_names(split, files)
-        return Found(images, split.border(files), said, labels_of(split, files, classes), classes)
+        labels, classes = numbered(files, {} if captions else labels_of(files, split, manifest))
+        return Found(images, split.border(files), said, labels, classes)
 
     def _decoded_later(self) -> Found:
-        manifest = folder_manifest(self.root, self.rescan)
-        return manifest.found(Files(self.root, manifest.names, self.form), self.held_out, self.wordings)
+        index = folder_index(self.root, self.rescan)
+        return index.found(Files(self.root, index.names, self.form), self.held_out, self.wordings)
 
 
-# Manifests --------------------------------------------------------------------------------------------------------
+def _captions(root: Path, manifest: Manifest, listed: Listing) -> Captions:
+    return read_captions(root, manifest.files, listed.texts) if manifest.captioned else {}
 
 
-def folder_manifest(root: Path, rescan: bool = False) -> Manifest:
-    """Return the manifest of a folder, from the cache if no folder in it has changed since it was made.
+def labels_of(files: Sequence[str], split: Split, manifest: Manifest) -> dict[str, str]:
+    """Return the class of each file, by the manifest or by subfolders. Empty if there are not two classes."""
+    if manifest.labels:
+        return manifest.labels if len({manifest.labels[file] for file in files}) > 1 else {}
+    return {file: split.label(file) for file in files} if class_names(split, files) else {}
+
+
+def numbered(files: Sequence[str], labels: Mapping[str, str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the number of each file's class, (N,), and the sorted classes. None and nothing if there are no labels."""
+    classes = tuple(sorted({*labels.values()}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[labels[file]] for file in files]) if labels else None, classes
+
+
+# Indexes --------------------------------------------------------------------------------------------------------
+
+
+def folder_index(root: Path, rescan: bool = False) -> Index:
+    """Return the index of a folder, from the cache if no folder in it has changed since it was made.
 
     A folder changes if a file in it is added, removed or renamed. A caption that is edited in place is not noticed.
     `rescan`: make it in any case, once for all processes that start together.
@@ -114,21 +137,20 @@ def folder_manifest(root: Path, rescan: bool = False) -> Manifest:
         facts = read_facts(folder)
         return facts["made"] >= since if rescan else _changes(root, facts["folders"]) == facts["changes"]
 
-    name = f"manifest-{digest(VERSION, str(root.resolve()))}"
-    return read_manifest(cached_path(name, lambda part: _write(part, root), is_current))
+    name = f"index-{digest(VERSION, str(root.resolve()))}"
+    return read_index(cached_path(name, lambda part: _write(part, root), is_current))
 
 
 def _write(part: Path, root: Path) -> None:
     started = time.time() - SETTLED
     listed = find_files(root)
-    captions = read_captions(root, listed.pictures, listed.texts)
-    names = [file for file in listed.pictures if file in captions or not captions]
-    split = Split(names, 0.0)
-    classes = () if captions else class_names(split, names)
-    said = [captions[name] for name in names] if captions else None
-    manifest = arranged(names, labels_of(split, names, classes), classes, said)
+    manifest = read_manifest(root, listed.pictures)
+    captions = _captions(root, manifest, listed)
+    names = [file for file in manifest.files if file in captions or not captions]
+    labels, classes = numbered(names, {} if captions else labels_of(names, Split(manifest.files, 0.0), manifest))
+    index = arranged(names, labels, classes, [captions[name] for name in names] if captions else None)
     changes = [change if change < started * 1e9 else -1 for change in _changes(root, listed.folders)]
-    write_manifest(part, manifest, folders=listed.folders, changes=changes, made=time.time())
+    write_index(part, index, folders=listed.folders, changes=changes, made=time.time())
 
 
 def _changes(root: Path, folders: Sequence[str]) -> list[int]:
@@ -141,9 +163,3 @@ def _change(folder: Path) -> int:
         return folder.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def labels_of(split: Split, files: Sequence[str], classes: Sequence[str]) -> np.ndarray | None:
-    """Return the number of each file's class, (N,), or None if there are no classes."""
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[split.label(file)] for file in files]) if classes else None

@@ -1,138 +1,92 @@
-"""What is known of many pictures without decoding them. It is written once, and memory mapped at every start.
+"""Tables without captions: classes by a column `label`, and the manifest of pictures that `ganlab.sample` drew.
 
-The pictures of a manifest have a fixed order: held-out pictures come first, for any fraction. So both splits of a
-source are slices of it, as they are of an array.
+The layout is that of Hugging Face's ImageFolder: one `metadata.jsonl` beside the pictures. A table with a column `text`
+or `caption` gives captions (captions.py). A table with a column `label` and no captions gives classes. A manifest has a
+column `checkpoint`. It lists all pictures of its folder, so a sheet of samples beside them is not read.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-import numpy as np
+from pytorch_lightning.utilities import rank_zero_warn
 
-from ganlab.data.files import Split
-from ganlab.data.source import Source
-from ganlab.data.split import border_of, place
-from ganlab.data.splits import Found
-from ganlab.data.texts import Texts
+from ganlab.data.tables import NAME, TEXT, entries, is_table
+from ganlab.data.walk import listing, some
+from ganlab.errors import UserError
 
-VERSION = 1  # increase it if manifests change, so that old ones in the cache are not used
+LABEL, CHECKPOINT = "label", "checkpoint"
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """Names, places, captions and classes of N pictures.
+class Manifest(NamedTuple):
+    """`files`: the pictures to read. `labels`: their classes by file. `captioned`: whether captions are to be read."""
 
-    `places`: a number in [0, 1) for each name, (N,). Those below the held-out fraction are held out.
-    `given`: the number of pictures in a folder `test/`, which are then held out; -1 if names give no split.
-    `labels`: classes (N,). `captions`: all captions in a row; `counts`: the number of each picture's, (N,).
-    `columns`: other numbers of each picture, (N,) each.
+    files: list[str]
+    labels: dict[str, str]
+    captioned: bool
+
+
+def read_manifest(root: Path, files: Sequence[str]) -> Manifest:
+    """Return which of `files` (paths relative to `root`) are read, and the classes that tables give them.
+
+    Warn of pictures that a table of classes does not list, and of rows without a picture.
+
+    Raises:
+        UserError: a table cannot be read, or a label is neither text nor a whole number.
     """
-
-    names: Texts
-    places: np.ndarray
-    given: int = -1
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    captions: Texts | None = None
-    counts: np.ndarray | None = None
-    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def found(self, source: Source, held_out: float, wordings: int) -> Found:
-        """Return the pictures of `source`, which has this order, with at most `wordings` captions each."""
-        return Found(source, self.border(held_out), self._captions(wordings), self.labels, self.classes)
-
-    def border(self, fraction: float) -> int:
-        """Return the number of held-out pictures."""
-        if self.given >= 0:
-            return self.given
-        return border_of(int(np.searchsorted(self.places, fraction)), len(self), fraction)
-
-    def _captions(self, wordings: int) -> list[list[str]]:
-        if self.captions is None or self.counts is None:
-            return []
-        ends = np.cumsum(self.counts).tolist()
-        starts = [0, *ends[:-1]]
-        return [self.captions[start : min(end, start + wordings)] for start, end in zip(starts, ends, strict=True)]
+    tables = [path for path in listing(root).texts if is_table(path)]
+    kinds = {table: kind for table in tables if (kind := _kind(root / table))}
+    if not kinds or len(kinds) < len(tables):
+        return Manifest(list(files), {}, True)
+    rows = ((kind, *row) for table, kind in kinds.items() for row in _rows(root, table).items())
+    listed = {file: label for kind, file, label in rows if label or kind == CHECKPOINT}
+    there = [file for file in files if file in listed]
+    _complain(root, list(kinds), listed, files, complete={*kinds.values()} <= {CHECKPOINT})
+    captioned = all(_has_captions(root / table) for table in kinds)
+    labels = {file: listed[file] for file in there if listed[file]}
+    return Manifest(there, labels if len(labels) == len(there) else {}, captioned)
 
 
-def arranged(
-    names: Sequence[str],
-    labels: np.ndarray | None = None,
-    classes: Sequence[str] = (),
-    captions: Sequence[Sequence[str]] | None = None,
-    columns: Mapping[str, np.ndarray] | None = None,
-) -> Manifest:
-    """Return the manifest of pictures in any order. A name decides alone whether its picture is held out."""
-    split = Split(names, 0.0)
-    places = np.array([place(name) for name in names])
-    held = np.array([split.given and split.held_out(name) for name in names], dtype=bool)
-    order = np.lexsort((places, ~held))
-    said = [captions[row] for row in order] if captions is not None else None
-    return Manifest(
-        Texts.of(names[row] for row in order),
-        places[order],
-        int(held.sum()) if split.given else -1,
-        labels.astype(np.int32)[order] if labels is not None and classes else None,
-        tuple(classes),
-        Texts.of(text for several in said for text in several) if said is not None else None,
-        np.array([len(several) for several in said], np.int32) if said is not None else None,
-        {name: values[order] for name, values in (columns or {}).items()},
-    )
+def _first(table: Path) -> dict[str, Any]:
+    return next((row for _, row in entries(table)), {})
 
 
-# Files ------------------------------------------------------------------------------------------------------------
+def _kind(table: Path) -> str:
+    """Return the column that makes a table more than captions: `checkpoint`, `label`, or "" for neither."""
+    columns = _first(table)
+    if CHECKPOINT in columns:
+        return CHECKPOINT
+    return LABEL if LABEL in columns and not any(name in columns for name in TEXT) else ""
 
 
-def write_manifest(folder: Path, manifest: Manifest, **facts: Any) -> None:
-    """Write a manifest, and plain facts beside it, into a new folder."""
-    folder.mkdir()
-    arrays = {"places": manifest.places, "labels": manifest.labels, "counts": manifest.counts}
-    arrays |= {f"column-{name}": values for name, values in manifest.columns.items()}
-    for name, texts in (("names", manifest.names), ("captions", manifest.captions)):
-        if texts is not None:
-            arrays |= {f"{name}-letters": texts.letters, f"{name}-ends": texts.ends}
-    for name, array in arrays.items():
-        if array is not None:
-            np.save(folder / f"{name}.npy", array)
-    plain = {"given": manifest.given, "classes": manifest.classes, **facts}
-    (folder / "facts.json").write_text(json.dumps(plain), encoding="utf-8")
+def _has_captions(table: Path) -> bool:
+    return any(name in _first(table) for name in TEXT)
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the facts beside a manifest."""
-    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return facts
+def _rows(root: Path, table: str) -> dict[str, str]:
+    """Return the label of each file in a table, "" without one."""
+    folder, found = PurePosixPath(table).parent, {}
+    for number, row in entries(root / table):
+        name, label = row.get(NAME), row.get(LABEL)
+        if not isinstance(name, str):
+            raise UserError(f"{root / table}, line {number}: `{NAME}` must be text, got {str(name)[:60]}")
+        if isinstance(label, bool) or not isinstance(label, str | int | None):
+            raise UserError(f"{root / table}, line {number}: `{LABEL}` must be text or a whole number, got {label!r}")
+        found[str(folder / PurePosixPath(name.replace("\\", "/")))] = "" if label is None else str(label)
+    return found
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest in a folder, memory mapped."""
-    arrays = {file.stem: _mapped(file) for file in folder.glob("*.npy")}
-    facts = read_facts(folder)
-    texts = [
-        Texts(arrays[f"{name}-letters"], arrays[f"{name}-ends"]) if f"{name}-ends" in arrays else None
-        for name in ("names", "captions")
-    ]
-    columns = {name.removeprefix("column-"): array for name, array in arrays.items() if name.startswith("column-")}
-    return Manifest(
-        texts[0] or Texts.of([]),
-        arrays["places"],
-        facts["given"],
-        arrays.get("labels"),
-        tuple(facts["classes"]),
-        texts[1],
-        arrays.get("counts"),
-        columns,
-    )
-
-
-def _mapped(file: Path) -> np.ndarray:
-    """Return an array, memory mapped, as a plain array: a memmap's rows are slow to take one by one."""
-    return np.asarray(np.load(file, mmap_mode="r"))
+def _complain(root: Path, tables: list[str], listed: dict[str, str], files: Sequence[str], complete: bool) -> None:
+    """Warn of pictures and rows that do not belong together. Raise `UserError` if no row has a picture."""
+    names = some([str(root / table) for table in tables])
+    there = {*files}
+    lost = [file for file in listed if file not in there]
+    if len(lost) == len(listed):
+        raise UserError(f"{names} matches no picture: its rows name {some(lost)}")
+    if lost:
+        rank_zero_warn(f"{names} has {len(lost)} rows of files that are not there: {some(lost)}")
+    bare = [file for file in files if file not in listed]
+    if bare and not complete:
+        rank_zero_warn(f"{len(bare)} of {len(files)} pictures have no label and are left out: {some(bare)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ganlab.data.decode import Form
 from ganlab.data.decoded import Decoded
-from ganlab.data.manifest import Manifest
+from ganlab.data.index import Index
 
 OPEN = 256  # files that a process holds open at a time: systems allow 1,024 and more
 MOST = 2**29  # bytes of a picture that is unpacked
@@ -33,16 +33,16 @@ def _handle(path: str, stamp: int) -> _Handle:
 
 
 class Records(Decoded):
-    """The pictures of a manifest, whose columns say where each begins and ends.
+    """The pictures of an index, whose columns say where each begins and ends.
 
     `files`: the large files. Columns: `file`, its number; `start` and `size` in bytes; `unpacked`, the size after
     inflation, 0 for a record that is stored as it is. `stamp`: changes if the files change.
     """
 
-    def __init__(self, files: Sequence[Path], manifest: Manifest, form: Form, stamp: int = 0) -> None:
-        super().__init__(len(manifest), form)
-        self.files, self.names, self.stamp = [str(file) for file in files], manifest.names, stamp
-        self.columns = manifest.columns
+    def __init__(self, files: Sequence[Path], index: Index, form: Form, stamp: int = 0) -> None:
+        super().__init__(len(index), form)
+        self.files, self.names, self.stamp = [str(file) for file in files], index.names, stamp
+        self.columns = index.columns
 
     def encoded(self, row: int) -> bytes:
         """Return the record's bytes. Raise `ValueError` if they end early."""

@@ -23,7 +23,7 @@ from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import SUFFIXES, Form, preparation
-from ganlab.data.manifest import VERSION, Manifest, arranged, read_manifest, write_manifest
+from ganlab.data.index import VERSION, Index, arranged, read_index, write_index
 from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.data.records import Records
@@ -80,11 +80,11 @@ class ShardsData(GanData):
         shards = find_shards(self.root)
         states = [(shard.relative_to(self.root).as_posix(), *_state(shard)) for shard in shards]
         key = digest(VERSION, str(self.root.resolve()), states)
-        manifest = read_manifest(cached_path(f"shards-{key}", lambda part: write_manifest(part, self._indexed(shards))))
-        source = Records(shards, manifest, self.form, int(key, 16))
-        return manifest.found(source, self.held_out, self.wordings).divided(self.flip, self.balanced)
+        index = read_index(cached_path(f"shards-{key}", lambda part: write_index(part, self._indexed(shards))))
+        source = Records(shards, index, self.form, int(key, 16))
+        return index.found(source, self.held_out, self.wordings).divided(self.flip, self.balanced)
 
-    def _indexed(self, shards: Sequence[Path]) -> Manifest:
+    def _indexed(self, shards: Sequence[Path]) -> Index:
         names = [shard.relative_to(self.root).with_suffix("").as_posix() for shard in shards]
         read = (_samples(shard, number, names[number]) for number, shard in enumerate(shards))
         samples = [one for several in progress(read, len(shards), f"indexing {self.root}:") for one in several]
@@ -178,8 +178,8 @@ def _lines(texts: Sequence[Any], name: str) -> list[str]:
 # The index --------------------------------------------------------------------------------------------------------
 
 
-def indexed(samples: Sequence[Sample]) -> Manifest:
-    """Return the manifest of samples, with the columns of `Records`.
+def indexed(samples: Sequence[Sample]) -> Index:
+    """Return the index of samples, with the columns of `Records`.
 
     If any has a caption, those without one are left out. There are classes if every sample has one.
     """

@@ -23,8 +23,9 @@ from ganlab.data.cache import cached_path, digest
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import FORMATS, SUFFIXES, Form, preparation
 from ganlab.data.files import Split
-from ganlab.data.folder import class_names, labels_of
-from ganlab.data.manifest import VERSION, Manifest, arranged, read_manifest, write_manifest
+from ganlab.data.folder import labels_of, numbered
+from ganlab.data.index import VERSION, Index, arranged, read_index, write_index
+from ganlab.data.manifest import Manifest
 from ganlab.data.pictures import Pictures
 from ganlab.data.records import Records
 from ganlab.data.walk import reasons
@@ -75,20 +76,20 @@ class ZipData(GanData):
             raise UserError(f"`root` must be a zip of pictures, got {self.root}, which is no file: pass data.root=FILE")
         stamp = self.root.stat()
         key = digest(VERSION, str(self.root.resolve()), stamp.st_size, stamp.st_mtime_ns)
-        manifest = read_manifest(cached_path(f"zip-{key}", self._index))
-        source = Records([self.root], manifest, self.form, stamp.st_mtime_ns)
-        return manifest.found(source, self.held_out, 1).divided(self.flip, self.balanced)
+        index = read_index(cached_path(f"zip-{key}", self._index))
+        source = Records([self.root], index, self.form, stamp.st_mtime_ns)
+        return index.found(source, self.held_out, 1).divided(self.flip, self.balanced)
 
     def _index(self, part: Path) -> None:
         try:
             with zipfile.ZipFile(self.root) as archive:
-                write_manifest(part, indexed(archive, self.root))
+                write_index(part, indexed(archive, self.root))
         except (zipfile.BadZipFile, struct.error, NotImplementedError) as error:
             raise UserError(f"`root` must be a zip of pictures, got {self.root}: {error}") from error
 
 
-def indexed(archive: zipfile.ZipFile, path: Path) -> Manifest:
-    """Return the manifest of a zip's pictures, with the columns of `Records`. Warn of those that cannot be read."""
+def indexed(archive: zipfile.ZipFile, path: Path) -> Index:
+    """Return the index of a zip's pictures, with the columns of `Records`. Warn of those that cannot be read."""
     endings = tuple(SUFFIXES)
     records = [record for record in archive.infolist() if record.filename.lower().endswith(endings)]
     left_out = {record.filename: why for record in records if (why := _obstacle(record))}
@@ -134,9 +135,7 @@ def _classes(archive: zipfile.ZipFile, names: Sequence[str]) -> tuple[np.ndarray
     """Return the class of each picture and the names of classes: None and nothing if there are none."""
     if LABELS in archive.namelist():
         return _numbered(_stored(archive), names)
-    split = Split(names, 0.0)
-    classes = class_names(split, names)
-    return labels_of(split, names, classes), classes
+    return numbered(names, labels_of(names, Split(names, 0.0), Manifest(list(names), {}, False)))
 
 
 def _stored(archive: zipfile.ZipFile) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from ganlab.data import records, walk
 from ganlab.data.base import GanData
 from ganlab.data.batch import Batch
-from ganlab.data.folder import FolderData, folder_manifest
+from ganlab.data.folder import FolderData, folder_index
 from ganlab.data.hf import HfData
 from ganlab.data.pictures import ATTEMPTS, Pictures
 from ganlab.data.shards import ShardsData
@@ -388,7 +388,7 @@ def test_a_checkpoint_fetches_no_set_from_the_hub() -> None:
         HfData()
 
 
-# Manifests -----------------------------------------------------------------------------------------------------------
+# Indexes -----------------------------------------------------------------------------------------------------------
 
 
 def settle(root: Path) -> None:
@@ -404,16 +404,16 @@ def test_a_folder_is_listed_once_unless_it_changes(tmp_path: Path, monkeypatch: 
     listed: list[Path] = []
     monkeypatch.setattr("ganlab.data.files.listing", lambda path: (listed.append(path), walk.listing(path))[1])
     for _ in range(3):
-        manifest = folder_manifest(root)
-    assert len(listed) == 1 and sorted(manifest.names)[0] == "cat/0.png"
+        index = folder_index(root)
+    assert len(listed) == 1 and sorted(index.names)[0] == "cat/0.png"
     (root / "dog" / "new.png").write_bytes(png(50))
-    assert "dog/new.png" in folder_manifest(root).names
+    assert "dog/new.png" in folder_index(root).names
     (root / "cat" / "0.png").unlink()
-    assert "cat/0.png" not in folder_manifest(root).names
+    assert "cat/0.png" not in folder_index(root).names
     settle(root)
-    folder_manifest(root)
+    folder_index(root)
     count = len(listed)
-    folder_manifest(root, rescan=True)
+    folder_index(root, rescan=True)
     assert len(listed) == count + 1
 
 
@@ -422,16 +422,16 @@ def test_a_folder_that_has_just_changed_is_listed_again(tmp_path: Path) -> None:
     root = tmp_path / "data"
     folder(root, "none")
     before = root.stat().st_mtime_ns
-    folder_manifest(root)
+    folder_index(root)
     (root / "late.png").write_bytes(png(60))
     os.utime(root, ns=(before, before))
-    assert "late.png" in folder_manifest(root).names
+    assert "late.png" in folder_index(root).names
 
 
 def test_the_memory_of_names_is_mapped(tmp_path: Path) -> None:
     root = tmp_path / "data"
     folder(root, "none")
-    names = folder_manifest(root).names
+    names = folder_index(root).names
     assert isinstance(names.letters.base, np.memmap) and not names.letters.flags.writeable
     assert sorted(names) == sorted(f"{level}.png" for level in range(COUNT))
     assert [names[-1], *names[0:2]] == [list(names)[-1], *list(names)[:2]]
