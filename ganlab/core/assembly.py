@@ -20,6 +20,7 @@ from torch import nn
 
 from ganlab.config.building import build, locate
 from ganlab.config.preflight import check_parts
+from ganlab.config.ranges import sides
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import launcher
 from ganlab.core.strategies import TwoPlayerStrategy
@@ -41,7 +42,7 @@ def make_data(recipe: Recipe) -> GanData:
     _check_condition(recipe)
     _check_generator(recipe)
     if size := recipe["data"].get("size"):
-        _check_discriminator(recipe, (3, size, size))
+        _check_discriminator(recipe, (3, *sides(size)))
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
