@@ -27,7 +27,7 @@ FLOORS = (
     "collapse",
     "callbacks",
     "runs",
-    "lecture fit sample evaluate",
+    "lecture gan fit sample evaluate",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}

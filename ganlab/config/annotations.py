@@ -38,6 +38,11 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def is_plain(value: Any) -> bool:
+    """Return whether a value is of a kind that a recipe's file can have."""
+    return value is None or isinstance(value, str | int | float | Mapping | list | tuple)
+
+
 PLAIN = {
     "int": Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "float": Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
@@ -53,7 +58,12 @@ PLAIN = {
 
 
 def accepts(parameter: Parameter, value: Any) -> bool:
-    """Return whether the parameter takes this value. True if it has no annotation that can be read."""
+    """Return whether the parameter takes this value. True if it has no annotation that can be read.
+
+    An object that is no plain value was made by Python code, and is accepted.
+    """
+    if not is_plain(value):
+        return True
     default = parameter.default
     if value is None and isinstance(default, ast.Constant) and default.value is None:
         return True

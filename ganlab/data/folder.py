@@ -76,7 +76,7 @@ class FolderData(GanData):
         border = split.border(files)
         train = pictures.part(slice(border, None), self.flip)
         reference = pictures.part(slice(border)) if border else train
-        return train, reference, _spec(train, classes)
+        return train, reference, spec_of(train, classes)
 
 
 def _captioned(images: np.ndarray, said: Sequence[Sequence[str]]) -> Pictures:
@@ -88,7 +88,8 @@ def _classified(images: np.ndarray, files: Sequence[str], split: Split, classes:
     return Pictures(images, torch.tensor([numbers[split.label(file)] for file in files]) if classes else None)
 
 
-def _spec(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
+def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
+    """Return the description of training pictures with captions, with these classes, or with neither."""
     if isinstance(train.condition, list):
         return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=_prompts(train.condition))
     return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
