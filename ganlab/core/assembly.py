@@ -111,7 +111,7 @@ def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
 def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     """Return the variant with every component that its constructor names. Raise `UserError` if one does not fit."""
     _check_discriminator(recipe, spec.shape)
-    _try_objects(recipe, spec.shape)
+    _try_ready(recipe, spec.shape)
     variant = locate(recipe["variant"]["_target_"])
     wanted = [
         name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
@@ -128,10 +128,11 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
 
 
-def _try_objects(recipe: Recipe, shape: tuple[int, ...]) -> None:
-    """Raise `UserError` if networks that Python code made do not fit each other, the latent or the data."""
-    players = {name: recipe["network"][name] for name in ("generator", "discriminator")}
-    ready = {name: network for name, network in players.items() if isinstance(network, nn.Module)}
+def _try_ready(recipe: Recipe, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` if a network that is made without knowing the data does not fit them or the latent."""
+    nodes = {name: recipe["network"][name] for name in ("generator", "discriminator")}
+    with torch.random.fork_rng():
+        ready = {name: build(node) for name, node in nodes.items() if _is_ready(node)}
     check_players(ready, shape, recipe["latent_dim"] + (recipe.get("condition") or {}).get("dim", 0))
 
 

@@ -19,8 +19,10 @@ def check_players(players: Mapping[str, nn.Module], shape: Sequence[int], code_d
     """Raise `UserError` if the `generator` or the `discriminator`, if they are given, cannot play.
 
     A generator maps codes (N, code_dim) to images (N, *shape). A discriminator maps these to one logit each, or to
-    features of its `feature_shape`. The networks and the random states stay as they are.
+    features of its `feature_shape`. The networks and the random states stay as they are. A network without memory, on
+    the meta device, is not tried.
     """
+    players = {side: one for side, one in players.items() if not any(part.is_meta for part in one.parameters())}
     with torch.no_grad(), torch.random.fork_rng(), torch.device("cpu"):
         if generator := players.get("generator"):
             images = _run("generator", generator, torch.randn(COUNT, code_dim), f"latents (N, {code_dim})")

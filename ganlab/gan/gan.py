@@ -9,6 +9,7 @@ import inspect
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.evaluate import Settings, of_module
 from ganlab.evaluation.report import Numbers
 from ganlab.files.run_folder import RunFolder
-from ganlab.gan.networks import Network, code_size, limits, part_of_recipe
+from ganlab.gan.networks import Network, code_size, gives_logits, limits, part_of_recipe, ready
 from ganlab.gan.sources import Source, source_of
 from ganlab.loggers.table import read_rows
 from ganlab.runs.training import Trained, run
@@ -89,11 +90,12 @@ class GAN:
             settings, generator = {"network": generator, **settings}, None
         given = {"generator": generator, "discriminator": discriminator}
         self._networks = {side: part_of_recipe(network, side) for side, network in given.items()}
+        self._code_size = code_size(ready(self._networks["generator"]))
+        self._judges = gives_logits(ready(self._networks["discriminator"]))
         self._recipe_name, self._settings, self._overrides = recipe, settings, list(overrides)
         self._objective, self._regularizers = objective, regularizers
         self._source = Source()
         self._trained: Trained | None = None
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._compose(self._source)  # a wrong name is said now
 
     # Training ------------------------------------------------------------------------------------------------------
@@ -124,10 +126,11 @@ class GAN:
         """
         source = self._source if data is None else source_of(data)
         words = [*_words("trainer.", trainer or {}), *_callback_words(callbacks)]
-        total = self.iterations + (
-            self._compose(source, *words)["trainer"]["max_steps"] if iterations is None else iterations
-        )
-        recipe = self._compose(source, *words, f"trainer.max_steps={total}")
+        if iterations is None:
+            iterations = int(self._compose(source, *words)["trainer"]["max_steps"])
+        elif isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+            raise UserError(f"`iterations` must be a whole number of at least 1, got {iterations!r}")
+        recipe = self._compose(source, *words, f"trainer.max_steps={self.iterations + iterations}")
         self._insert_objects(recipe, source, callbacks)
         check_parts(recipe)
         check_machine(recipe)
@@ -153,8 +156,9 @@ class GAN:
             return self._trained.folder.path
         if recipe.get("run_dir"):
             return Path(recipe["run_dir"])
-        self._temporary = tempfile.TemporaryDirectory(prefix="ganlab-", ignore_cleanup_errors=True)
-        return Path(self._temporary.name) / str(recipe["recipe"])
+        folder = tempfile.mkdtemp(prefix="ganlab-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / str(recipe["recipe"])
 
     # What was trained -------------------------------------------------------------------------------------------------
 
@@ -263,7 +267,7 @@ class GAN:
 
     def _inputs(self) -> dict[str, Tensor]:
         """Return a few inputs of both networks of an unconditional model."""
-        latent = torch.randn(2, code_size(self._networks["generator"]) or self.module.latent_dim)
+        latent = torch.randn(2, self._code_size or self.module.latent_dim)
         return {"generator": latent, "discriminator": to_float(self.data.train.get(slice(0, 2)))}
 
     # The recipe -------------------------------------------------------------------------------------------------------
@@ -280,16 +284,15 @@ class GAN:
         quiet = () if any(word.startswith("callbacks.quality") for word in words) else ("callbacks.quality=null",)
         name = self._recipe_name or self._fitting_recipe(source)
         recipe = compose(f"recipe={name}", *source.words, *_words("", own), *quiet, *self._overrides, *words)
-        size, condition = code_size(self._networks["generator"]), (recipe.get("condition") or {}).get("dim", 0)
-        if size and "latent_dim" not in own:
-            recipe["latent_dim"] = max(1, size - condition)
+        if self._code_size and "latent_dim" not in own:
+            recipe["latent_dim"] = max(1, self._code_size - (recipe.get("condition") or {}).get("dim", 0))
         return recipe
 
     def _fitting_recipe(self, source: Source) -> str:
         """Return the default recipe for these data and networks."""
-        judge = self._networks["discriminator"]
-        gives_logits = isinstance(judge, nn.Module) and not hasattr(judge, "feature_shape")
-        kind = "none" if gives_logits else source.kind
+        kind = "none" if self._judges else source.kind
+        if kind == "none" and {"condition", "head"} & self._settings.keys():
+            kind = "text"
         return {"class": "cgan_class", "text": "cgan_text2img"}.get(kind, "vanilla")
 
     def _insert_objects(self, recipe: Recipe, source: Source, callbacks: Callbacks) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.config.building import build
 from ganlab.config.described import is_importable, node_of, path_of
 from ganlab.config.recipe import compose
 from ganlab.errors import UserError
@@ -48,17 +49,30 @@ def _is_readable(network: Any) -> bool:
     return is_importable(network.func if inner else network) and not (inner and network.args)
 
 
-def code_size(generator: Any) -> int | None:
+def ready(network: Any) -> nn.Module | None:
+    """Return a network that does not depend on the data's shape, made if need be. None for any other."""
+    if isinstance(network, Mapping) and not network.get("_partial_"):
+        with torch.random.fork_rng():
+            return build(network)
+    return network if isinstance(network, nn.Module) else None
+
+
+def code_size(generator: nn.Module | None) -> int | None:
     """Return the number of inputs of a module: its `latent_dim`, or that of its first layer. None if it is unknown.
 
     >>> code_size(nn.Sequential(nn.Flatten(), nn.Linear(7, 2)))
     7
     """
-    if not isinstance(generator, nn.Module):
+    if generator is None:
         return None
     parts = [generator, *generator.modules()]
     sizes = [getattr(part, name, None) for part in parts for name in ("latent_dim", "in_features", "in_channels")]
     return next((size for size in sizes if isinstance(size, int)), None)
+
+
+def gives_logits(discriminator: nn.Module | None) -> bool:
+    """Return whether a module gives logits itself, and not features for a head."""
+    return discriminator is not None and not hasattr(discriminator, "feature_shape")
 
 
 def limits(networks: Mapping[str, Any], inputs: Mapping[str, Tensor], folder: Path) -> str:

@@ -37,7 +37,7 @@ def source_of(data: Any) -> Source:
         found = collected(data)
         size = data.batch_size if isinstance(data, DataLoader) else None
         return _array(found.images, found.condition, found.classes, size)
-    images, condition = data if isinstance(data, tuple | list) and len(data) == 2 else (data, None)
+    images, condition = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
     return _array(images, condition)
 
 
