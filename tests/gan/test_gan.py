@@ -181,7 +181,8 @@ def test_a_sheet_is_a_picture_in_a_notebook(grey: np.ndarray, own: Any, tmp_path
     drawn = GAN(own.Drawing, own.Judging, batch_size=8).fit(grey, 1, **QUICK).sample(9)
     assert len(drawn) == 9 and drawn[2].shape == (1, 16, 16) and len(list(drawn)) == 9
     assert drawn._repr_png_().startswith(b"\x89PNG")
-    assert Image.open(drawn.save(tmp_path / "sheet.png")).size == drawn.image.size
+    with Image.open(drawn.save(tmp_path / "sheet.png")) as sheet:
+        assert sheet.size == drawn.image.size
     assert repr(drawn) == "9 pictures of 1 x 16 x 16"
 
 
@@ -191,7 +192,7 @@ def test_numbers_have_their_protocol(grey: np.ndarray, own: Any) -> None:
     assert {name.partition("_")[0] for name in numbers} == {"fid", "vendi"}
     (fid,) = (result for name, result in numbers.items() if name.startswith("fid"))
     assert fid.protocol["fakes"] == 20 and fid.protocol["extractor"] == "small" and fid.value > 0
-    assert repr(numbers).count("\n") == 1
+    assert repr(numbers).count("\n") == len(numbers) - 1
     assert gan.evaluate("fid", count=20, extractor="small", split="train")[next(iter(numbers))].value == fid.value
 
 
@@ -336,7 +337,7 @@ PLAYERS: dict[str, tuple[nn.Module, nn.Module, str]] = {
     "shape": (
         drawing(nn.Unflatten(1, (4, 8, 8))),
         flat(),
-        r"^`generator` Sequential gives \(N, 4, 8, 8\): it must return a tensor \(N, 1, 16, 16\), the shape of the data",
+        r"^`generator` Sequential gives \(N, 4, 8, 8\): it must return a tensor \(N, 1, 16, 16\), the shape of",
     ),
     "range": (drawing(GREY, nn.Sigmoid()), flat(), r"^`generator` .* ends in Sigmoid, .*Tanh"),
     "NaN": (Broken(), flat(), r"^`generator` Broken gives NaN"),

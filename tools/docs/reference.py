@@ -36,6 +36,7 @@ COMMON = ("Generator", "Trunk", "Discriminator", "Encoder")
 COMMANDS = ("fit", "sample", "evaluate", "lecture")
 
 API = {
+    "gan": ("gan.gan", "sampling.sheet", "evaluation.report", "data.arrays"),
     "game": ("core.generative", "core.adversarial", "core.sides", "core.averaging", "core.checkpoints"),
     "losses": ("objectives", "divergences", "regularizers", "constraints", "perturbations.base", "schedules"),
     "networks": ("networks.architecture", "networks.heads", "networks.conditioning", "networks.blocks"),
