@@ -152,7 +152,7 @@ def test_an_array_that_was_not_stored_is_asked_for() -> None:
 class Drawings(Dataset):
     """Colour pictures with classes, as torchvision's data sets give them."""
 
-    classes = ["dark", "light"]
+    classes = ("dark", "light")
 
     def __len__(self) -> int:
         return 6
