@@ -62,8 +62,6 @@ def accepts(parameter: Parameter, value: Any) -> bool:
 
     An object that is no plain value was made by Python code, and is accepted.
     """
-    if not is_plain(value):
-        return True
     default = parameter.default
     if value is None and isinstance(default, ast.Constant) and default.value is None:
         return True
@@ -87,7 +85,7 @@ def _of(parameter: Parameter) -> list[Kind]:
 
 
 def _fits(alternatives: list[Kind], value: Any) -> bool:
-    return any(kind.test(value) for kind in alternatives)
+    return not is_plain(value) or any(kind.test(value) for kind in alternatives)
 
 
 def _are_parts(parts: list[Kind], value: Any) -> bool:

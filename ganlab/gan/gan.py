@@ -98,6 +98,9 @@ class GAN:
         self._trained: Trained | None = None
         self._compose(self._source)  # a wrong name is said now
 
+    def __repr__(self) -> str:
+        return f"GAN after {self.iterations:,} iterations" if self._trained else "GAN before fit"
+
     # Training ------------------------------------------------------------------------------------------------------
 
     def fit(
@@ -257,7 +260,8 @@ class GAN:
         if trained.folder.path.resolve() == Path(folder).resolve():
             return trained.folder.path
         target = RunFolder.at(folder)
-        shutil.copytree(trained.folder.path, target.path, dirs_exist_ok=True)
+        hidden = shutil.ignore_patterns(".*")  # the lock
+        shutil.copytree(trained.folder.path, target.path, ignore=hidden, dirs_exist_ok=True)
         summary = {**trained.summary, "checkpoint": str(target.checkpoint())}
         target.write_summary(summary)
         self._trained = trained._replace(folder=target, summary=summary)
