@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganlab.constraints import Constraint, SpectralNormalization, Unconstrained, WeightClipping
-from ganlab.core.sides import frozen
+from ganlab.core.members import Members
 from ganlab.errors import UserError
 from ganlab.networks import resnet
 from ganlab.networks.heads import RealismLogit
@@ -147,7 +147,7 @@ def test_freezing_sets_the_power_iteration_aside() -> None:
     network = spectral(discriminator())
     before = copy.deepcopy(network.state_dict())
     images = torch.randn(2, 3, 16, 16, requires_grad=True)
-    with frozen(network):
+    with Members(network).frozen():
         network(images).sum().backward()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert images.grad is not None and images.grad.abs().sum() > 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganlab.core.sides import frozen
+from ganlab.core.members import Members
 from ganlab.errors import UserError
 from ganlab.perturbations import (
     AdaptiveAugmentation,
@@ -112,7 +112,7 @@ def test_using_it_changes_nothing_in_it(make: Callable[[], Perturbation]) -> Non
     perturbation, images = make(), torch.randn(3, 3, 8, 8)
     before = copy.deepcopy(perturbation.state_dict())
     expected = again(perturbation, images)
-    with frozen(perturbation):
+    with Members(perturbation).frozen():
         assert torch.equal(again(perturbation, images), expected)
     assert torch.equal(again(perturbation.eval(), images), expected)
     assert perturbation.state_dict().keys() == before.keys()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,17 @@ def package(path: Path) -> str:
 
 
 def headline(path: Path) -> str:
-    """Return the comment at the start of a file without its sign, or "" if there is none. `# @...` is Hydra's."""
+    """Return the first line of the comment at the start of a file, or "" if there is none."""
+    return next(_comment_lines(path), "")
+
+
+def introduction(path: Path) -> str:
+    """Return the comment at the start of a file, in one line, or "" if there is none."""
+    return " ".join(_comment_lines(path))
+
+
+def _comment_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of the comment at the start of a file without their sign. `# @...` is Hydra's."""
     with path.open(encoding="utf-8") as file:
-        first = next((line.strip() for line in file if not line.startswith("# @")), "")
-    return first.lstrip("# ") if first.startswith("#") else ""
+        lines = (line.strip() for line in file if not line.startswith("# @"))
+        yield from (line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))

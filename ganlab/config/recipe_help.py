@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ganlab.config.catalog import Catalog, headline, listed, package
+from ganlab.config.catalog import Catalog, introduction, listed, package
 from ganlab.config.checking import definition_of
 from ganlab.config.cli import split_list, table
 from ganlab.config.command import BESIDE, Command, split
@@ -48,7 +48,7 @@ def _groups(command: Command, chosen: Mapping[str, object]) -> Iterator[tuple[st
         files = [file for one in listed(choice) if (file := command.catalog.file(f"{group}/{one}"))]
         others = ", ".join(one for one in command.groups.get(group, ()) if one not in listed(choice))
         shown = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
-        what = [f"{headline(file).rstrip('.')}." for file in files] + ([f"Or {others}"] if others else [])
+        what = [f"{introduction(file).rstrip('.')}." for file in files] + ([f"Or {others}"] if others else [])
         yield f"{group}={shown}", " ".join(what)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.generative import GenerativeModule, Terms
-from ganlab.core.sides import Side, frozen
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, Fake
 from ganlab.errors import UserError
@@ -126,19 +126,19 @@ class AdversarialModule(GenerativeModule, ABC):
 
     def _turns_sharing_a_forward(self, batch: Batch) -> None:
         fake = self.generate(batch)
-        with frozen(self.generator):
+        with self.members("generator").frozen():
             self._backward_discriminator(batch, fake.detach())
             self.step("discriminator")
-        with frozen(self.discriminator):
+        with self.members("discriminator").frozen():
             self._backward_generator(batch, fake)
             self.step("generator")
 
     def _turns_apart(self, reals: list[Batch]) -> None:
         for batch in reals:
-            with frozen(self.generator):
+            with self.members("generator").frozen():
                 self._discriminator_turn(batch.chunk(self.sides["discriminator"].accumulate))
         for _ in range(self.sides["generator"].turns):
-            with frozen(self.discriminator):
+            with self.members("discriminator").frozen():
                 self._generator_turn(reals[-1].chunk(self.sides["generator"].accumulate))
 
     def _discriminator_turn(self, parts: list[Batch]) -> None:
@@ -173,6 +173,6 @@ class AdversarialModule(GenerativeModule, ABC):
         """Return the critic's logits of a batch and of as many generated images, each (N,)."""
         if not len(batch):
             return batch.images.new_empty(0), batch.images.new_empty(0)
-        with frozen(self.generator), frozen(self.discriminator):
+        with self.members("generator").frozen(), self.members("discriminator").frozen():
             real = self.critic(batch.images, batch.condition)
             return real, self.critic(self.generate(batch).images, batch.condition)

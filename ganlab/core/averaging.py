@@ -6,10 +6,11 @@ Only the generator is averaged. Parameters and buffers are averaged alike, so ba
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganlab.config.ranges import Fraction, NonNegative
 
@@ -35,12 +36,12 @@ class MovingAverage:
         return 0.5 ** (images / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
-    def update(self, average: nn.Module, network: nn.Module, beta: float) -> None:
-        """Set average <- beta average + (1 - beta) network, in place. Copy integer buffers.
+    def update(self, average: Sequence[Tensor], network: Sequence[Tensor], beta: float) -> None:
+        """Set average <- beta average + (1 - beta) network, in place, for tensors in the same order. Copy integers.
 
         The average may have a wider number format than the network.
         """
-        pairs = list(zip(_tensors(average), _tensors(network), strict=True))
+        pairs = list(zip(average, network, strict=True))
         floating = [(old, new) for old, new in pairs if old.is_floating_point()]
         if floating:
             olds = [old for old, _ in floating]
@@ -48,7 +49,3 @@ class MovingAverage:
         for old, new in pairs:
             if not old.is_floating_point():
                 old.copy_(new)
-
-
-def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]

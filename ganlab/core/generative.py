@@ -14,6 +14,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -22,13 +23,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.members import Members
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
+from ganlab.core.reducer import Reducer
 from ganlab.core.running_means import RunningMeans
-from ganlab.core.sides import Side, clip_gradients, frozen, stateful_regularizers
+from ganlab.core.shortcut import may_step_directly
+from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
-from ganlab.processes import average_across_processes, gather_values
+from ganlab.processes import average_across_processes, gather_values, is_distributed
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
@@ -67,6 +71,10 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
         self._logged = RunningMeans()
+        self._members: dict[str, Members] = {}
+        self._reducers: dict[str, Reducer] = {}
+        self._passes = 0  # backward passes of the present turn
+        self._steps_directly = False
         self._random: list[dict[str, Any]] | None = None
 
     # What a variant defines ----------------------------------------------------------------------------------------
@@ -129,7 +137,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
             for name in self.sides:
-                stack.enter_context(frozen(self.player(name)))
+                stack.enter_context(Members(self.player(name)).frozen())
             torch.manual_seed(seed)
             yield
 
@@ -146,6 +154,12 @@ class GenerativeModule(pl.LightningModule, ABC):
     def player(self, name: str) -> nn.Module:
         """Return the network of a side."""
         return self.get_submodule(name)
+
+    def members(self, name: str) -> Members:
+        """Return the tensors of a network of this module, such as a side's or the average."""
+        if name not in self._members:
+            self._members[name] = Members(self.get_submodule(name))
+        return self._members[name]
 
     @property
     def iteration(self) -> int:
@@ -165,18 +179,37 @@ class GenerativeModule(pl.LightningModule, ABC):
         means = {term: at_least_float32(values).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
-        self.manual_backward(torch.stack(list(means.values())).sum() / parts)
+        self._passes += 1
+        if name in self._reducers and self._passes == parts:
+            self._reducers[name].arm()
+        loss = reduce(torch.add, means.values())
+        self._backward(loss / parts if parts > 1 else loss)
 
     def step(self, name: str) -> None:
         """Average a side's gradients over processes, clip them (in `on_before_optimizer_step`), step, discard them."""
-        network = self.player(name)
-        average_across_processes(p.grad for p in network.parameters() if p.grad is not None)
-        optimizer = self.trainer.strategy.optimizers[list(self.sides).index(name)]
-        self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
-        optimizer.zero_grad(set_to_none=True)
-        self.sides[name].constraint.enforce(network)
-        moving = (part for part in network.modules() if part.training)  # the mean of equal numbers may differ
-        average_across_processes(buffer for part in moving for buffer in part.buffers(recurse=False))
+        members = self.members(name)
+        if name in self._reducers:
+            self._reducers[name].finish()
+        self._passes = 0
+        self._step(self.trainer.strategy.optimizers[list(self.sides).index(name)])
+        members.drop_gradients()
+        self.sides[name].constraint.enforce(self.player(name))
+        average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
+
+    # The two calls of Lightning around a step. They take as long as the step of a small network -----------------------
+
+    def _backward(self, loss: Tensor) -> None:
+        if self._steps_directly:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.manual_backward(loss)
+
+    def _step(self, optimizer: Optimizer) -> None:
+        if self._steps_directly:
+            self.on_before_optimizer_step(optimizer)
+            optimizer.step()
+        else:
+            self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
 
     # One iteration -------------------------------------------------------------------------------------------------
 
@@ -186,12 +219,15 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._finish_iteration(len(batch))
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log the norm of the side's gradient, then clip it, both without the loss scale."""
+        """Clip the side's gradient, and log its norm if a row of the log is due, both without the loss scale."""
         turns = zip(self.sides.items(), self.trainer.strategy.optimizers, strict=True)
         name, side = next(player for player, own in turns if own is optimizer)
+        if side.clip is None and not self._row_is_due:
+            return
         self._unscale(optimizer)
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        self._logged.add(f"{name}/gradient_norm", clip_gradients(gradients, side.clip))
+        norm = clip_gradients(self.members(name).gradients(), side.clip)
+        if self._row_is_due:
+            self._logged.add(f"{name}/gradient_norm", norm)
 
     def _unscale(self, optimizer: Optimizer) -> None:
         """Divide by the loss scale if Lightning leaves that to the optimizer's own step, as for a fused optimizer."""
@@ -203,20 +239,25 @@ class GenerativeModule(pl.LightningModule, ABC):
         images *= self.trainer.world_size
         self.images_seen += images
         beta = self.averaging.beta(images, self.images_seen)
-        self.averaging.update(self.average, self.generator, beta)
+        self.averaging.update(self.members("average").tensors(), self.members("generator").tensors(), beta)
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric
-        if (self.iteration + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if self._row_is_due:
             self._log({**self._logged.read(), "images_seen": torch.tensor(float(self.images_seen))})
         self._count_iteration()
 
-    def _log(self, values: dict[str, Tensor]) -> None:
-        """Pass values to callbacks through Lightning, and to the loggers directly.
+    @property
+    def _row_is_due(self) -> bool:
+        """Return whether this iteration ends with a row of the log."""
+        return (self.iteration + 1) % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined, no-any-return]
 
-        Lightning's own logging would use a step number lower by one, and would repeat the last value of a term that was
-        not due.
+    def _log(self, values: dict[str, Tensor]) -> None:
+        """Pass values to callbacks and loggers.
+
+        Lightning's `log` would use a step number lower by one, repeat the last value of a term that was not due, and
+        take a millisecond for each row.
         """
-        self.log_dict(values, logger=False)
+        self.trainer.callback_metrics.update(values)
         for logger in self.loggers:
             logger.log_metrics({name: float(value) for name, value in values.items()}, step=self.iteration + 1)
 
@@ -248,6 +289,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
         The average is then independent of the precision of training.
         """
+        self._members.clear()
         super()._apply(kept_in_float32(self, self.average)(function), recurse)  # type: ignore[no-untyped-call]
         return self
 
@@ -258,7 +300,10 @@ class GenerativeModule(pl.LightningModule, ABC):
             "spec": self.spec.plain(),
             "iteration": self.iteration,
             "images_seen": self.images_seen,
-            "logged": {"sums": dict(self._logged.sums), "counts": dict(self._logged.counts)},
+            "logged": {
+                "sums": {name: one.clone() for name, one in self._logged.sums.items()},
+                "counts": dict(self._logged.counts),
+            },
             "random": gather_values(random_states()),
         }
 
@@ -272,7 +317,16 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Seed each process differently, so that it draws its own latents. All have started from one seed."""
+        self._steps_directly = may_step_directly(self.trainer)
+        if is_distributed():
+            self._reducers = {name: Reducer(self.members(name).parameters) for name in self.sides}
         seed_per_rank(self.global_rank, self.iteration)
+
+    def on_train_end(self) -> None:
+        """Take the hooks off the parameters."""
+        for reducer in self._reducers.values():
+            reducer.remove()
+        self._reducers = {}
 
     def reseed(self, seed: int) -> None:
         """Continue with another seed than that of the loaded state. Each process draws its own numbers."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -17,8 +17,15 @@ class RunningMeans:
 
     def add(self, name: str, value: Tensor) -> None:
         """Add one value to the mean of this name."""
-        self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-        self.counts[name] = self.counts.get(name, 0) + 1
+        if name in self.sums:
+            self.sums[name] += value
+            self.counts[name] += 1
+        else:
+            self.sums[name], self.counts[name] = value.clone(), 1
+
+    def state(self) -> dict[str, Any]:
+        """Return copies of the sums and counts: the arguments of the same running means."""
+        return {"sums": {name: total.clone() for name, total in self.sums.items()}, "counts": dict(self.counts)}
 
     def read(self) -> dict[str, Tensor]:
         """Return the means by name, and reset them."""

@@ -1,9 +1,8 @@
-"""The two players: the settings by which one learns, and freezing one while the other learns. Plain torch."""
+"""The two players: the settings by which one learns. Plain torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -53,24 +52,3 @@ def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
         share = (limit / (norm + 1e-6)).clamp(max=1)  # as `torch.nn.utils.clip_grad_norm_` has it
         torch._foreach_mul_(gradients, torch.where(norm.isfinite(), share, 1))
     return norm
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Disable gradients of `network` and give it copies of its buffers inside the block: a turn changes one side only.
-
-    The original buffers are set aside rather than copied back, because an earlier graph may still need them unchanged.
-    """
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    buffers = [(m, name, b) for m in network.modules() for name, b in m.named_buffers(recurse=False)]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
-    for module, name, buffer in buffers:
-        setattr(module, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
-        for module, name, buffer in buffers:
-            setattr(module, name, buffer)

@@ -2,8 +2,8 @@
 
 Lightning's own strategy wraps the whole module in one DistributedDataParallel. A turn then leaves half of the
 parameters without gradients, and it crashes or also sends the other side's gradients. Here nothing is wrapped. Every
-process starts from the weights of rank 0. After each turn's backward passes, the gradients of the side in turn are
-averaged (`ganlab.processes`).
+process starts from the weights of rank 0. During each turn's last backward pass, the gradients of the side in turn are
+averaged (`ganlab.core.reducer`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.members import Members
 
 
 def constant(value: float) -> nn.Module:
@@ -18,12 +19,16 @@ def constant(value: float) -> nn.Module:
     return module
 
 
+def tensors(module: nn.Module) -> list[torch.Tensor]:
+    return Members(module).tensors()
+
+
 def test_geometric_sum() -> None:
     """After x_1 .. x_n from a_0: a_n = beta^n a_0 + (1 - beta) sum beta^(n - i) x_i, for parameters and buffers."""
     averaging, beta, values = MovingAverage(), 0.8, [3.0, -1.0, 4.0, 1.0, -5.0, 9.0]
     average = averaging.start(constant(2.0))
     for value in values:
-        averaging.update(average, constant(value), beta)
+        averaging.update(tensors(average), tensors(constant(value)), beta)
     n = len(values)
     expected = beta**n * 2 + (1 - beta) * sum(beta ** (n - i) * x for i, x in enumerate(values, 1))
     assert average.weight.item() == pytest.approx(expected, abs=1e-5)
@@ -34,7 +39,7 @@ def test_geometric_sum() -> None:
 def test_the_player_is_not_touched() -> None:
     averaging, player = MovingAverage(), constant(5.0)
     average = averaging.start(constant(1.0))
-    averaging.update(average, player, 0.5)
+    averaging.update(tensors(average), tensors(player), 0.5)
     assert player.weight.item() == 5.0
     assert player.running.item() == 50.0
     assert player.weight.requires_grad
@@ -57,7 +62,7 @@ def test_half_life_is_in_images() -> None:
         averaging = MovingAverage(half_life=1000, ramp=1e9)
         average = averaging.start(constant(1.0))
         for i in range(1000 // batch):
-            averaging.update(average, constant(0.0), averaging.beta(batch, (i + 1) * batch))
+            averaging.update(tensors(average), tensors(constant(0.0)), averaging.beta(batch, (i + 1) * batch))
         assert average.weight.item() == pytest.approx(0.5, abs=1e-5)
 
 
@@ -77,7 +82,7 @@ def test_first_iteration_forgets_the_random_start() -> None:
 def test_no_half_life_copies() -> None:
     averaging = MovingAverage(half_life=0)
     average = averaging.start(constant(1.0))
-    averaging.update(average, constant(7.0), averaging.beta(64, 640))
+    averaging.update(tensors(average), tensors(constant(7.0)), averaging.beta(64, 640))
     assert averaging.beta(64, 640) == 0.0
     assert average.weight.item() == 7.0
 
@@ -87,5 +92,5 @@ def test_average_of_equals_is_exact() -> None:
     player = nn.Linear(7, 5)
     average = MovingAverage().start(player)
     for beta in (0.3, 0.9, 0.999):
-        MovingAverage().update(average, player, beta)
+        MovingAverage().update(tensors(average), tensors(player), beta)
     assert torch.equal(average.weight, player.weight)

@@ -18,10 +18,11 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab import processes
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.reducer import Reducer
 from ganlab.core.sides import Side
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.data.base import DataSpec, GanData
@@ -126,6 +127,45 @@ def buckets(rank: int) -> list[Tensor]:
     return tensors
 
 
+def reduced(rank: int) -> dict[str, Any]:
+    """Gradients by a reducer with small buckets and by averages afterwards: two parts, R1, an unused parameter."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
+    network.register_parameter("unused", nn.Parameter(torch.ones(3)))
+    reducer = Reducer(list(network.parameters()), first=64, limit=256)
+    sent: list[int] = []
+    send = dist.all_reduce
+
+    def counted(tensor: Tensor, **kwargs: Any) -> Any:
+        sent.append(len(tensor))
+        return send(tensor, **kwargs)
+
+    dist.all_reduce = counted
+    batches = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(rank))
+    expected = [
+        torch.autograd.grad(loss(network, batch), list(network.parameters()), allow_unused=True) for batch in batches
+    ]
+    for part, batch in enumerate(batches):
+        if part == len(batches) - 1:
+            reducer.arm()
+        loss(network, batch).backward()
+    early = len(sent)
+    reducer.finish()
+    dist.all_reduce = send
+    sums = [a + b for a, b in zip(*expected, strict=True) if a is not None]
+    average_across_processes(sums)
+    found = [each.grad for each in network.parameters() if each.grad is not None]
+    reducer.remove()
+    return {"found": found, "expected": sums, "early": early, "buckets": [len(one) for one in reducer.buckets]}
+
+
+def loss(network: nn.Module, batch: Tensor) -> Tensor:
+    seen = batch.clone().requires_grad_()
+    logits = network(seen)
+    (slope,) = torch.autograd.grad(logits.sum(), seen, create_graph=True)
+    return nn.functional.softplus(-logits).mean() + slope.square().sum(1).mean()
+
+
 def augmentation(rank: int) -> float:
     """p after one look: rank 0 alone would raise it, rank 1 alone lower it by as much."""
     ada = AdaptiveAugmentation(target=0.4, speed=100)
@@ -141,6 +181,7 @@ def main(folder: Path) -> None:
     results = {"play": play(rank, folder), "halves": halves(rank), "buckets": buckets(rank)}
     results["resume"] = {done: resume(rank, folder, done) for done in RESUMED}
     results["augmentation"] = augmentation(rank)
+    results["reduced"] = reduced(rank)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -233,6 +274,17 @@ def test_averages_in_buckets(ranks: list[dict[str, Any]]) -> None:
         assert [tensor.unique().tolist() for tensor in floating] == [[i + 0.5] for i in range(5)]
         assert double.tolist() == [0.5] * 3
         assert whole.tolist() == [5 + number]
+
+
+def test_a_reducer_averages_during_the_backward_pass(ranks: list[dict[str, Any]]) -> None:
+    """Bit for bit what averaging afterwards gives; all buckets but that of the unused parameter are sent early."""
+    for rank in ranks:
+        found = rank["reduced"]
+        assert len(found["buckets"]) > 3
+        assert found["early"] >= len(found["buckets"]) - 2
+        assert all(map(torch.equal, found["found"], found["expected"]))
+    one, other = (rank["reduced"]["found"] for rank in ranks)
+    assert all(map(torch.equal, one, other))
 
 
 def test_one_process_averages_nothing() -> None:

@@ -8,6 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from ganlab.config.building import build
+from ganlab.config.catalog import catalog, introduction
+from ganlab.config.recipe import compose
 from ganlab.networks import dcgan, fastgan, mlp, patch, projected, r3gan, resnet, stylegan2, unet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.cost import Cost, cost, costs
@@ -48,6 +51,18 @@ def test_a_line_of_it() -> None:
     assert str(Cost(24_767_458, 45_120_000_000)) == "24.8 M parameters, 45.1 GFLOP a picture"
     made = costs(Architecture(partial(r3gan.Generator, width=768, limit=1), r3gan.Trunk), (3, 32, 32), 64)
     assert str(made["generator"]).startswith("20.7 M parameters")
+
+
+@pytest.mark.parametrize("name", catalog().groups()["network"])
+def test_every_choice_of_the_group_says_its_true_cost_in_the_help(name: str) -> None:
+    """The size of a code is 64 numbers. The networks of patchgan take pictures of its 64 pixels."""
+    recipe, side = ("patchgan", 64) if name.startswith("pix2pix") else ("vanilla", 32)
+    networks = build(compose(f"recipe={recipe}", "data=emoji", f"network={name}")["network"])
+    made = costs(networks, (3, side, side), 64)
+    discriminator = str(made["discriminator"]).replace(" parameters", "").replace(" a picture", "")
+    file = catalog().file(f"network/{name}")
+    assert file is not None
+    assert f"At {side} x {side}: generator {made['generator']}; discriminator {discriminator}." in introduction(file)
 
 
 @pytest.mark.parametrize("name", ["stylegan2", "r3gan"])

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.sides import Side, frozen
+from ganlab.core.members import Members
+from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, to_float
 from ganlab.data.stream import Stream
@@ -94,7 +95,7 @@ def listeners(module: VAEGAN, term: Tensor) -> set[str]:
 
 def test_who_hears_which_of_the_generators_terms(make: Make, batch: Batch) -> None:
     module = make()
-    with frozen(module.discriminator):
+    with Members(module.discriminator).frozen():
         terms = module.generator_terms(batch, module.generate(batch))
         heard_by = {name: listeners(module, term) for name, term in terms.items()}
     assert heard_by == {
@@ -124,7 +125,7 @@ def test_reconstruction_counts_fully_for_the_encoder_and_gamma_times_for_the_dec
 ) -> None:
     """Against L = |f(x) - f(decoded)|^2 / 2 in one graph: the encoder's gradient of L, gamma times the decoder's."""
     module = make()
-    with frozen(module.discriminator):
+    with Members(module.discriminator).frozen():
         ours = module.generator_terms(batch, module.generate(batch))["reconstruction"].mean()
     coder, trunk = module.generator, module.discriminator[0]
     mean, log_variance = coder.encoder(batch.images).chunk(2, 1)

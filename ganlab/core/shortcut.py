@@ -1,0 +1,31 @@
+"""Whether a step may bypass Lightning, whose calls around it take as long as the step of a small network."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.strategies import Strategy
+
+IN_MODULE = ("on_before_backward", "on_after_backward", "backward", "optimizer_step")
+HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+
+
+def may_step_directly(trainer: pl.Trainer) -> bool:
+    """Return whether Lightning does nothing around a backward pass and a step.
+
+    That is so without a loss scale, without a strategy or a precision that has its own backward pass or step, and
+    without a callback or a variant that has a hook there.
+    """
+    precision, strategy = trainer.precision_plugin, trainer.strategy
+    plain = getattr(precision, "scaler", None) is None
+    own = not _overrides(strategy, Strategy, "backward", "optimizer_step") and not _overrides(
+        precision, Precision, "backward", "pre_backward", "post_backward"
+    )
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    listeners = any(_overrides(callback, pl.Callback, *HOOKS) for callback in callbacks)
+    return plain and own and not listeners and not _overrides(trainer.lightning_module, pl.LightningModule, *IN_MODULE)
+
+
+def _overrides(one: object, base: type, *methods: str) -> bool:
+    """Return whether the object's class has one of these methods of its own."""
+    return any(getattr(type(one), method) is not getattr(base, method) for method in methods)
