@@ -1,5 +1,6 @@
 // The game of two fully connected networks, as ganlab plays it: the same layers, losses, order of turns and Adam.
 import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-core/dist/register_all_gradients";
 import "@tensorflow/tfjs-backend-cpu";
 
 const SLOPE = 0.2; // of leaky rectifiers
