@@ -318,8 +318,8 @@ class GAN:
 def _words(prefix: str, settings: Mapping[str, Any]) -> list[str]:
     """Return settings in the words of the command line.
 
-    >>> _words("", {"seed": 1, "regularizer": ["r1", "r2"], "run_dir": "Anna's runs", "fused": None})
-    ['seed=1', 'regularizer=[r1,r2]', "run_dir='Anna\\'s runs'", 'fused=null']
+    >>> _words("", {"seed": 1, "regularizer": ["r1", "r2"], "run_dir": "my runs", "fused": None})
+    ['seed=1', 'regularizer=[r1,r2]', "run_dir='my runs'", 'fused=null']
     """
     return [_word(f"{prefix}{key}", value) for key, value in settings.items()]
 
