@@ -13,7 +13,15 @@ from ganlab.errors import UserError, suggestion
 COMMANDS = {
     "fit": "train a GAN by a recipe, or go on with a run",
     "sample": "draw pictures from a trained model",
+    "walk": "draw the way between seeds, captions or classes",
+    "edit": "change pictures along directions, or mix their styles",
+    "project": "find the latent of a picture",
     "evaluate": "measure a checkpoint's pictures, or a folder's against another",
+    "table": "compare runs in a table: mean and deviation over seeds",
+    "report": "write the page of a run, or one that compares several",
+    "export": "write a trained generator for use elsewhere: safetensors, ONNX, torch.export",
+    "push": "publish a trained model on the Hugging Face Hub, or into a folder",
+    "zoo": "list the trained models that come with ganlab",
     "lecture": "draw and measure claims of the lecture",
 }
 
@@ -40,6 +48,7 @@ def main() -> None:
             raise UserError(f"{what}: {suggestion(first, list(COMMANDS))}")
         else:
             working_folder.add_last(sys.path)
+            working_folder.let_threads_sleep()
             del sys.argv[1]
             runpy.run_module(f"ganlab.{first}", run_name="__main__", alter_sys=True)
 

@@ -54,6 +54,7 @@ class EvaluateSettings:
     seed: Seed = cli.setting(0, "of the generated pictures and of all random choices")
     save_reference: str | None = cli.setting(None, "an .npz for the real pictures' statistics, for use as a reference")
     out: str | None = cli.setting(None, "JSON file for the numbers and their protocol")
+    data: dict[str, str] = cli.setting({}, cli.DATA)
     compare: str | None = cli.setting(None, "instead: a.json,b.json, two such files with the same protocol")
     allow: list[str] = cli.setting(
         [], "packages whose classes the checkpoint, or `metrics`, may name too; hub: it may fetch what it names"
@@ -71,6 +72,7 @@ Metrics
 
 Examples
   python -m ganlab.evaluate checkpoint=runs/cgan_text2img/0 metrics=[fid,kid,precision,recall] out=numbers.json
+  python -m ganlab.evaluate checkpoint=runs/vanilla/0 data.root=/other/photos
   python -m ganlab.evaluate generated=out/ reference=photos/ count=5000
   python -m ganlab.evaluate reference=photos/ save_reference=photos.npz
   python -m ganlab.evaluate generated=out/ reference=photos.npz resizer=antialias
@@ -176,7 +178,7 @@ def measure(s: EvaluateSettings) -> None:
     how = _settings(s)
     if s.checkpoint:
         subject = str(file := find_checkpoint(s.checkpoint))
-        results = evaluation.of_checkpoint(file, how, s.allow)
+        results = evaluation.of_checkpoint(file, how, s.allow, s.data)
     else:
         subject = f"{s.generated} against {s.reference}"
         results = evaluation.of_folders(Path(str(s.generated)), Path(str(s.reference)), how, s.allow)

@@ -20,7 +20,11 @@ def main() -> None:
             return print(fit_help(words))
         from ganlab.config.recipe import launch
 
-        return launch(train, words)
+        if (sweep := launch(train, words)) is not None:
+            from ganlab.reports.sweeps import conclude
+
+            conclude(sweep)
+        return None
 
 
 def train(recipe: dict[str, Any]) -> float | None:

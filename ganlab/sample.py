@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
-from ganlab.config.ranges import Positive, PositiveInt, Range, SampleCount, Seed
+from ganlab.config.ranges import BatchSize, Positive, PositiveInt, Range, SampleCount, Seed, Truncation
 from ganlab.errors import UserError, suggestion
-from ganlab.files.run_folder import RunFolder, check_links, find_checkpoint
+from ganlab.files.run_folder import own_samples
 
 METHODS = ("none", "rejection", "mh", "langevin")
 CALIBRATIONS = ("platt", "isotonic", "none")
+FORMATS = ("png", "jpg", "webp")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,18 @@ class SampleSettings:
     input: list[str] = cli.setting([], "a picture to be turned into another, or several [held-out ones of its data]")
     count: SampleCount = cli.setting(16, "pictures of each caption or class; number of held-out inputs")
     seed: Seed = cli.setting(0, "picture i depends on seed and i alone, not on the batch")
-    out: str | None = cli.setting(None, "folder for single PNGs and one grid [the run's samples/drawn]")
+    out: str | None = cli.setting(
+        None,
+        "folder for single pictures, sheets of 256 and metadata.jsonl, which data=folder data.root=OUT reads back "
+        "[the run's samples/drawn]",
+    )
+    truncation: Truncation = cli.setting(
+        1.0,
+        "1 for none; less is more typical and less varied: scales the latent, or with network=stylegan2 the style's "
+        "distance from the mean style of the same condition",
+    )
+    format: str = cli.setting("png", "of single pictures: png, webp (both keep every pixel) or jpg")
+    batch: BatchSize = cli.setting(64, "pictures drawn at a time; another batch may round a pixel differently by 1/255")
     method: str = cli.setting(
         "none",
         "let the discriminator choose: rejection, mh (Metropolis-Hastings) or langevin (in latent space); needs the "
@@ -43,7 +55,8 @@ class SampleSettings:
     )
     steps: PositiveInt = cli.setting(100, "mh: candidates for each picture; langevin: steps for each picture")
     step_size: Positive = cli.setting(0.01, "langevin: variance of the noise in a step; latents have variance 1")
-    allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
+    data: dict[str, str] = cli.setting({}, cli.DATA)
+    allow: list[str] = cli.setting([], cli.ALLOW)
 
 
 HELP = f"""\
@@ -56,7 +69,8 @@ Examples
   python -m ganlab.sample checkpoint=runs/cgan_text2img/0 text="a red apple" count=16
   python -m ganlab.sample checkpoint=runs/cgan_text2img/0 text="[a red apple, 'a dog, sitting']" seed=7 out=pictures
   python -m ganlab.sample checkpoint=runs/vanilla/0/checkpoints/last.ckpt count=64
-  python -m ganlab.sample checkpoint=runs/vanilla/0 count=64 method=mh steps=200"""
+  python -m ganlab.sample checkpoint=runs/vanilla/0 count=64 method=mh steps=200
+  python -m ganlab.sample checkpoint=runs/cgan_class/0 label=[0,1] count=5000 format=webp out=drawn"""
 
 
 def main() -> None:
@@ -68,14 +82,13 @@ def main() -> None:
 
 def checked(settings: SampleSettings) -> SampleSettings:
     """Return the settings. Raise `UserError` if they cannot be right."""
-    if not settings.checkpoint:
-        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
-    _check_method(settings)
+    cli.needs_checkpoint(settings.checkpoint)
+    _check_choices(settings)
     return settings
 
 
-def _check_method(settings: SampleSettings) -> None:
-    for name, known in {"method": METHODS, "calibration": CALIBRATIONS}.items():
+def _check_choices(settings: SampleSettings) -> None:
+    for name, known in {"method": METHODS, "calibration": CALIBRATIONS, "format": FORMATS}.items():
         word = getattr(settings, name)
         if word not in known:
             raise UserError(f"`{name}` {word!r} is unknown: {suggestion(word, known, f'{name}=')}")
@@ -84,31 +97,39 @@ def _check_method(settings: SampleSettings) -> None:
 
 
 def sample(settings: SampleSettings) -> None:
-    """Load the checkpoint, draw the pictures, and write them as single PNGs and one grid."""
-    from ganlab.core.assembly import make_data
-    from ganlab.core.checkpoints import load_module, stored_content
-    from ganlab.sampling.drawing import latents
-    from ganlab.sampling.gallery import Request, draw_gallery, strange_words
+    """Load the checkpoint, draw the pictures, and write them as single files, sheets and a manifest."""
+    from ganlab.core.checkpoints import stored_content
+    from ganlab.core.portable import open_run
+    from ganlab.sampling.drawing import check_truncation, latents
+    from ganlab.sampling.gallery import Drawing, draw_gallery, requested, warn_of_strange_words
+    from ganlab.sampling.writing import file_hash
 
-    file = find_checkpoint(settings.checkpoint)
-    if not settings.out:
-        check_links(settings.checkpoint)
     said = {"text": settings.text, "label": settings.label, "input": settings.input}
     plain = settings.method == "none"
-    module = load_module(file, settings.allow, data=not (plain and any(said.values())))
-    if module.spec.kind == "image" and not any(said.values()):
-        with stored_content(file):
-            pairs = make_data(module.recipe).reference
-        request = Request.of_pairs(pairs, settings.count, settings.seed)
-    else:
-        request = Request.of(module.spec, said, settings.count, settings.seed)
-    if warning := strange_words(module, request.titles):
-        print(f"ganlab.sample: {warning}", file=sys.stderr)
-    folder = Path(settings.out) if settings.out else RunFolder.of(settings.checkpoint).samples / "drawn"
+    needs_data = not (plain and any(said.values()))
+    module, file = open_run(settings.checkpoint, settings.allow, settings.data, needs_data)
+    folder = Path(settings.out) if settings.out else own_samples(file, "drawn")
+    check_truncation(module, settings.truncation)
+    with stored_content(file):
+        request = requested(module, said, settings.count, settings.seed)
+    warn_of_strange_words(module, request, "ganlab.sample")
+    facts = {"checkpoint": file_hash(file), **changed(settings)}
+    how = Drawing(settings.format, settings.batch, settings.truncation, facts)
     with stored_content(file):
         latent = latents(module, request.seeds) if plain else guided(module, request, settings)
-        grid = draw_gallery(module, request, latent, folder)
-    print(f"{len(request.seeds)} pictures in {folder}, all of them on {grid}")
+        grid = draw_gallery(module, request, latent, folder, how)
+    print(f"{len(request.seeds)} pictures in {folder}, {shown_on(grid)}")
+
+
+def shown_on(sheet: Path) -> str:
+    """Return where all pictures are shown, for the closing line."""
+    return f"all of them on {sheet}" if sheet.name == "grid.png" else f"by 256 on {sheet} and those after it"
+
+
+def changed(settings: SampleSettings) -> dict[str, Any]:
+    """Return the settings that make the pictures different from those of their seeds, for the manifest."""
+    found = {"truncation": settings.truncation, "method": settings.method}
+    return {name: value for name, value in found.items() if value not in (1.0, "none")}
 
 
 def guided(module: Any, request: Any, settings: SampleSettings) -> Any:

@@ -10,7 +10,10 @@ import pytorch_lightning as pl
 
 
 class Dying(pl.Callback):
-    """`how`: KILL, STOP, or raise. `when`: in an iteration, or in saving. `after`: at the earliest this iteration."""
+    """`how`: KILL, STOP, or raise. `when`: in an iteration, or in saving. `after`: at the earliest this iteration.
+
+    Under torchrun it does so once, and lives when it is started again.
+    """
 
     def __init__(self, rank: int, how: str, when: str = "iteration", after: int = 15) -> None:
         self.rank, self.how, self.when, self.after = rank, how, when, after
@@ -22,6 +25,8 @@ class Dying(pl.Callback):
         self._die(trainer, "saving")
 
     def _die(self, trainer: pl.Trainer, when: str) -> None:
+        if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
+            return
         if (when, trainer.global_rank) != (self.when, self.rank) or trainer.global_step < self.after:
             return
         if self.how == "raise":

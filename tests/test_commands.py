@@ -126,5 +126,7 @@ def test_a_sweeper_that_searches_is_told_the_leading_number(tmp_path: Path) -> N
     fast = ("trainer.max_steps=4", "callbacks.quality.count=64", "data.count=300", "data.held_out_count=100")
     type_in(tmp_path, "fit", "recipe=ring", "batch_size=8", *fast, *quiet, *search)
     found = (tmp_path / "runs/.sweep/optimization_results.yaml").read_text()
-    bests = [json.loads(file.read_text())["best"]["value"] for file in tmp_path.glob("runs/ring/*/summary.json")]
+    bests = [
+        json.loads(file.read_text())["best"]["value"] for file in tmp_path.glob("runs/ring/sweep-0/*/summary.json")
+    ]
     assert len(bests) == 2 and f"best_value: {max(bests)}" in found

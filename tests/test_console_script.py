@@ -52,7 +52,7 @@ def test_help_has_a_line_for_each_command(tmp_path: Path) -> None:
 
 def test_every_command_is_a_module_with_a_main() -> None:
     for name in COMMANDS:
-        module = import_module(f"ganlab.{name}.__main__" if name == "lecture" else f"ganlab.{name}")
+        module = import_module(f"ganlab.{name}.__main__" if name in ("lecture", "zoo") else f"ganlab.{name}")
         assert callable(module.main)
 
 

@@ -108,6 +108,7 @@ class Measurement(pl.Callback, ABC):
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
+        self.looked_at = -1  # the iteration of the last look
         self._reported = False
 
     @abstractmethod
@@ -133,6 +134,7 @@ class Measurement(pl.Callback, ABC):
 
     def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """Measure and log now. Print the first error and continue."""
+        self.looked_at = module.iteration
         if trainer.is_global_zero:
             try:
                 with undisturbed():

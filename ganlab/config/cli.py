@@ -18,6 +18,8 @@ from ganlab.errors import UserError, nearest
 Settings = TypeVar("Settings")
 
 WIDTH = 110
+DATA = "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
+ALLOW = "packages whose classes it may name too; hub: it may fetch what it names"
 
 DEBUG = re.compile(r"\+{0,2}ganlab\.debug=(true|yes|on|1)", re.IGNORECASE)
 
@@ -53,10 +55,23 @@ def program() -> str:
 
 
 def setting(default: Any, text: str) -> Any:
-    """Return a dataclass field with a line for --help. A list's default is copied."""
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata={"help": text})
+    """Return a dataclass field with a line for --help. The default of a list or a mapping is copied.
+
+    A field with a mapping takes words with its name before a point: `data` takes `data.root=FOLDER`.
+    """
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata={"help": text})
     return field(default=default, metadata={"help": text})
+
+
+def apart(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words without a `key=`, which are the command's objects, and the settings.
+
+    >>> apart(["runs/ring/0", "out=table.md", "runs/[ab]=1"])
+    (['runs/ring/0', 'runs/[ab]=1'], ['out=table.md'])
+    """
+    settings = [word for word in words if re.match(r"[A-Za-z_][\w.]*=", word)]
+    return [word for word in words if word not in settings], settings
 
 
 def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
@@ -71,13 +86,23 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
         key, equals, text = word.partition("=")
         if key == "ganlab.debug":
             continue
-        if not equals or key not in types:
+        owner, _, inner = key.partition(".")
+        if equals and inner and get_origin(types.get(owner)) is dict:
+            values.setdefault(owner, {})[inner] = unquoted(text)
+            continue
+        if not equals or key not in types or get_origin(types[key]) is dict:
             right = nearest(key, types)
-            hint = f"did you mean `{right}=...`?" if right else f"there are {', '.join(types)}"
+            hint = f"did you mean `{right}=...`?" if right and right != key else f"there are {', '.join(types)}"
             form = "" if equals else " (settings are written key=value)"
             raise UserError(f"`{key}` is not a setting{form}: {hint}")
         values[key] = _convert(key, text, types[key])
     return kind(**values)
+
+
+def needs_checkpoint(checkpoint: str) -> None:
+    """Raise `UserError` if no checkpoint is named."""
+    if not checkpoint:
+        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
 
 
 READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {

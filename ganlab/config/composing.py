@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -25,7 +26,11 @@ from ganlab.config.checking import check
 from ganlab.config.command import BESIDE, RESUMED, Command, literal, split
 from ganlab.config.derived import sources
 from ganlab.config.stored import DERIVED, trusted
+from ganlab.config.words import OVERRIDES, folder_name, joined, label, settings, stored
+from ganlab.console import from_here, say
 from ganlab.errors import UserError
+from ganlab.files.run_folder import AUTO, saved_recipe
+from ganlab.files.sweep_folder import SweepFolder
 
 Recipe = dict[str, Any]
 
@@ -53,27 +58,32 @@ def composed(command: Command, overrides: Sequence[str]) -> Recipe:
     search = ",".join(f"'file://{folder.absolute()}'" for folder in others)
     with _errors(), hydra.initialize_config_dir(str(home.absolute()), version_base="1.3"):
         config = hydra.compose(command.recipe, [*overrides, *([f"hydra.searchpath=[{search}]"] if search else [])])
-    return _finished(config, command)
+    return _finished(config, command, overrides)
 
 
-def launch(function: Callable[[Recipe], Any], command: Command) -> None:
-    """Run the function on the command's recipe. Hydra runs sweeps, and answers its own options."""
+def launch(function: Callable[[Recipe], Any], command: Command) -> SweepFolder | None:
+    """Run the function on the command's recipe. Hydra runs sweeps, and answers its own options.
+
+    Return the folder of a sweep, else None.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, and we print each as one line
     sys.argv[1:] = command.words()
     single = not command.options.keys() - {"config_name", "config_dir"}
     if single and not any(override.lstrip("+~").startswith("hydra") for override in command.overrides):
         function(composed(command, command.overrides))
-        return
+        return None
     for overrides in _jobs(command) if {"multirun", "cfg"} & command.options.keys() else ():
         composed(command, overrides)
+    sweep = _sweep(command) if "multirun" in command.options and "cfg" not in command.options else None
     try:
-        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, command))()
+        hydra.main(config_path=str(recipe_folder()), version_base="1.3")(_job(function, command, sweep))()
     except HYDRAS as error:
         raise UserError(_flat(error)) from error
+    return sweep
 
 
-def _finished(config: DictConfig, command: Command) -> Recipe:
-    """Return a composed configuration as plain values, checked."""
+def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) -> Recipe:
+    """Return a composed configuration as plain values, checked, with the words that it came from."""
     with _errors():
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         recipe.setdefault("recipe", command.recipe)
@@ -84,7 +94,28 @@ def _finished(config: DictConfig, command: Command) -> Recipe:
             if (source := derived.get(str(error).split("`")[1])) is None:
                 raise
             raise UserError(f"{error} (it follows `{source}`)") from error
-    return recipe | {DERIVED: derived}
+    before = recipe.get(OVERRIDES) or [f"recipe={_named(command, recipe)}"]
+    return _with_absolute_paths(recipe) | {DERIVED: derived, OVERRIDES: joined([*before, *overrides])}
+
+
+def _named(command: Command, recipe: Recipe) -> str:
+    """Return the recipe as it is named on a command line: a name, or a file."""
+    folder = command.options.get("config_dir")
+    return f"{folder}/{command.recipe}.yaml" if folder else str(recipe["recipe"])
+
+
+PATHS = (("data", "root"), ("variant", "stage_one"), ("condition", "model"))
+"""The settings that may be a path of the user's."""
+
+
+def _with_absolute_paths(recipe: Recipe) -> Recipe:
+    """Return the recipe with the paths that exist made absolute, so that it means the same in any working folder."""
+    found = {}
+    for part, name in PATHS:
+        value = recipe[part].get(name) if isinstance(recipe.get(part), dict) else None
+        if isinstance(value, str) and value and (path := Path(value).expanduser()).exists():
+            found[part] = {**recipe[part], name: str(path.absolute())}
+    return recipe | found
 
 
 # Words ------------------------------------------------------------------------------------------------------------
@@ -114,7 +145,8 @@ def _resumed(command: Command) -> Command:
     if not isinstance(allow, list | None):
         raise UserError(f"`allow` must be a list [a, b], got {allow}")
     kept = trusted(str(path), allow or [], [key for key in said if "." in key or key in command.groups])
-    ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept})
+    words = {OVERRIDES: stored(saved_recipe(str(path))) or [f"recipe={kept.get('recipe')}"]}
+    ConfigStore.instance().store(name=RESUMED, node={**base_recipe(), **kept, **words})
     left_out = {f"+{group}=null" for group in command.groups}
     return replace(command, overrides=tuple(o for o in command.overrides if o not in left_out))
 
@@ -128,8 +160,22 @@ def _value(text: str) -> Any:
 # Sweeps -----------------------------------------------------------------------------------------------------------
 
 
-def _job(function: Callable[[Recipe], Any], command: Command) -> Callable[[DictConfig], Any]:
-    """Return the function for Hydra's configurations. Each job has its own words and environment.
+def _sweep(command: Command) -> SweepFolder | None:
+    """Make the folder of a sweep. Return None if the words give each run a folder of its own."""
+    chosen = command.value("run_dir")
+    if chosen is not None and ("," in chosen or "${" in chosen):
+        return None
+    swept = [override.lstrip("+").partition("=")[0] for override in command.overrides if _is_swept(override)]
+    recipe = str(command.recipe) if command.recipe != RESUMED else "resumed"
+    return SweepFolder.start(recipe, None if chosen is None else str(_value(chosen)), command.words(), swept)
+
+
+def _is_swept(override: str) -> bool:
+    return PARSER.parse_override(override).is_sweep_override()
+
+
+def _job(function: Callable[[Recipe], Any], command: Command, sweep: SweepFolder | None) -> Callable[[DictConfig], Any]:
+    """Return the function for Hydra's configurations. Each job has its own words, environment and folder.
 
     Lightning repeats the words to start its other processes, and leaves ranks in the environment.
     """
@@ -137,15 +183,26 @@ def _job(function: Callable[[Recipe], Any], command: Command) -> Callable[[DictC
     @functools.wraps(function)
     def job(config: DictConfig) -> Any:
         options = {name: value for name, value in command.options.items() if name != "multirun"}
-        sys.argv[1:] = Command(tuple(HydraConfig.get().overrides.task), options).words()
+        overrides = tuple(HydraConfig.get().overrides.task)
+        sys.argv[1:] = Command(overrides, options).words()
         environment = dict(os.environ)
         try:
-            return function(_finished(config, command))
+            recipe = _finished(config, command, overrides)
+            return function(recipe if sweep is None else _placed(recipe, sweep, command, overrides))
         finally:
             os.environ.clear()
             os.environ.update(environment)
 
     return job
+
+
+def _placed(recipe: Recipe, sweep: SweepFolder, command: Command, overrides: Sequence[str]) -> Recipe:
+    """Return the job's recipe with a folder named by what is its own. Print which job it is."""
+    number = HydraConfig.get().job.num
+    own = settings(override for override in overrides if override not in command.overrides)
+    folder = sweep.job(folder_name(own) or f"job-{number}", recipe.get("resume") == AUTO)
+    say(f"ganlab: job {number}: {label(own) or 'the recipe as it is'} into {from_here(folder)}")
+    return recipe | {"run_dir": str(folder)}
 
 
 def _jobs(command: Command) -> Iterator[list[str]]:

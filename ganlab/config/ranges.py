@@ -73,6 +73,7 @@ Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(least=0)]
 Fraction = Annotated[float, Range(least=0, most=1)]
 ProperFraction = Annotated[float, Range(least=0, below=1)]  # of a whole, of which something must be left
+Truncation = Annotated[float, Range(least=0, most=2)]  # 1 for none; more than 1 moves away from the mean
 Probability = Annotated[float, Range(above=0, below=1)]
 
 Seed = Annotated[int, Range(least=0, most=4_294_967_295)]  # what NumPy takes, too

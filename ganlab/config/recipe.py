@@ -13,6 +13,7 @@ from typing import Any
 from ganlab.config.building import build, locate
 from ganlab.config.command import Command, literal
 from ganlab.config.stored import OWN, trusted
+from ganlab.files.sweep_folder import SweepFolder
 
 __all__ = ["OWN", "Recipe", "build", "compose", "launch", "literal", "locate", "to_yaml", "trusted"]
 
@@ -29,12 +30,15 @@ def compose(*words: str) -> Recipe:
     return composing.composed(command, command.overrides)
 
 
-def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> None:
-    """Run the function on the words' recipe, or on each of a sweep's. All are checked before the first starts."""
+def launch(function: Callable[[Recipe], Any], words: Sequence[str]) -> SweepFolder | None:
+    """Run the function on the words' recipe, or on each of a sweep's. All are checked before the first starts.
+
+    Return the folder of a sweep, else None.
+    """
     command = Command.read(words)
     from ganlab.config import composing
 
-    composing.launch(function, composing.prepared(command))
+    return composing.launch(function, composing.prepared(command))
 
 
 def to_yaml(recipe: Mapping[str, Any]) -> str:

@@ -67,6 +67,7 @@ class Recipe:
     run_dir: str | None = None
     resume: str | None = None
     derived: Mapping[str, str] | None = None
+    overrides: list[str] | None = None
     recipe: str | None = None
     allow: list[str] | None = None
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ganlab.config.sources import Definition, evaluate, find
 from ganlab.errors import UserError
+from ganlab.files.packaged import is_packaged
 
 MOST_VALUES, MOST_LEVELS, MOST_CHARACTERS, MOST_NUMBER = 20_000, 24, 1_000, 2**63
 KEY = re.compile(r"[A-Za-z][\w-]{0,63}")
@@ -251,6 +253,37 @@ def _check_setting(value: Any, place: str) -> None:
         raise UserError(f"`{place}` in the checkpoint's recipe needs your word: say {place}={_short(value)} yourself")
     if slot in ("trainer", "logger", "callbacks") and isinstance(value, str) and not NAME.fullmatch(value):
         raise UserError(f"`{place}` in the checkpoint's recipe may be no path: say {place}={_short(value)} yourself")
+
+
+def allowances(recipe: Mapping[str, Any]) -> list[str]:
+    """Return what `allow` must name before this recipe is used as a stored one: packages, and `hub` for a model.
+
+    >>> allowances({"network": {"generator": {"_target_": "mine.nets.G"}}, "head": {"_target_": "ganlab.networks.H"}})
+    ['mine']
+    >>> allowances({"condition": {"_target_": "ganlab.networks.text.SentenceEncoder", "model": "someone/model"}})
+    ['hub']
+    """
+    return sorted({name for key, node in recipe.items() for name in _allowances(node, key)})
+
+
+def _allowances(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if _fetches_model(value):
+            yield "hub"
+        for key, one in value.items():
+            yield from _allowances(one, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _allowances(one, f"{place}.{index}")
+    elif (place.endswith("._target_") or _is_class(value, place)) and not OURS.fullmatch(str(value)):
+        yield str(value).partition(".")[0]
+
+
+def _fetches_model(node: Mapping[str, Any]) -> bool:
+    """Return whether a component reads captions with a model that is neither installed nor a folder."""
+    model = node.get("model")
+    fetches = FROM_ELSEWHERE.get(str(node.get("_target_"))) == "hub" and isinstance(model, str)
+    return fetches and not is_packaged(model) and not Path(str(model)).is_dir()
 
 
 def judged(target: Any, place: str, kinds: Sequence[Kind], allow: Sequence[str] = ()) -> str:

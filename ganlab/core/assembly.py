@@ -22,6 +22,7 @@ from ganlab.config.building import build, locate
 from ganlab.config.described import described, path_of
 from ganlab.config.preflight import check_parts
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.launchers import launcher
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.core.trial import check_players
 from ganlab.data.base import DataSpec, GanData, wrong_kind
@@ -195,6 +196,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """Return the user's `trainer.strategy`, or ganlab's own if several processes train."""
     _check_precision(trainer.get("precision"))
+    _check_launcher(trainer)
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
     if strategy in ("auto", "ddp") and several:
@@ -210,6 +212,17 @@ def _check_precision(precision: Any) -> None:
         raise UserError(
             "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
             "and Adam's eps become 0: pass 16-mixed on a GPU, bf16-mixed, or bf16-true"
+        )
+
+
+def _check_launcher(trainer: Mapping[str, Any]) -> None:
+    """Raise `UserError` if torchrun or SLURM started another number of processes than the settings say."""
+    job = launcher()
+    asked = _devices(trainer) * trainer.get("num_nodes", 1)
+    if job is not None and job.world_size() != asked:
+        raise UserError(
+            f"{job.world_size()} processes were started, and `trainer.devices` x `trainer.num_nodes` is {asked}: "
+            "pass the processes of a machine as trainer.devices, and the number of machines as trainer.num_nodes"
         )
 
 

@@ -20,21 +20,32 @@ from ganlab.config.trust import admitted, plain
 from ganlab.core.assembly import make_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.likeness import check_like
+from ganlab.core.published import LEFT_OUT, Absent, read_published
 from ganlab.core.randomness import random_states, restore_random_states
 from ganlab.core.running_means import RunningMeans
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.archive import check_archive
+from ganlab.files.published import MODEL_FILE
 from ganlab.files.run_folder import find_checkpoint
 
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
 KINDS = ("none", "class", "text", "image")
 TRAINING = ("trainer", "logger", "callbacks")
 """The parts of a recipe that only training uses."""
+MOST_LEFT_OUT = 2**30
+"""The most bytes that a recipe may make for a discriminator that was not published."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the checkpoint's plain content. Raise `UserError` if it is not ganlab's, or holds other objects."""
+    """Return the plain content of a checkpoint or of a published model's `model.safetensors`.
+
+    Raise `UserError` if it is not ganlab's, or holds other objects.
+    """
+    if path.name == MODEL_FILE:
+        content = read_published(path)
+        check_content(content, path)
+        return content
     check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -57,14 +68,22 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     """
     content = read_checkpoint(path)
     saved = content["ganlab"]
-    dropped = (*TRAINING, "derived", *(() if data else ("data",)))
+    dropped = (*TRAINING, "derived", "overrides", *(() if data else ("data",)))
     wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
     recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
-    module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), content["state_dict"], path)
+    state, partial = content["state_dict"], _is_partial(path, content["state_dict"])
+    module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), state, path, LEFT_OUT if partial else ())
     with stored_content(path):
-        module.load_state_dict(content["state_dict"])
+        module.load_state_dict(state, strict=not partial)
+    if partial and "discriminator" in module.sides:
+        module.discriminator = Absent()
     module.images_seen = saved["images_seen"]
     return module.eval()
+
+
+def _is_partial(path: Path, state: Mapping[str, Tensor]) -> bool:
+    """Return whether this is a published model without its discriminator."""
+    return path.name == MODEL_FILE and not any(name.startswith("discriminator.") for name in state)
 
 
 def warm_start(module: GenerativeModule) -> None:
@@ -162,17 +181,33 @@ def is_backed(tensor: Tensor) -> bool:
 # Comparison with the recipe ---------------------------------------------------------------------------------------
 
 
-def make_fitting(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
-    """Return the recipe's module, after comparing a copy on the meta device with the stored weights."""
+def make_fitting(
+    recipe: Mapping[str, Any],
+    spec: DataSpec,
+    state: Mapping[str, Tensor],
+    where: object,
+    left_out: tuple[str, ...] = (),
+) -> Any:
+    """Return the recipe's module, after comparing a copy on the meta device with the stored weights.
+
+    left_out: starts of names that the stored weights lack on purpose. Such tensors may have `MOST_LEFT_OUT` bytes.
+    """
     with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
-        check_fit(make_module(recipe, spec), state, where)
+        trial = make_module(recipe, spec)
+        check_fit(trial, state, where, left_out)
+        unstored = sum(value.nbytes for name, value in trial.state_dict().items() if name.startswith(left_out))
+        if unstored > MOST_LEFT_OUT:
+            raise UserError(f"{where}: the discriminator that it lacks would have {unstored:,} bytes: publish it too")
     with stored_content(where):
         return make_module(recipe, spec)
 
 
-def check_fit(module: nn.Module, state: Mapping[str, Tensor], where: object) -> None:
-    """Raise `UserError` for the first tensor whose shape differs between the module and the stored weights."""
-    own = module.state_dict()
+def check_fit(module: nn.Module, state: Mapping[str, Tensor], where: object, left_out: tuple[str, ...] = ()) -> None:
+    """Raise `UserError` for the first tensor whose shape differs between the module and the stored weights.
+
+    left_out: starts of names that are not compared.
+    """
+    own = {name: value for name, value in module.state_dict().items() if not name.startswith(left_out)}
     for name in [*own, *(name for name in state if name not in own)]:
         shapes = [tuple(each[name].shape) if name in each else None for each in (own, state)]
         if shapes[0] != shapes[1]:

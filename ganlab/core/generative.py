@@ -112,6 +112,10 @@ class GenerativeModule(pl.LightningModule, ABC):
         """Take weights from the state of the checkpoint `starts_from`. spec: the description of its training data."""
         raise NotImplementedError(f"{type(self).__name__} starts from no other run")
 
+    def unlogged(self) -> dict[str, Tensor]:
+        """Return the means of all terms since the last row of the log, on this process."""
+        return self._logged.peek()
+
     # For all callers ----------------------------------------------------------------------------------------------
 
     def draw_latent(self, count: int, generator: torch.Generator | None = None) -> Tensor:

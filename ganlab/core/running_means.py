@@ -27,8 +27,12 @@ class RunningMeans:
         """Return copies of the sums and counts: the arguments of the same running means."""
         return {"sums": {name: total.clone() for name, total in self.sums.items()}, "counts": dict(self.counts)}
 
+    def peek(self) -> dict[str, Tensor]:
+        """Return the means by name."""
+        return {name: total / self.counts[name] for name, total in self.sums.items()}
+
     def read(self) -> dict[str, Tensor]:
         """Return the means by name, and reset them."""
-        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        means = self.peek()
         self.sums, self.counts = {}, {}
         return means

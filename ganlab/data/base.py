@@ -129,6 +129,11 @@ class GanData(pl.LightningDataModule, ABC):
         """Return the splits, by name, whose captions an oracle can check (`ganlab.metrics.caption_accuracy`)."""
         return {}
 
+    @property
+    def preparation(self) -> str:
+        """Return how pictures of other sizes become this data's, in words; empty if they have its size."""
+        return ""
+
     def setup(self, stage: str | None = None) -> None:
         """Load the data once. Raise `UserError` if there are fewer than two training pictures."""
         if self._ready:

@@ -143,6 +143,12 @@ def _check_sums(file: Image, path: Path) -> None:
             copy.verify()
 
 
+def preparation(form: Form) -> str:
+    """Return in words what `in_form` does with a picture."""
+    how = "the middle square of each picture is cut out" if form.crop else "each picture is squeezed into a square"
+    return f"{how} and resized to {form.size} x {form.size}{', in grey' if form.channels == 1 else ''}"
+
+
 def decode(path: Path, form: Form) -> np.ndarray:
     """Return the picture in `path` in its form: uint8 (C, size, size). Raise whatever Pillow raises."""
     with opened(path, DRAFT * form.size) as picture:

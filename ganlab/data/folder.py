@@ -1,11 +1,12 @@
-"""Any folder of pictures: with captions if it has some, else with its subfolders as classes, else unconditional.
+"""Any folder of pictures: with captions if it has some, else with classes, else unconditional.
 
-This module joins files.py, which finds and decodes pictures, and captions.py, which reads captions.
+This module joins files.py, which finds and decodes pictures, captions.py, which reads captions, and manifest.py, which
+reads the classes of a table. Without a table, subfolders are classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,8 +18,9 @@ from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Si
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.captions import read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form
+from ganlab.data.decode import Form, preparation
 from ganlab.data.files import Split, decode_all, find_pictures
+from ganlab.data.manifest import Manifest, read_manifest
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
 
@@ -35,7 +37,9 @@ def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
 
 
 class FolderData(GanData):
-    """The pictures under `root`, at `size` x `size`, with captions, classes (two subfolders or more) or neither.
+    """The pictures under `root`, at `size` x `size`, with captions, classes or neither.
+
+    Classes are the `label` column of a `metadata.jsonl`, or two subfolders or more.
 
     `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
     reference, unless the pictures are in `train/` and `test/`. `flip`: mirror at random. `wordings`: the largest number
@@ -63,29 +67,42 @@ class FolderData(GanData):
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
 
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
+
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
-        found = find_pictures(self.root)
-        captions = read_captions(self.root, found)
+        manifest = read_manifest(self.root, find_pictures(self.root))
+        found = manifest.files
+        captions = read_captions(self.root, found) if manifest.captioned else {}
         split = Split(found, self.held_out)
         wanted = split.order([file for file in found if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
-        classes = () if captions else class_names(split, files)
+        labels = {} if captions else labels_of(files, split, manifest)
         said = [captions[file][: self.wordings] for file in files] if captions else []
-        pictures = _captioned(images, said) if captions else _classified(images, files, split, classes)
+        pictures = _captioned(images, said) if captions else _classified(images, files, labels)
         border = split.border(files)
         train = pictures.part(slice(border, None), self.flip)
         reference = pictures.part(slice(border)) if border else train
-        return train, reference, spec_of(train, classes)
+        return train, reference, spec_of(train, tuple(sorted({*labels.values()})))
+
+
+def labels_of(files: Sequence[str], split: Split, manifest: Manifest) -> dict[str, str]:
+    """Return the class of each file, by the manifest or by subfolders. Empty if there are not two classes."""
+    if manifest.labels:
+        return manifest.labels if len({manifest.labels[file] for file in files}) > 1 else {}
+    return {file: split.label(file) for file in files} if class_names(split, files) else {}
 
 
 def _captioned(images: np.ndarray, said: Sequence[Sequence[str]]) -> Pictures:
     return Pictures(images, [first for first, *_ in said], wordings=said if max(map(len, said)) > 1 else None)
 
 
-def _classified(images: np.ndarray, files: Sequence[str], split: Split, classes: Sequence[str]) -> Pictures:
-    numbers = {name: number for number, name in enumerate(classes)}
-    return Pictures(images, torch.tensor([numbers[split.label(file)] for file in files]) if classes else None)
+def _classified(images: np.ndarray, files: Sequence[str], labels: Mapping[str, str]) -> Pictures:
+    numbers = {name: number for number, name in enumerate(sorted({*labels.values()}))}
+    return Pictures(images, torch.tensor([numbers[labels[file]] for file in files]) if labels else None)
 
 
 def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:

@@ -17,7 +17,7 @@ import torch
 from ganlab.config.ranges import Channels, ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form, in_form, opened
+from ganlab.data.decode import Form, in_form, opened, preparation
 from ganlab.data.files import Reader, Split, decode_all, find_pictures
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
@@ -58,6 +58,11 @@ class PairsData(GanData):
             raise UserError(f"`direction` must be AtoB or BtoA, got {direction!r}")
         self.root, self.direction, self.form = check_root(root), direction, Form(size, crop, channels)
         self.held_out, self.flip = held_out, flip
+
+    @property
+    def preparation(self) -> str:
+        """Return in words how pictures are cut and resized."""
+        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

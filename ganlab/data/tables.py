@@ -26,13 +26,18 @@ def is_table(path: str) -> bool:
     return PurePosixPath(path).name.lower() in TABLES
 
 
+def entries(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of the line and the columns of each row. Raise `UserError` if the table cannot be read."""
+    yield from _json_lines(table) if table.suffix.lower() == ".jsonl" else _csv(table)
+
+
 def rows(table: Path) -> Iterator[tuple[str, str]]:
     """Yield (file name, caption) of each row that has a caption. A list of captions counts as several rows.
 
     Raises:
         UserError: the table cannot be read, a row lacks a column, or a value is not text.
     """
-    for number, row in _json_lines(table) if table.suffix.lower() == ".jsonl" else _csv(table):
+    for number, row in entries(table):
         where = f"{table}, line {number}"
         column = next((name for name in TEXT if name in row), None)
         if NAME not in row or column is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
+from ganlab.console import say
 from ganlab.core.assembly import make_data
-from ganlab.core.checkpoints import load_module, stored_content
+from ganlab.core.checkpoints import stored_content
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.portable import open_run
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import digest
 from ganlab.errors import UserError
@@ -60,12 +62,16 @@ class Settings:
         return extractor_named(self.extractor, self.resizer, self.precision, self.weights, self.side)
 
 
-def of_checkpoint(file: Path, settings: Settings, allow: Sequence[str] = ()) -> dict[str, Result]:
+def of_checkpoint(
+    file: Path, settings: Settings, allow: Sequence[str] = (), where: Mapping[str, str] | None = None
+) -> dict[str, Result]:
     """Measure a checkpoint's averaged generator on its own data. Return the numbers by their full names.
 
-    `allow`: packages whose classes the checkpoint, or `settings.metrics`, may name.
+    `allow`: packages whose classes the checkpoint, or `settings.metrics`, may name. `where`: settings of the data that
+    replace the recipe's, as `{"root": "/other/place"}`. Warn if there are too few pictures for a number's meaning.
     """
-    module = load_module(file, allow).to("cuda" if torch.cuda.is_available() else "cpu")
+    module, _ = open_run(str(file), allow, where)
+    module.to("cuda" if torch.cuda.is_available() else "cpu")
     with stored_content(file):
         data = make_data(module.recipe)
     if data.spec.shape != module.spec.shape or module.spec.kind not in ("none", data.spec.kind):
@@ -81,7 +87,9 @@ def of_module(
     target = replace(target, make_real=cache(lambda: _real_side_of_data(target, settings)))
     metrics = metrics_for(target, settings.metrics, allow)
     _check_used(metrics, settings)
-    return Evaluator(metrics, target).measure(module)
+    results = Evaluator(metrics, target).measure(module)
+    _say_doubts(metrics, target)
+    return results
 
 
 def metrics_for(target: Target, names: Sequence[str] = (), allow: Sequence[str] | None = None) -> list[type[Metric]]:
@@ -132,7 +140,14 @@ def of_folders(generated: Path, reference: Path, settings: Settings, allow: Sequ
     for one, kinds in plans(metrics, target):
         check_needs(kinds, one)
         results |= measured(kinds, one, fakes)
+    _say_doubts(metrics, target)
     return results
+
+
+def _say_doubts(metrics: Sequence[type[Metric]], target: Target) -> None:
+    for doubt in dict.fromkeys(metric.doubt(target) for metric in metrics):
+        if doubt:
+            say(f"ganlab: {doubt}")
 
 
 def _real_side_of_folder(reference: Path, settings: Settings) -> RealSide:

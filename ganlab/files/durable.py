@@ -24,6 +24,18 @@ def atomic_write(path: str | Path, content: bytes | str) -> Path:
     return Path(path)
 
 
+def quick_write(path: Path, content: bytes) -> Path:
+    """Replace a file without waiting for the disk, for one of many files that can be made again; return the path.
+
+    A killed process leaves no torn file, a power cut may. The folder must exist.
+    """
+    with _named(path):
+        temporary = path.with_name(f".{path.name}{PART}")
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    return path
+
+
 @contextmanager
 def replacing(path: str | Path, keep: Path | None = None) -> Iterator[BinaryIO]:
     """Yield a file that replaces `path` if the block succeeds, and is deleted if it fails.

@@ -1,6 +1,6 @@
 """A run's folder: the paths of its files, its creation, the choice of a valid checkpoint, the closing summary.
 
-    runs/<recipe>/<version>/{recipe.yaml, checkpoints/{last,best}.ckpt, samples/, metrics.csv, summary.json}
+    runs/<recipe>/<version>/{recipe.yaml, checkpoints/, samples/, metrics.csv, summary.json, report.html}
 
 Each file is written under a temporary name and moved into place: a reader sees all of it or none. This module does not
 use models. It loads torch only to read the recipe of a checkpoint that has no run's folder.
@@ -19,8 +19,10 @@ from typing import Any
 
 from ganlab.console import say_once
 from ganlab.errors import UserError
+from ganlab.files.addresses import Address
 from ganlab.files.archive import check_archive
 from ganlab.files.durable import atomic_write
+from ganlab.files.published import MODEL_FILE, is_published
 from ganlab.files.settings_file import read_yaml
 
 SHARED = "GANLAB_RUN_DIR"
@@ -88,6 +90,11 @@ class RunFolder:
         """Return the file of the closing summary."""
         return self.path / "summary.json"
 
+    @property
+    def report_file(self) -> Path:
+        """Return the page that shows the run."""
+        return self.path / "report.html"
+
     @classmethod
     def new(cls, recipe: str, root: str | Path = "runs") -> RunFolder:
         """Make `root/recipe/version` with the next free version. Two processes never get the same folder."""
@@ -115,7 +122,13 @@ class RunFolder:
 
     @classmethod
     def of(cls, path: str | Path) -> RunFolder:
-        """Return the run that a path to its folder or to a checkpoint means. Raise `UserError` if it does not exist."""
+        """Return the run that a path to its folder or to a checkpoint means. Raise `UserError` if it does not exist.
+
+        An address, and the file that it stands for, means a folder of the user's own, `runs/zoo/NAME`, which need not
+        exist: nothing is written into the package or into a cache.
+        """
+        if address := Address.read(path) or Address.of(path):
+            return cls(address.local)
         path = _existing(Path(path))
         if path.is_dir():
             return cls(path)
@@ -215,14 +228,32 @@ def check_links(path: str | Path) -> None:
                 raise UserError(f"{entry} is a link out of the run's folder: put what it stands for in its place")
 
 
+def own_samples(file: Path, name: str) -> Path:
+    """Return a path in the samples of a checkpoint's run. Raise `UserError` if a link leads out of its folder."""
+    check_links(file)
+    return RunFolder.of(file).samples / name
+
+
 def find_checkpoint(path: str | Path) -> Path:
-    """Return the checkpoint that a path means: the file itself, or a run's best, else its last. Raise `UserError`."""
+    """Return the checkpoint that a path or an address means. Raise `UserError` if there is none.
+
+    It is the file itself, a run's best, else its last, or the weights of a published model, which `zoo:NAME` and
+    `hf:USER/NAME` mean too.
+    """
+    if address := Address.read(path):
+        return address.folder() / MODEL_FILE
     path = _existing(Path(path))
+    if is_published(path):
+        return path / MODEL_FILE
     return RunFolder(path).checkpoint() if path.is_dir() else path
 
 
 def find_last(path: str | Path) -> Path:
     """Return the checkpoint to resume from: the file itself, or a run's last, else its best. Raise `UserError`."""
+    if Address.read(path) or is_published(Path(path)) or Path(path).name == MODEL_FILE:
+        raise UserError(
+            f"`resume` {path} is a published model, without optimizers: start a new run from it by init={path}"
+        )
     path = _existing(Path(path))
     return RunFolder(path).last() if path.is_dir() else path
 

@@ -29,3 +29,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path} must hold settings `key: value`, got {type(values).__name__}")
     return values
+
+
+def read_value(text: str) -> Any:
+    """Return the value that a word of a command line means, as YAML reads it. Raise `UserError` if it means none."""
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{text} is no value: words with signs are quoted") from error

@@ -22,6 +22,7 @@ from ganlab.callbacks.display import in_notebook
 from ganlab.callbacks.notebook import LiveCurve
 from ganlab.config.preflight import check_machine, check_parts
 from ganlab.config.recipe import Recipe, compose, literal
+from ganlab.config.words import OVERRIDES
 from ganlab.console import say
 from ganlab.core.assembly import make_strategy
 from ganlab.core.checkpoints import read_checkpoint
@@ -302,6 +303,7 @@ class GAN:
     def _insert_objects(self, recipe: Recipe, source: Source, callbacks: Callbacks) -> None:
         """Put networks, an objective, penalties, arrays and callbacks that Python code made into the recipe."""
         recipe["data"] |= source.objects
+        recipe[OVERRIDES] = [word for word in recipe[OVERRIDES] if "images=memory" not in word]  # no file's name
         recipe["network"] |= {side: network for side, network in self._networks.items() if network is not None}
         if self._objective is not None and not isinstance(self._objective, str):
             recipe["objective"] = self._objective

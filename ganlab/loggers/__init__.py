@@ -15,13 +15,16 @@ import numpy as np
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from ganlab.config.derived import leaves
 from ganlab.files.durable import atomic_write, sync
+from ganlab.files.metrics_file import Row, as_text, columns_of, read_rows
 from ganlab.files.run_folder import RunFolder
 from ganlab.loggers.dashboard import Dashboard
 from ganlab.loggers.sheet import Exhibit
-from ganlab.loggers.table import Row, as_text, columns_of, read_rows
 
 FIRST = ("iteration", "images_seen")
+UNTRAINED = ("callbacks", "logger", "derived", "overrides", "run_dir", "resume", "allow", "ganlab")
+"""Keys of a recipe that are no hyper-parameters."""
 
 
 @singledispatch
@@ -126,7 +129,35 @@ class CsvLogger(Logger):
 
 
 class TensorBoard(TensorBoardLogger):
-    """Writes TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all."""
+    """Writes TensorBoard's files in the run's folder: `tensorboard --logdir runs` finds them all.
+
+    The recipe's single values are the run's hyper-parameters.
+    """
 
     def __init__(self, folder: Path | str, recipe: Mapping[str, Any] | None = None) -> None:
         super().__init__(str(folder), name="", version="tensorboard", default_hp_metric=False)
+        self._hyperparameters = hyperparameters(recipe or {})
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers, and the hyper-parameters before the first of them."""
+        if self._hyperparameters:
+            self.experiment.add_hparams(self._hyperparameters, {}, run_name=".")
+            self._hyperparameters = {}
+        super().log_metrics(dict(metrics), step)
+
+
+def hyperparameters(recipe: Mapping[str, Any]) -> dict[str, str | float]:
+    """Return a recipe's single values by their places, without those of callbacks and loggers.
+
+    >>> hyperparameters({"seed": 1, "objective": {"_target_": "ganlab.objectives.Hinge"}, "logger": {}})
+    {'seed': 1, 'objective': 'Hinge'}
+    """
+    kept = {key: value for key, value in recipe.items() if key not in UNTRAINED}
+    return {place.removesuffix("._target_"): _single(place, value) for place, value in leaves(kept)}
+
+
+def _single(place: str, value: Any) -> str | float:
+    if isinstance(value, bool | int | float):
+        return value
+    return str(value).rpartition(".")[2] if place.endswith("_target_") else str(value)

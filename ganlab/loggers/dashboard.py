@@ -1,6 +1,7 @@
 """Weights & Biases with a fixed layout: sections by prefix, images seen as the x axis, charts of related numbers.
 
-The run is online if the user is logged in, otherwise offline. The logger never asks, and never stops a run.
+A chart is a small page of its own, a file of the run. W&B's own line charts would keep a table as an artifact for each
+drawing. The run is online if the user is logged in, otherwise offline. The logger never asks, and never stops a run.
 
 A section is the part of a name before the slash: `overview/` (the charts), `samples/`, `quality/`, `held_out/`,
 `collapse/`, `discriminator/`, `generator/`, `throughput/`.
@@ -13,7 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlparse
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
@@ -21,14 +22,17 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from ganlab.config.ranges import PositiveInt
+from ganlab.config.words import label, settings, stored
 from ganlab.console import from_here, say
 from ganlab.files.durable import atomic_write
+from ganlab.files.metrics_file import Row, read_rows
 from ganlab.files.run_folder import RunFolder
+from ganlab.files.sweep_folder import SweepFolder
 from ganlab.loggers.sheet import Exhibit
-from ganlab.loggers.table import Row, read_rows
 
 Point = tuple[float, float]
 X = "images_seen"
+MOST_NAME, MOST_TAG = 128, 64  # characters that W&B takes
 MOST_POINTS = 400  # of a line in a chart: beyond that, every second one is dropped
 LOWER = ("quality/fid*", "quality/kid*", "quality/mode_kl")
 
@@ -92,11 +96,26 @@ def logged_in() -> bool:
         return False
 
 
+def run_name(folder: Path, own: Mapping[str, str], recipe: Any) -> str:
+    """Return the name of a run: its recipe and its own settings, or its folder if it has none.
+
+    >>> run_name(Path("runs/ring/3"), {"recipe": "ring", "objective": "hinge"}, "ring")
+    'ring objective=hinge'
+    >>> run_name(Path("runs/ring/3"), {"recipe": "ring"}, "ring")
+    'ring/3'
+    """
+    keys = [key for key in own if key.split(".")[0] not in ("recipe", "logger", "callbacks")]
+    differing = label(own, keys)
+    return f"{recipe} {differing}"[:MOST_NAME] if differing else f"{folder.parent.name}/{folder.name}"
+
+
 class Dashboard(WandbLogger):
     """A W&B run in the run's folder, with its recipe as the config. A resumed run continues the same W&B run.
 
-    `artifact`: upload the best checkpoint (else the last) at the end. `charts_every`: logged rows, at least, between
-    two drawings of the overview. `WANDB_MODE` decides whether it is online, if it is set.
+    `name`: null for the recipe and what differs: in a sweep, the settings of this job; else those of the command line.
+    `group`, `tags`: null for the sweep and the job's settings. `mode`: online, offline or disabled; null for what
+    `WANDB_MODE` says, else online if the user is logged in. `artifact`: upload the best checkpoint (else the last) at
+    the end. `charts_every`: logged rows, at least, between two drawings of the overview.
     """
 
     def __init__(
@@ -107,9 +126,14 @@ class Dashboard(WandbLogger):
         name: str | None = None,
         artifact: bool = False,
         charts_every: PositiveInt = 40,
+        entity: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
     ) -> None:
         super().__init__(project=project, name=name, save_dir=str(folder))
         self.folder, self.recipe = RunFolder(Path(folder)), dict(recipe or {})
+        self.entity, self.group, self.tags, self.mode = entity, group, tags, mode
         self.artifact, self.charts_every = artifact, charts_every
         self._lines, self._rows, self._draw_at = Lines(), 0, charts_every
 
@@ -125,7 +149,7 @@ class Dashboard(WandbLogger):
     def _begin(self) -> Any:
         import wandb
 
-        mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        mode = self.mode or os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         self.folder.path.mkdir(parents=True, exist_ok=True)
         if mode == "online":
             try:
@@ -140,9 +164,16 @@ class Dashboard(WandbLogger):
     def _init(self, mode: Any) -> Any:
         import wandb
 
+        sweep = SweepFolder.around(self.folder.path)
+        said = settings(stored(self.recipe))
+        own = {key: said[key] for key in sweep.said().get("swept", ()) if key in said} if sweep else said
+        own_tags = [f"{key}={value}"[:MOST_TAG] for key, value in own.items()]
         return wandb.init(
             project=self._project,
-            name=self._name or f"{self.folder.path.parent.name}/{self.folder.path.name}",
+            name=self._name or run_name(self.folder.path, own, self.recipe.get("recipe")),
+            entity=self.entity,
+            group=self.group or (f"{sweep.path.parent.name}/{sweep.path.name}" if sweep else None),
+            tags=self.tags if self.tags is not None or sweep is None else own_tags,
             id=self._same_id(),
             dir=str(self.folder.path),
             config=self.recipe,
@@ -182,18 +213,15 @@ class Dashboard(WandbLogger):
             self.draw()
 
     def draw(self) -> None:
-        """Draw the overview's charts. The intervals grow, since each drawing keeps its table."""
+        """Draw the overview's charts. The intervals grow, since each drawing is kept."""
         import wandb
 
-        charts = {}
-        for key, chart in CHARTS.items():
-            lines = self._lines.of(chart)
-            if lines:
-                xs = [[x for x, _ in line] for line in lines.values()]
-                ys = [[y for _, y in line] for line in lines.values()]
-                charts[key] = wandb.plot.line_series(xs, ys, list(lines), chart.title, "images seen")
-        if charts:
-            self.experiment.log(charts)
+        from ganlab.reports.page import chart_page
+
+        lines = {key: self._lines.of(chart) for key, chart in CHARTS.items()}
+        pages = {key: chart_page(CHARTS[key].title, found) for key, found in lines.items() if found}
+        if pages:
+            self.experiment.log({key: wandb.Html(page, inject=False) for key, page in pages.items()})
 
     def show(self, exhibit: Exhibit, step: int, images_seen: int) -> None:
         """Log the sheet, and each picture with its caption."""

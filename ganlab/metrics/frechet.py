@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganlab.metrics.gathering import Sample, rows_of
-from ganlab.metrics.metric import LABELS, LOWER, PICTURES, FeatureMetric, Result
+from ganlab.metrics.metric import LABELS, LOWER, PICTURES, FeatureMetric, Result, Target
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets, precise
 from ganlab.metrics.spread import Estimate
 
@@ -118,6 +118,19 @@ class FrechetDistance(FeatureMetric):
     def compute(self) -> Result:
         """Return the distance with its standard error over fakes."""
         return Result.of(frechet(self.sets.real, self.sets.fake))
+
+    @classmethod
+    def doubt(cls, target: Target) -> str:
+        """Return a line if a covariance of the features has not full rank, so that the distance is biased upwards."""
+        features = target.features
+        dim, counts = features.extractor.dim, {"generated": target.count, "real": features.real.count}
+        few = [f"{count} {kind}" for kind, count in counts.items() if count <= dim]
+        if not few:
+            return ""
+        return (
+            f"{cls.name} of {' and '.join(few)} pictures is too high: their covariance of {dim} features needs more "
+            f"than {dim} pictures; compare it at equal counts only, or take count={4 * dim}, kid or fid_infinity"
+        )
 
 
 class FrechetInfinity(FeatureMetric):

@@ -101,6 +101,11 @@ class Metric(ABC):
         """Return the targets for which samples are drawn: this one, unless the metric needs other conditions."""
         return [target]
 
+    @classmethod
+    def doubt(cls, target: Target) -> str:
+        """Return one line on why the target has too few samples for the number's meaning; "" if it has enough."""
+        return ""
+
     def results(self) -> dict[str, Result]:
         """Return the number and those beside it, by their full names, each with its whole protocol."""
         main = self.compute()

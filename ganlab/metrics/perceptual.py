@@ -38,6 +38,12 @@ def embedding(network: ImageNet, images: Tensor) -> Tensor:
     return torch.cat([_embedding(network.stages(part)) for part in parts])
 
 
+def embedding_with_grad(network: ImageNet, images: Tensor) -> Tensor:
+    """Map pictures (N, 1 or 3, H, W) in [-1, 1] to vectors as `embedding` does, with gradients, in one batch."""
+    levels = (images + 1) * 127.5
+    return _embedding(network.stages(network.resizer(levels.expand(-1, 3, -1, -1))))
+
+
 def _embedding(maps: list[Tensor]) -> Tensor:
     scaled = [F.normalize(x, dim=1) / (len(maps) * x.shape[2] * x.shape[3]) ** 0.5 for x in maps]
     return torch.cat([x.flatten(1) for x in scaled], 1)

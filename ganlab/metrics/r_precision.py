@@ -48,6 +48,17 @@ class RPrecision(SampleMetric):
         super().__init__(target)
         self.matcher = matcher_for(target.train or target.real)
 
+    @classmethod
+    def doubt(cls, target: Target) -> str:
+        """Return a line if there are fewer different captions than candidates."""
+        there = len(set(captions_of(target.real, target.rows)))
+        if there >= CANDIDATES:
+            return ""
+        return (
+            f"r_precision chooses among {there} captions instead of {CANDIDATES}, so chance is {1 / there:.0%} instead "
+            "of 1%: more count, or a split with more captions, makes it comparable"
+        )
+
     def look(self, samples: Samples) -> Tensor:
         """Keep the pictures, uint8 (N, C, H, W)."""
         return samples.images

@@ -6,7 +6,9 @@ Plain PyTorch. Each player has and trains its own condition encoder.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from ganlab.data.batch import Batch, Condition, Fake
 from ganlab.errors import UserError
-from ganlab.networks.attention import reading, word_layers
+from ganlab.networks.attention import WordAttention, Words, reading, word_layers
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits, Terms
 from ganlab.objectives import Objective
@@ -79,6 +81,45 @@ class AugmentedGenerator(CodeGenerator):
         """Return the KL divergence of the distribution from N(0, 1) in nats, averaged over its dimensions: (N,)."""
         embedding = self.encoder(condition)
         return self.augmentation(embedding, embedding.new_zeros(len(embedding), self.parts[1]))[1]
+
+
+# Between two conditions -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def blended(network: nn.Module, other: Condition, share: float) -> Iterator[None]:
+    """Move a network's conditions a `share` (0 to 1) of the way to the N conditions `other`, inside the block.
+
+    Embeddings are interpolated linearly, and so are the results of attention to words. A share of 0 or 1 gives exactly
+    the pictures of one condition.
+    """
+    with ExitStack() as stack:
+        for encoder in outer_encoders(network):
+            stack.enter_context(encoder.register_forward_hook(partial(_blend, encoder(other), share)))
+        for player in (part for part in network.modules() if isinstance(part, CodeGenerator) and part.reads):
+            words = player.encoder.words(other)
+            for layer in word_layers(player.network):
+                stack.enter_context(layer.register_forward_hook(partial(_blend_words, words, share)))
+        yield
+
+
+def outer_encoders(network: nn.Module) -> list[ConditionEncoder]:
+    """Return the condition encoders of a network, without those that are a part of another."""
+    encoders = [part for part in network.modules() if isinstance(part, ConditionEncoder)]
+    inner = {id(part) for one in encoders for part in one.modules() if part is not one}
+    return [one for one in encoders if id(one) not in inner]
+
+
+def _blend(other: Tensor, share: float, encoder: nn.Module, given: Any, made: Tensor) -> Tensor:
+    return made.lerp(other, share)
+
+
+def _blend_words(words: Words, share: float, layer: WordAttention, given: Any, made: Tensor) -> Tensor:
+    own, layer.words = layer.words, words
+    try:
+        return made.lerp(layer.forward(*given), share)
+    finally:
+        layer.words = own
 
 
 class ConditionalDiscriminator(nn.Module):

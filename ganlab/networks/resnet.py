@@ -54,7 +54,7 @@ class LearnedMap(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """Return the learned map, repeated for each code."""
-        return self.map.expand(len(code), -1, -1, -1)
+        return self.map.expand(code.shape[0], -1, -1, -1)
 
 
 class UpBlock(nn.Module):

@@ -66,10 +66,10 @@ class StackedGenerator(nn.Module):
         return drawn if self.finished else enlarge(drawn)
 
     def play(self, latent: Tensor, condition: Condition) -> Tensor:
-        """Return pictures of the current stage, at its size."""
+        """Return pictures of the current stage, at its size. Gradients reach a finished Stage I for the latent only."""
         if not self.finished:
             return self.small(latent, condition)
-        with torch.no_grad():
+        with torch.set_grad_enabled(torch.is_grad_enabled() and latent.requires_grad):
             small = self.small(latent, condition)
         _, _, noise = latent.split(self.parts, 1)
         return self.stage_two.network(small, self.stage_two.listener(condition, noise))

@@ -119,7 +119,7 @@ class Generator(nn.Module):
 
     def paint(self, styles: Tensor, code: Tensor) -> Tensor:
         """Return the pictures before tanh. The picture at a resolution has the style of the next layer."""
-        maps = [self.start(self.constant.expand(len(code), -1, -1, -1), styles[:, 0], code)]
+        maps = [self.start(self.constant.expand(code.shape[0], -1, -1, -1), styles[:, 0], code)]
         for level, block in enumerate(self.blocks):
             maps.append(block(maps[-1], styles[:, 2 * level + 1 : 2 * level + 3], code))
         shown = list(zip(maps, styles[:, 1::2].unbind(1), strict=True))[-len(self.to_images) :]

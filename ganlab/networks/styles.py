@@ -5,10 +5,15 @@ Plain PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from ganlab.networks.equalized import EqualLinear, rectify
+
+AVERAGED = 512  # latents whose mean style is the centre of truncation
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -53,6 +58,16 @@ class Styles(nn.Module):
         other = torch.cat([torch.randn_like(code[:, : self.latent_dim]), code[:, self.latent_dim :]], 1)
         return torch.where(self._others(len(code), code.device)[:, :, None], self._repeated(other), styles)
 
+    def mean(self, code: Tensor) -> Tensor:
+        """Return the mean style (N, 1, style_dim) of `AVERAGED` fixed latents with the conditions of N codes."""
+        noise = torch.randn(AVERAGED, self.latent_dim, generator=torch.Generator().manual_seed(0)).to(code)
+        conditions = code[:, self.latent_dim :]
+        if not conditions.shape[1]:
+            return self.mapping(noise).mean(0).expand(len(code), 1, -1)
+        different, rows = conditions.unique(dim=0, return_inverse=True)
+        codes = (torch.cat([noise, one.expand(AVERAGED, -1)], 1) for one in different)
+        return torch.stack([self.mapping(one).mean(0) for one in codes])[rows][:, None]
+
     def _repeated(self, code: Tensor) -> Tensor:
         return self.mapping(code)[:, None].expand(-1, self.layers, -1)
 
@@ -61,3 +76,36 @@ class Styles(nn.Module):
         mixes = torch.rand(count, 1, device=device) < self.mixing
         first = torch.randint(1, self.layers, (count, 1), device=device)
         return mixes & (torch.arange(self.layers, device=device) >= first)
+
+
+Change = Callable[[Styles, Tensor, Tensor], Tensor]
+"""A function of a `Styles`, codes (N, code_dim) and their styles (N, layers, style_dim) that returns other styles."""
+
+
+def style_layers(network: nn.Module) -> list[Styles]:
+    """Return the parts of a network that map a code to styles. Empty for a network without styles."""
+    return [part for part in network.modules() if isinstance(part, Styles)]
+
+
+@contextmanager
+def changed_styles(network: nn.Module, change: Change) -> Iterator[None]:
+    """Replace the styles of a network by those that `change` returns, inside the block."""
+    with ExitStack() as stack:
+        for part in style_layers(network):
+            stack.enter_context(part.register_forward_hook(lambda part, given, made: change(part, given[0], made)))
+        yield
+
+
+def moved(truncation: float = 1.0, offset: Tensor | None = None) -> Change:
+    """Return a change of styles: the truncation trick, then a shift by `offset`, which is broadcast.
+
+    Truncation is mean + truncation (w - mean) for a style w (Karras et al. 2019, appendix B). The mean is that of the
+    same condition.
+    """
+
+    def change(part: Styles, code: Tensor, styles: Tensor) -> Tensor:
+        if truncation != 1:
+            styles = part.mean(code).lerp(styles, truncation)
+        return styles if offset is None else styles + offset
+
+    return change

@@ -21,8 +21,8 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.durable import atomic_write, sweep
+from ganlab.files.metrics_file import as_text, columns_of, is_whole, read_rows
 from ganlab.files.run_folder import AUTO, RunFolder, find_last
-from ganlab.loggers.table import as_text, columns_of, is_whole, read_rows
 
 Recipe = Mapping[str, Any]
 

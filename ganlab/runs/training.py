@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shlex
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,25 +14,24 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 
 from ganlab.callbacks.checkpoints import Checkpoints
-from ganlab.callbacks.collapse import CollapseMonitor
-from ganlab.callbacks.quality import BestTracker
 from ganlab.config.described import described
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.launchers import hear, launcher, publish
 from ganlab.data.base import DataSpec, GanData
+from ganlab.errors import UserError
 from ganlab.files.lock import sole_writer
-from ganlab.files.run_folder import RunFolder, is_first_process
-from ganlab.runs.opening import opening
+from ganlab.files.run_folder import SHARED, RunFolder, is_first_process
+from ganlab.reports.commands import next_commands
+from ganlab.runs.memory import forget_peaks
+from ganlab.runs.opening import details, opening
 from ganlab.runs.reading import read_ahead
+from ganlab.runs.reporting import Reporter
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
-
-MEASURED = ("quality/", "collapse/", "held_out/")
-"""Prefixes of the numbers in the summary: measured on held-out or generated pictures, not losses."""
-FAR = 1 / 3
-"""The share above which a last value is far from the best: their difference over the larger of the two."""
+from ganlab.runs.summary import far_from_best, summarize
 
 
 class Trained(NamedTuple):
@@ -60,7 +59,7 @@ def train(recipe: Recipe) -> Path:
         return Path(recipe["run_dir"])
     trained = run(recipe, checkpoint, content)
     if trained.summary:
-        _show(trained.folder, trained.summary, trained.module.spec.kind)
+        _show(trained.folder, trained.summary, recipe)
     if trained.stopped_by:
         raise SystemExit(128 + trained.stopped_by)  # what shells and schedulers expect
     return trained.folder.path
@@ -69,6 +68,7 @@ def train(recipe: Recipe) -> Path:
 def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, Any] | None = None) -> Trained:
     """Train a run of the recipe, from the start or from a checkpoint with this content, and write its summary."""
     quiet_lightning()
+    forget_peaks()
     started = time.monotonic()
     content = content or {}
     make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
@@ -79,6 +79,8 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
     summary: dict[str, Any] = {}
     with claimed(recipe) as folder:
         trainer = make_trainer(recipe, folder.path)
+        reporter = Reporter(described(recipe), folder, started)
+        trainer.callbacks.append(reporter)  # type: ignore[attr-defined]  # after all that measure and save
         if checkpoint:
             rehearse(trainer, module, content, checkpoint)
         if trainer.is_global_zero:
@@ -87,14 +89,16 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
             _open(recipe, folder, data, module)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.is_global_zero:
-            summary = summarize(recipe, folder, trainer, module, time.monotonic() - started)
+            summary = summarize(described(recipe), folder.checkpoint(), trainer, module, time.monotonic() - started)
             folder.write_summary(summary)
+            reporter.write(summary)
     return Trained(folder, module, data, summary, _stopped_by(trainer))
 
 
 def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
     say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
-    for line in opening(recipe, data, module):
+    first, *players = opening(recipe, data, module)
+    for line in (first, *details(recipe, data), *players):
         say(f"  {line}")
 
 
@@ -107,9 +111,27 @@ def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
 @contextmanager
 def claimed(recipe: Recipe) -> Iterator[RunFolder]:
     """Yield the folder of a run, locked against other runs. It stays unchanged until the block changes it."""
-    folder = RunFolder.start(recipe)
+    folder = _agreed(recipe)
     with sole_writer(folder.path) if is_first_process() else nullcontext():
         yield folder
+
+
+def _agreed(recipe: Recipe) -> RunFolder:
+    """Return the run's folder. The first process chooses it. It tells the others, if something else started them."""
+    if launcher() is None:
+        return RunFolder.start(recipe)
+    if not is_first_process():
+        if not (path := hear()):
+            raise UserError("the first process of the run has ended: its line says why")
+        os.environ[SHARED] = path
+        return RunFolder.start(recipe)
+    path = ""
+    try:
+        folder = RunFolder.start(recipe)
+        path = str(folder.path.absolute())
+        return folder
+    finally:
+        publish(path)
 
 
 def _stopped_by(trainer: pl.Trainer) -> int:
@@ -118,49 +140,8 @@ def _stopped_by(trainer: pl.Trainer) -> int:
     return next((one.stopped_by for one in callbacks if isinstance(one, Checkpoints) and one.stopped_by), 0)
 
 
-def summarize(
-    recipe: Recipe, folder: RunFolder, trainer: pl.Trainer, module: GenerativeModule, seconds: float
-) -> dict[str, Any]:
-    """Return the content of `summary.json`: counts, seconds, the last and the best values, alarms."""
-    metrics = {name: float(v) for name, v in sorted(trainer.callback_metrics.items()) if name.startswith(MEASURED)}
-    return {
-        "recipe": recipe["recipe"],
-        "iterations": module.iteration,
-        "images_seen": module.images_seen,
-        "seconds": round(seconds, 1),
-        "metrics": metrics,
-        "checkpoint": str(folder.checkpoint()),
-        **_story(trainer),
-    }
-
-
-def _story(trainer: pl.Trainer) -> dict[str, Any]:
-    """Return the best measurement and the collapse monitor's summary, if there are such callbacks."""
-    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    bests = [one.best._asdict() for one in callbacks if isinstance(one, BestTracker) and one.best is not None]
-    watched = [one.summary() for one in callbacks if isinstance(one, CollapseMonitor)]
-    return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
-
-
-def far_from_best(summary: Mapping[str, Any]) -> str | None:
-    """Return a line if the run ended far from its best measurement; None if it did not, or if there is none.
-
-    >>> best = {"name": "quality/fid", "value": 20.0, "iteration": 500, "images_seen": 32000}
-    >>> far_from_best({"best": best, "metrics": {"quality/fid": 28.0}, "checkpoint": "run/best.ckpt"})
-    >>> far_from_best({"best": best, "metrics": {"quality/fid": 31.0}, "checkpoint": "run/best.ckpt"})
-    'far from its best: quality/fid is 31, and was 20 at iteration 500 (32,000 images seen), which is in run/best.ckpt'
-    >>> far_from_best({"best": best | {"value": 0.0}, "metrics": {"quality/fid": 0.0}, "checkpoint": "run/best.ckpt"})
-    """
-    best = summary.get("best")
-    last = summary["metrics"].get(best["name"]) if best else None
-    if best is None or last is None or abs(last - best["value"]) <= FAR * max(abs(last), abs(best["value"])):
-        return None
-    then = f"{best['value']:.4g} at iteration {best['iteration']} ({best['images_seen']:,} images seen)"
-    return f"far from its best: {best['name']} is {last:.4g}, and was {then}, which is in {summary['checkpoint']}"
-
-
-def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
-    """Print the last measurements, the location of the pictures, and the next commands."""
+def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None:
+    """Print the last measurements, the locations of the pictures and of the report, and the next commands."""
     from rich.console import Console
     from rich.table import Table
 
@@ -177,14 +158,8 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], kind: str) -> None:
     console.print(table)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
-    path = shlex.quote(str(folder.path))
-    told = {"text": ' text="..."', "class": " label=0"}.get(kind, "")
-    for word, what in {
-        "pictures": folder.samples,
-        "sample": f"python -m ganlab.sample checkpoint={path}{told} count=16",
-        "evaluate": f"python -m ganlab.evaluate checkpoint={path}",
-        "resume": f"python -m ganlab.fit resume={path} trainer.max_steps={2 * summary['iterations']}",
-    }.items():
+    commands = next_commands(str(folder.path), recipe, summary)
+    for word, what in {"pictures": folder.samples, "report": folder.report_file, **commands}.items():
         console.print(f"{word:<10}{what}", highlight=False, markup=False)
 
 

@@ -1,18 +1,19 @@
-"""Draw requested pictures: conditions and seeds, single files and one sheet."""
+"""Draw requested pictures: conditions and seeds, single files, sheets and a manifest."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ganlab.config.preflight import memory
+from ganlab.console import say
+from ganlab.core.assembly import make_data
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Condition, take
@@ -24,10 +25,11 @@ from ganlab.data.vocabulary import tokenize
 from ganlab.errors import UserError, nearest, suggestion
 from ganlab.files.durable import atomic_write
 from ganlab.loggers.sheet import comparison, grid, png, scatter
-from ganlab.metrics.features import as_colour
 from ganlab.sampling.drawing import BATCH, draw
+from ganlab.sampling.writing import Writer, write_manifest, write_picture
 
 COLUMNS = 8
+PAGE = 256  # pictures on a sheet at most
 WORDS = {"text": "text", "class": "label", "image": "input"}
 """The setting that gives the condition, by its kind."""
 
@@ -72,6 +74,18 @@ class Request:
         condition = take(pictures.condition, torch.from_numpy(rows))
         return cls(titles, condition, [seed + i for i in range(count)], pictures.get(rows))
 
+    def part(self, rows: slice) -> Request:
+        """Return some of the pictures."""
+        truth = None if self.truth is None else self.truth[rows]
+        return Request(self.titles[rows], take(self.condition, rows), self.seeds[rows], truth)
+
+
+def requested(module: GenerativeModule, said: Mapping[str, Sequence[str]], count: int, seed: int) -> Request:
+    """Return what a command asks of a model. One that turns pictures into others gets held-out ones by default."""
+    if module.spec.kind == "image" and not any(said.values()):
+        return Request.of_pairs(make_data(module.recipe).reference, count, seed)
+    return Request.of(module.spec, said, count, seed)
+
 
 def strange_words(module: GenerativeModule, titles: Sequence[str]) -> str:
     """Return a warning that names the words outside the model's vocabulary and the nearest words in it; or ""."""
@@ -84,6 +98,12 @@ def strange_words(module: GenerativeModule, titles: Sequence[str]) -> str:
     return f"`text` has words that this model never read: {', '.join(named)}" if named else ""
 
 
+def warn_of_strange_words(module: GenerativeModule, request: Request, command: str) -> None:
+    """Print a line if the captions have words that the model never read."""
+    if warning := strange_words(module, request.titles):
+        say(f"{command}: {warning}")
+
+
 def _instead(spec: DataSpec) -> str:
     return {"text": ': say text="..."', "class": ": say label=0", "image": ": say input=PICTURE"}.get(
         spec.kind, ": leave it out"
@@ -94,17 +114,19 @@ def _condition(spec: DataSpec, titles: list[str]) -> Condition:
     if spec.kind == "class":
         return torch.tensor([class_number(spec, title) for title in titles])
     if spec.kind == "image":
-        form = Form(spec.shape[-1], channels=spec.shape[0])
-        return torch.stack([_input(title, form) for title in titles])
+        return torch.stack([opened_picture("input", title, spec.shape) for title in titles])
     return titles
 
 
-def _input(title: str, form: Form) -> Tensor:
-    """Return a picture file in the data's form: uint8 (C, size, size). Raise `UserError` if it cannot be opened."""
+def opened_picture(setting: str, path: str, shape: Sequence[int]) -> Tensor:
+    """Return a picture file in the data's form: uint8 (C, size, size). Raise `UserError` if it cannot be opened.
+
+    setting: its name, for the error.
+    """
     try:
-        return torch.tensor(decode(Path(title).expanduser(), form))
+        return torch.tensor(decode(Path(path).expanduser(), Form(shape[-1], channels=shape[0])))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
-        raise UserError(f"`input` {title} is no picture that can be opened: {error}") from error
+        raise UserError(f"`{setting}` {path} is no picture that can be opened: {error}") from error
 
 
 def class_number(spec: DataSpec, label: str) -> int:
@@ -119,43 +141,112 @@ def class_number(spec: DataSpec, label: str) -> int:
     )
 
 
-def draw_gallery(module: GenerativeModule, request: Request, latent: Tensor, folder: Path) -> Path:
-    """Draw the requested pictures from latents (N, latent_dim) into `folder`: one PNG each, and all on `grid.png`.
+@dataclass(frozen=True)
+class Drawing:
+    """How requested pictures are drawn and written.
 
-    Return the grid's path.
+    form: the format of single pictures, a key of `FORMATS`. batch: pictures drawn at a time. truncation: 1 for none.
+    facts: further columns of the manifest, the same for every picture.
     """
-    _check_room(module.spec, len(latent))
-    batches = draw(module, request.condition, latent)
-    images = torch.cat(list(progress(batches, -(-len(latent) // BATCH), "drawing batch")))
-    if images.dim() != 4:
+
+    form: str = "png"
+    batch: int = BATCH
+    truncation: float = 1.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def draw_gallery(
+    module: GenerativeModule, request: Request, latent: Tensor, folder: Path, how: Drawing | None = None
+) -> Path:
+    """Draw the requested pictures from latents (N, latent_dim) into `folder`. Return the path of the first sheet.
+
+    Each picture is a file, `metadata.jsonl` lists them, and sheets of `PAGE` show them: `grid.png`, or `grid-000.png`
+    and so on if there are several. Points are drawn on one `grid.png` alone.
+    """
+    how = how or Drawing()
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = draw(module, request.condition, latent, how.batch, how.truncation)
+    shown = progress(batches, -(-len(latent) // how.batch), "drawing batch")
+    if len(module.spec.shape) != 3:
+        images = torch.cat(list(shown))
         return atomic_write(folder / "grid.png", png(scatter(images[:0], images)))
-    for image, title, seed in zip(images, request.titles, request.seeds, strict=True):
-        atomic_write(folder / f"{slug(title)}{seed:05d}.png", png(_native(image)))
-    return atomic_write(folder / "grid.png", png(_sheet(request, images)))
+    names = file_names(request, how.form)
+    sheets = [folder / name for name in sheet_names(len(latent))]
+    with Writer() as writer:
+        written = _written(writer, [folder / name for name in names], shown)
+        for number, images in enumerate(regrouped(written, PAGE)):
+            rows = slice(number * PAGE, number * PAGE + len(images))
+            writer.submit(_write_sheet, sheets[number], request.part(rows), images)
+    write_manifest(folder, manifest(module.spec, request, names, how.facts))
+    return sheets[0]
 
 
-def _check_room(spec: DataSpec, count: int) -> None:
-    """Raise `UserError` unless the pictures and their sheet fit into memory."""
-    needed, have = 4 * count * math.prod(spec.shape), memory()
-    if needed > have:
-        raise UserError(
-            f"`count`: {count:,} pictures need {needed / 2**30:,.1f} GiB, and this machine has {have / 2**30:,.1f}: "
-            "draw them in several commands, with seeds of their own"
-        )
+def _written(writer: Writer, paths: Sequence[Path], batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Yield the batches. Their pictures are being written to `paths` meanwhile."""
+    left = iter(paths)
+    for images in batches:
+        for image in images:
+            writer.submit(write_picture, next(left), image)
+        yield images
 
 
-def _sheet(request: Request, images: Tensor) -> Image.Image:
-    """Return pictures (N, C, H, W) uint8 with their captions, beside their inputs and the truth if there are any."""
+def regrouped(batches: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """Yield the rows of batches in parts of `size` rows. The last part may be smaller."""
+    held: list[Tensor] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(map(len, held)) >= size:
+            rows = torch.cat(held)
+            yield rows[:size]
+            held = [rows[size:]]
+    if held and len(rows := torch.cat(held)):
+        yield rows
+
+
+def file_names(request: Request, form: str) -> list[str]:
+    """Return a different name for each picture, from its condition and its seed."""
+    times: Counter[str] = Counter()
+    names = []
+    for title, seed in zip(request.titles, request.seeds, strict=True):
+        stem = f"{slug(title)}{seed:05d}"
+        times[stem] += 1
+        names.append(f"{stem}.{form}" if times[stem] == 1 else f"{stem}-{times[stem]}.{form}")
+    return names
+
+
+def sheet_names(count: int) -> list[str]:
+    """Return the names of the sheets of `count` pictures.
+
+    >>> sheet_names(256), sheet_names(257)
+    (['grid.png'], ['grid-000.png', 'grid-001.png'])
+    """
+    pages = -(-count // PAGE)
+    return ["grid.png"] if pages == 1 else [f"grid-{page:03d}.png" for page in range(pages)]
+
+
+def manifest(spec: DataSpec, request: Request, names: Sequence[str], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of `metadata.jsonl`: file name, the condition in words, seed and `facts`.
+
+    `data=folder` reads them back: `text` is a caption and `label` is a class's name.
+    """
+    said = request.titles
+    if spec.kind == "class":
+        said = [spec.classes[class_number(spec, title)] for title in said]
+    column = WORDS.get(spec.kind)
+    rows = zip(names, said, request.seeds, strict=True)
+    return [
+        {"file_name": name, **({column: word} if column else {}), "seed": seed, **facts} for name, word, seed in rows
+    ]
+
+
+def _write_sheet(path: Path, request: Request, images: Tensor) -> None:
+    """Write pictures (N, C, H, W) uint8 with their captions, beside their inputs and the truth if there are any."""
     if are_images(request.condition):
         truth = {} if request.truth is None else {"truth": request.truth}
-        return comparison({"input": request.condition, "generated": images, **truth})
-    return grid(images, request.titles if any(request.titles) else None, COLUMNS)
-
-
-def _native(image: Tensor) -> Image.Image:
-    """Return uint8 (C, H, W) as a picture of exactly that size."""
-    levels = as_colour(image[None])[0]
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+        sheet = comparison({"input": request.condition, "generated": images, **truth})
+    else:
+        sheet = grid(images, request.titles if any(request.titles) else None, COLUMNS)
+    atomic_write(path, png(sheet))
 
 
 def slug(title: str) -> str:

@@ -33,8 +33,8 @@ from ganlab.config.recipe import compose
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.files import durable
+from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
-from ganlab.loggers.table import read_rows
 from ganlab.runs.training import train
 from tests.attacks.forked import end_with, speak_into
 from tests.attacks.tally import Tally, drawn, finish

@@ -10,6 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from ganlab.callbacks import progress
 from ganlab.callbacks.pace import WINDOW, Pace
 from ganlab.callbacks.progress import Bar, IterationBar, losses
 
@@ -25,6 +26,24 @@ def test_lines_with_losses_speed_and_time_left_where_there_is_no_terminal(
     assert all(word in lines[-1] for word in ("D ", "G ", "images/s", "0:00 left"))
     assert kept.steps("throughput/images_per_second") == [5, 10]
     assert kept.rows[10]["throughput/images_per_second"] > 0
+
+
+def test_losses_are_in_the_first_line(
+    vanilla: Make, noise: Make, run: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first row of the log, every 5 iterations here, they are means of what has not been logged yet."""
+    run(vanilla(), noise(), 3, IterationBar(seconds=0))
+    first = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("iteration 1/3"))
+    assert "D " in first and "G " in first
+
+
+def test_the_time_of_the_run_is_said_once_from_its_first_iterations(
+    vanilla: Make, noise: Make, run: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SURE", 0.0)
+    run(vanilla(), noise(), 12, IterationBar(seconds=60))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("  about ")]
+    assert len(lines) == 1 and lines[0].endswith("for 12 iterations, and the time of measurements")
 
 
 def test_one_line_at_the_end_of_a_quick_run(

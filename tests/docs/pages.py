@@ -33,14 +33,16 @@ def blocks(page: Path) -> list[Block]:
 
 
 def composed_commands() -> list[tuple[str, list[str]]]:
-    """Return every `python -m ganlab.fit` of a `console` block or of an indented block of any page, with its page."""
+    """Return the words of every `ganlab.fit` in a `console` block or an indented block of any page, with the page."""
     found = []
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
-        listed = [line for block in blocks(page) if block.language == "console" for line in block.text.splitlines()]
-        listed += re.findall(
+        listed = [words for block in blocks(page) if block.language == "console" for words in block.commands()]
+        indented = re.findall(
             r"^    (python -m ganlab\.fit .*)$", FENCE.sub("", text.replace("\\\n", " ")), re.MULTILINE
         )
+        listed += [shlex.split(line, comments=True) for line in indented]
+        fits = [words for words in listed if "ganlab.fit" in words and not any("$" in word for word in words)]
         name = page.relative_to(DOCS).as_posix()
-        found += [(name, shlex.split(line, comments=True)[3:]) for line in listed if line and "$" not in line]
+        found += [(name, words[words.index("ganlab.fit") + 1 :]) for words in fits]
     return found

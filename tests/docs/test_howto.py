@@ -50,7 +50,8 @@ def run(words: list[str], steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert pytest.main([*words[2:], "-q", "-n", "0", "-p", "no:cacheprovider", "--rootdir", "."]) == 0
     elif words[0] == "-m":
         monkeypatch.setattr(sys, "argv", [*words[1:], *shortened(words, steps)])
-        import_module(words[1]).main()
+        module = import_module(words[1])
+        (import_module(f"{words[1]}.__main__") if hasattr(module, "__path__") else module).main()
     else:
         runpy.run_path(words[0], run_name="__main__")
 

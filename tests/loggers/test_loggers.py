@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import struct
 import time
 from collections import defaultdict
@@ -26,9 +27,10 @@ from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
-from ganlab.loggers import CsvLogger
+from ganlab.files.metrics_file import read_rows
+from ganlab.files.sweep_folder import SweepFolder
+from ganlab.loggers import CsvLogger, TensorBoard
 from ganlab.loggers.dashboard import CHARTS, MOST_POINTS, Dashboard, Lines, logged_in
-from ganlab.loggers.table import read_rows
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.heads import SeparateHead
@@ -156,10 +158,17 @@ class Contents:
             for name, value in row.items():
                 self.history[name].append((row.get("images_seen", float("nan")), value))
 
-    def table(self, chart: str) -> list[list[Any]]:
-        """The last table that a chart was drawn from."""
-        path = self.history[f"{chart}_table/path"][-1][1]
-        return list(json.loads((self.folder / "files" / path).read_text())["data"])
+    def chart(self, key: str) -> dict[str, Any]:
+        """The data of a chart's last page."""
+        page = (self.folder / "files" / self.history[f"{key}/path"][-1][1]).read_text()
+        (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+        (found,) = json.loads(data)["charts"]
+        return found
+
+    def table(self, key: str) -> list[list[Any]]:
+        """The points of a chart's last page: x, line, y."""
+        lines = self.chart(key)["lines"]
+        return [[x, line["label"], y] for line in lines for x, y in zip(line["x"], line["y"], strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -253,15 +262,21 @@ def test_both_sides_losses_by_term_are_on_one_chart(logged: Logged) -> None:
     terms = {f"{side}/{term}" for side in ("discriminator", "generator") for term in ("realism", "pair", "match")}
     assert {line for _, line, _ in table} == terms
     last = {line: (x, y) for x, line, y in table}
-    assert last["generator/pair"] == contents.history["generator/pair"][-1]
+    x, y = contents.history["generator/pair"][-1]
+    assert last["generator/pair"] == (x, pytest.approx(y, rel=1e-5))
 
 
 @pytest.mark.parametrize("key", [key for key in CHARTS if "collapse" not in key])
 def test_the_overview_is_laid_out(logged: Logged, key: str) -> None:
-    panel = logged[1].config[f"_wandb/visualize/{key}"]
-    assert panel["panel_config"]["panelDefId"].startswith("wandb/lineseries")
-    assert panel["panel_config"]["stringSettings"]["title"] == CHARTS[key].title
+    assert logged[1].history[f"{key}/_type"][-1][1] == "html-file"
+    assert logged[1].chart(key)["title"] == CHARTS[key].title
     assert logged[1].table(key)
+
+
+def test_charts_cost_no_artifact(logged: Logged) -> None:
+    """Several drawings of six charts: the only artifact is the checkpoint."""
+    assert len(logged[1].history["overview/1_losses/path"]) > 1
+    assert {artifact.type for artifact in logged[1].artifacts} == {"model"}
 
 
 def test_pictures_come_with_captions(logged: Logged) -> None:
@@ -291,6 +306,63 @@ def test_logged_in_by_key_or_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("WANDB_API_KEY", "x")
     assert logged_in()
+
+
+def offline(folder: Path, recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Any:
+    """The record of a run of W&B that was begun and ended."""
+    monkeypatch.setenv("NETRC", str(folder / "none"))
+    for name in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(folder / "elsewhere"))
+    dashboard = Dashboard(folder, recipe, **settings)
+    dashboard.log_metrics({"a": 1.0, "images_seen": 8.0}, 1)
+    dashboard.finalize("success")
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    wait_for_the_end(file)
+    return Contents(file).run
+
+
+WORDS = ["recipe=ring", "objective=hinge", "trainer.max_steps=4", "logger=wandb", "seed=2"]
+
+
+def test_a_job_of_a_sweep_is_named_grouped_and_tagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    sweep = SweepFolder.start("ring", str(tmp_path / "ring" / "sweep-3"), ["-m"], ["objective", "seed"])
+    run = offline(sweep.job("objective-hinge_seed-2", False), {"recipe": "ring", "overrides": WORDS}, monkeypatch)
+    assert run.display_name == "ring objective=hinge seed=2"
+    assert (run.run_group, list(run.tags)) == ("ring/sweep-3", ["objective=hinge", "seed=2"])
+
+
+def test_settings_of_wandb_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)  # logged in, and offline all the same
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    own = {"entity": "us", "group": "first", "tags": ["a", "b"], "mode": "offline"}
+    run = offline(tmp_path / "ring" / "0", {"recipe": "ring", "overrides": WORDS}, monkeypatch, **own)
+    assert run.display_name == "ring objective=hinge max_steps=4 seed=2"
+    assert (run.entity, run.run_group, sorted(run.tags)) == ("us", "first", ["a", "b"])
+
+
+# TensorBoard ---------------------------------------------------------------------------------------------------------
+
+
+def test_tensorboard_has_the_hyper_parameters(tmp_path: Path) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    recipe = {"recipe": "ring", "seed": 3, "objective": {"_target_": "ganlab.objectives.Hinge"}, "logger": {"csv": {}}}
+    logger = TensorBoard(tmp_path, recipe)
+    logger.log_metrics({"quality/fid": 2.5}, 10)
+    logger.finalize("success")
+    read = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    read.Reload()
+    content = read.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    found = HParamsPluginData.FromString(content).session_start_info.hparams
+    assert found["seed"].number_value == 3 and len(found) == 3
+    assert (found["recipe"].string_value, found["objective"].string_value) == ("ring", "Hinge")
+    assert [(one.step, one.value) for one in read.Scalars("quality/fid")] == [(10, 2.5)]
+
+
+# Charts --------------------------------------------------------------------------------------------------------------
 
 
 def test_lines_of_a_long_run_stay_short_and_keep_both_ends() -> None:

@@ -11,8 +11,8 @@ import torch
 from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import read_checkpoint
 from ganlab.errors import UserError
+from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
-from ganlab.loggers.table import read_rows
 from ganlab.runs.resuming import mend
 from ganlab.runs.training import train
 

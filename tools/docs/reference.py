@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 import ganlab
+from ganlab.__main__ import COMMANDS
 from ganlab.config.annotations import describe
 from ganlab.config.catalog import catalog, headline, recipe_folder
 from ganlab.config.recipe import compose, to_yaml
@@ -33,11 +34,9 @@ NETWORKS = "one of ganlab's networks"
 COMMON = ("Generator", "Trunk", "Discriminator", "Encoder")
 """Names that occur in several modules of networks."""
 
-COMMANDS = ("fit", "sample", "evaluate", "lecture")
-
 API = {
     "gan": ("gan.gan", "sampling.sheet", "evaluation.report", "data.arrays"),
-    "game": ("core.generative", "core.adversarial", "core.sides", "core.averaging", "core.checkpoints"),
+    "game": ("core.generative", "core.adversarial", "core.sides", "core.averaging", "core.checkpoints", "core.loading"),
     "losses": ("objectives", "divergences", "regularizers", "constraints", "perturbations.base", "schedules"),
     "networks": ("networks.architecture", "networks.heads", "networks.conditioning", "networks.blocks"),
     "data": ("data.base", "data.batch", "data.pictures"),

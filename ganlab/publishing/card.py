@@ -1,0 +1,143 @@
+"""The model card: a README.md in the form of the Hugging Face Hub, written from a published model's description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ganlab.config.trust import FROM_ELSEWHERE
+from ganlab.files.published import SAMPLES_FILE
+
+TASKS = {"text": "text-to-image", "image": "image-to-image"}
+ARGUMENTS = {"text": ' text="a red apple"', "class": " label=0", "image": " input=picture.png"}
+CONDITIONS = {
+    "text": '["a red apple"] * 16',
+    "class": "torch.full((16,), 0)",
+    "image": "pictures  # (16, C, H, W) in [-1, 1]",
+}
+SHOWN = ("fakes", "reals", "split", "extractor", "resizer", "seed")
+"""The protocol's fields that the card's table repeats. The whole protocol is in `config.json`."""
+
+
+def card(config: Mapping[str, Any]) -> str:
+    """Return the card of a published model. config: the content of its `config.json`."""
+    parts = (
+        *(_front_matter(config), f"# {config['name']}", config["about"]),
+        *(f"![Samples with the seeds 0, 1, 2, ... They are not picked.]({SAMPLES_FILE})",),
+        *("## How to use", _use(config), "## Training", _training(config)),
+        *("## Numbers", _numbers(config), "## Known faults", config["faults"]),
+        *(
+            "## Intended use",
+            "Teaching, experiments, and starts for other models.",
+        ),
+        *("## Data and licence", f"{config['licence']['words']} Licence of the weights: {config['licence']['name']}."),
+        *("## Files", _files(config)),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def headline(config: Mapping[str, Any]) -> str:
+    """Return a sentence on what a model draws, from its recipe and its data."""
+    shape, kind = config["spec"]["shape"], config["spec"].get("kind", "none")
+    size = " x ".join(map(str, shape[1:] if len(shape) == 3 else shape))
+    what = "Pictures" if len(shape) == 3 else "Points"
+    told = {
+        "text": " from captions",
+        "class": f" by class ({len(config['spec'].get('classes', ()))} classes)",
+        "image": " from pictures",
+    }
+    variant, recipe = config["recipe"]["variant"]["_target_"].rpartition(".")[2], config["recipe"].get("recipe")
+    return f"{what} of {size}{told.get(kind, '')}, from {config['licence']['data']}: {variant}, recipe {recipe}."
+
+
+def _front_matter(config: Mapping[str, Any]) -> str:
+    task = TASKS.get(config["spec"].get("kind", "none"), "unconditional-image-generation")
+    tags = "\n".join(f"- {tag}" for tag in ("gan", "ganlab", "pytorch"))
+    return f"---\nlicense: {config['licence']['name']}\npipeline_tag: {task}\nlibrary_name: ganlab\ntags:\n{tags}\n---"
+
+
+def _use(config: Mapping[str, Any]) -> str:
+    address, kind = config["address"], config["spec"].get("kind", "none")
+    told = f", {CONDITIONS[kind]}" if kind in CONDITIONS else ""
+    return (
+        f"```bash\npython -m ganlab.sample checkpoint={address}{ARGUMENTS.get(kind, '')} count=16\n```\n\n"
+        "```python\nimport ganlab\nimport torch\n\n"
+        f'model = ganlab.load("{address}")\n'
+        f"latent = model.draw_latent(16, torch.Generator().manual_seed(0))\n"
+        f"images = model.sample(latent{told})\n```"
+    )
+
+
+def _training(config: Mapping[str, Any]) -> str:
+    made, found = config["training"], []
+    if made.get("command"):
+        found.append(f"```bash\n{made['command']}\n```\n")
+    found.append(f"- {config['iteration']:,} iterations, {config['images_seen']:,} images seen")
+    if made.get("seconds"):
+        found.append(f"- {made['seconds']:,.0f} seconds, measurements included")
+    if made.get("machine"):
+        found.append(f"- Machine: {made['machine']}")
+    found.append(f"- From `{config['from']['checkpoint']}`, sha256 `{config['from']['sha256']}`")
+    found.append(f"- ganlab {config['ganlab']}, torch {config['torch']}")
+    return "\n".join(found)
+
+
+def _numbers(config: Mapping[str, Any]) -> str:
+    numbers = config["numbers"]
+    if not numbers:
+        return "Not measured. `python -m ganlab.evaluate checkpoint=... out=numbers.json` gives numbers for this card."
+    rows = "\n".join(_row(name, one) for name, one in numbers.items())
+    return (
+        f"| number | value | protocol |\n|---|---|---|\n{rows}\n\nThe whole protocols are in `config.json`. "
+        f"This command gives the numbers again:\n\n```bash\n{again(config)}\n```"
+    )
+
+
+def _row(name: str, one: Mapping[str, Any]) -> str:
+    spread = "" if one.get("spread") is None else f" ± {one['spread']:.2g}"
+    protocol = one["protocol"]
+    return (
+        f"| `{name}` | {one['value']:.4g}{spread} | {', '.join(f'{k} {protocol[k]}' for k in SHOWN if k in protocol)} |"
+    )
+
+
+def again(config: Mapping[str, Any]) -> str:
+    """Return the command that measures a card's numbers again."""
+    fetched = ["allow=[hub]"] if config["recipe"].get("data", {}).get("_target_") in FROM_ELSEWHERE else []
+    words = [f"checkpoint={config['address']}", *_again_words(config["numbers"]), *fetched]
+    return f"python -m ganlab.evaluate {' '.join(words)}"
+
+
+def _again_words(numbers: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings in which all numbers agree, and the metrics."""
+    protocols = {name: one["protocol"] for name, one in numbers.items()}
+    metrics = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
+    yield f"metrics=[{','.join(metrics)}]"
+    for word, field in {"count": "fakes", **{name: name for name in ("reals", "split", "extractor", "seed")}}.items():
+        values = {protocol[field] for protocol in protocols.values() if protocol.get(field) is not None}
+        if len(values) == 1:
+            yield f"{word}={values.pop()}"
+
+
+def _files(config: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {line}" for line in file_lines(config))
+
+
+def file_lines(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line on each file with weights: its form, its inputs and outputs, its parity."""
+    for form, one in config["files"].items():
+        inputs = ", ".join(f"`{name}` {shape}" for name, shape in one.get("inputs", {}).items())
+        shapes = f" {inputs} to `images` {one['outputs']['images']}." if inputs else ""
+        facts = [
+            form,
+            one.get("dtype", "float32"),
+            *(f"{name} {one[name]}" for name in ("opset", "torch") if name in one),
+        ]
+        also = " The discriminator is in it." if one.get("discriminator") else ""
+        largest = max(value for name, value in one.items() if name.startswith("largest_difference"))
+        yield (
+            f"`{one['file']}` ({', '.join(facts)}):{shapes}{also} Pictures differ from the checkpoint's by at most "
+            f"{largest:.1e} on [-1, 1], in batches of 1 and 7."
+        )
+    if text := config.get("text", {}).get("text"):
+        yield f"captions: {text}"

@@ -1,0 +1,67 @@
+"""The how-to page's programs, where ganlab and torch cannot be imported: they draw what the checkpoint draws."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlab.core.checkpoints import load_module
+from ganlab.data.batch import to_uint8
+from ganlab.export import ExportSettings, export
+from ganlab.publishing.painter import encoders
+from ganlab.publishing.text import rows_of, write_text
+from tests.docs.pages import DOCS, blocks
+
+PAGE = DOCS / "howto" / "export.md"
+WITHOUT = "import runpy, sys; sys.modules |= {'ganlab': None, 'torch': None}; runpy.run_path('draw.py')"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "condition"),
+    [
+        ("vanilla", None),
+        ("cgan_class", torch.arange(16) % 2),
+        ("cgan_text2img", ["a cat", "a dog"] * 8),
+        ("patchgan", "image"),
+    ],
+)
+def test_the_pages_program_draws_the_checkpoints_pictures(
+    checkpoint: Callable[..., Path], tmp_path: Path, recipe: str, condition: Any
+) -> None:
+    file, module = checkpoint(f"recipe={recipe}"), None
+    captions = ["a cat", "a dog"] if recipe == "cgan_text2img" else []
+    export(ExportSettings(checkpoint=str(file), to=["onnx"], text=captions, out=str(tmp_path / "exported")))
+    (program,) = (block.text for block in blocks(PAGE) if block.title == "draw.py")
+    (tmp_path / "draw.py").write_text(program)
+    module = load_module(file)
+    if condition == "image":
+        pixels = np.random.default_rng(1).integers(0, 256, module.spec.shape, np.uint8)
+        Image.fromarray(pixels.transpose(1, 2, 0)).save(tmp_path / "input.png")
+        condition = (torch.from_numpy(pixels) / 127.5 - 1)[None].repeat(16, 1, 1, 1)
+    subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, check=True)
+    latent = np.random.default_rng(0).standard_normal((16, module.latent_dim), np.float32)
+    own = to_uint8(module.sample(torch.from_numpy(latent), condition)).permute(0, 2, 3, 1).numpy()
+    sheet = np.asarray(Image.open(tmp_path / "drawn.png"))
+    side = module.spec.shape[-1]
+    drawn = sheet.reshape(4, side, 4, side, -1).transpose(0, 2, 1, 3, 4).reshape(own.shape)
+    assert np.abs(own.astype(int) - drawn).max() <= 1 and len(np.unique(own)) > 20
+
+
+def test_the_pages_rows_are_those_of_ganlab(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    module = load_module(checkpoint("recipe=cgan_text2img"))
+    captions = ["A Cat!", "cat a cat", "", "a ﬁne cat", "unknown"]
+    write_text(module, captions, tmp_path, onnx=False)
+    (program,) = (block.text for block in blocks(PAGE) if "def rows" in block.text)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    (encoder,) = (part for _, part in encoders(module.average))
+    expected = rows_of(captions, encoder.vocabulary, encoder.known.buckets)
+    assert np.array_equal(names["rows"](captions, tmp_path), expected.numpy())
