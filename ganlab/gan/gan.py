@@ -33,10 +33,10 @@ from ganlab.data.batch import to_float
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluate import Settings, of_module
 from ganlab.evaluation.report import Numbers
+from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
 from ganlab.gan.networks import Network, code_size, gives_logits, limits, part_of_recipe, ready
 from ganlab.gan.sources import Source, source_of
-from ganlab.loggers.table import read_rows
 from ganlab.runs.training import Trained, run
 from ganlab.sampling.drawing import draw, latents
 from ganlab.sampling.gallery import Request, strange_words
