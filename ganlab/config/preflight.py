@@ -84,8 +84,11 @@ def _check_accumulation(recipe: Recipe) -> None:
 
 
 def _check_network(path: str, node: Any, recipe: Recipe) -> None:
-    """Raise `UserError` unless a network's constructor takes a shape, and takes this one."""
-    if not (isinstance(node, Mapping) and "_target_" in node):
+    """Raise `UserError` unless a network's constructor takes a shape, and takes this one.
+
+    A node without `_partial_` is a network that is ready-made, for one shape.
+    """
+    if not (isinstance(node, Mapping) and "_target_" in node and node.get("_partial_")):
         return
     signature = signature_of(node["_target_"], f"{path}._target_")
     if "shape" not in signature.parameters and not signature.open:

@@ -35,7 +35,7 @@ class Found:
         pictures = self._captioned() if self.captions else Pictures(self.images, self._classes())
         train = pictures.part(slice(self.border, None), flip, balanced)
         reference = pictures.part(slice(self.border)) if self.border else train
-        return train, reference, self._spec(train)
+        return train, reference, spec_of(train, self.classes if self.labels is not None else ())
 
     def _captioned(self) -> Pictures:
         several = max(map(len, self.captions)) > 1
@@ -46,12 +46,13 @@ class Found:
     def _classes(self) -> Tensor | None:
         return torch.from_numpy(self.labels.astype(np.int64)) if self.labels is not None and self.classes else None
 
-    def _spec(self, train: Pictures) -> DataSpec:
-        if isinstance(train.condition, list):
-            prompts = tuple(dict.fromkeys(train.condition))[:PROMPTS]
-            return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=prompts)
-        classes = self.classes if self.labels is not None else ()
-        return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
+
+def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
+    """Return the description of training pictures with captions, with these classes, or with neither."""
+    if isinstance(train.condition, list):
+        prompts = tuple(dict.fromkeys(train.condition))[:PROMPTS]
+        return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=prompts)
+    return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
 
 
 def _vocabulary(train: Pictures) -> tuple[str, ...]:

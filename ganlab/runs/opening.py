@@ -91,7 +91,13 @@ def _condition(data: GanData) -> str:
 
 
 def _flop(recipe: Mapping[str, Any], data: GanData) -> dict[str, str]:
-    """Return the operations of each network, heads and encoders of conditions not included."""
+    """Return the operations of each network, heads and encoders of conditions not included.
+
+    Empty if a network cannot be traced without memory, as one of a user's may not.
+    """
     code = recipe["latent_dim"] + (recipe.get("condition") or {}).get("dim", 0)
-    found = costs(build(recipe["network"]), data.spec.shape, code)
+    try:
+        found = costs(build(recipe["network"]), data.spec.shape, code)
+    except Exception:  # of the user's code
+        return {}
     return {name: f", {cost.flop / 1e9:.3g} GFLOP a picture" for name, cost in found.items()}

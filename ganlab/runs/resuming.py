@@ -13,6 +13,7 @@ from typing import Any
 from ganlab.config.building import locate
 from ganlab.config.checking import show
 from ganlab.config.derived import leaves
+from ganlab.config.described import described
 from ganlab.config.recipe import OWN
 from ganlab.console import say
 from ganlab.core.checkpoints import make_fitting
@@ -62,7 +63,7 @@ def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], f
     try:
         module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
     except UserError as error:
-        changed = list(_differences(recipe, content["ganlab"]["recipe"]))
+        changed = list(_differences(described(recipe), content["ganlab"]["recipe"]))
         also = f" (and {len(changed) - ABOUT} more)" if len(changed) > ABOUT else ""
         because = f"; what differs from its recipe: {', '.join(changed[:ABOUT])}{also}" if changed else ""
         raise UserError(f"`resume`: {error}{because}") from error
