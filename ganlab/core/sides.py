@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ganlab.config.ranges import Positive, PositiveInt, Turns
+from ganlab.config.ranges import LayerDecay, NonNegativeInt, Positive, PositiveInt, Turns
 from ganlab.constraints import Constraint, Unconstrained
 from ganlab.regularizers import Regularizer
 
@@ -22,7 +23,9 @@ class Side:
     turns: updates per iteration. accumulate: the number of equal parts in which a turn's batch is passed, to save
     memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
     the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. constraint: the set
-    of allowed weights.
+    of allowed weights. freeze: the number of blocks of layers nearest to the input that do not learn (a block has the
+    maps of one size), or "trunk": the whole network, so that only head and condition encoder learn. layer_decay: the
+    factor of the rate from each block to the one before it, on the way from the output to the input; 1 for one rate.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -32,6 +35,8 @@ class Side:
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     constraint: Constraint = field(default_factory=Unconstrained)
+    freeze: NonNegativeInt | Literal["trunk"] = 0
+    layer_decay: LayerDecay = 1.0
 
 
 def stateful_regularizers(sides: Mapping[str, Side]) -> nn.ModuleDict:
