@@ -9,7 +9,7 @@ import gradio as gr
 
 from ganlab.page import figures
 from ganlab.page.easel import easel
-from ganlab.page.events import BOUNDED, on, random_seed, told
+from ganlab.page.events import BOUNDED, RANDOM_SEED, on, told
 from ganlab.page.fields import seed_field
 from ganlab.page.model import Model
 from ganlab.page.wish import MOST_PICTURES, picture, seed_of, whole
@@ -37,7 +37,7 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
 
     on([go.click], act, inputs, shown)
     on([outline.input], at_once, inputs, shown, trigger_mode="always_last")
-    other.click(None, None, seed, js=random_seed).then(act, inputs, shown, **BOUNDED)
+    other.click(None, None, seed, js=RANDOM_SEED).then(act, inputs, shown, **BOUNDED)
 
 
 def coloured(models: Sequence[Model], outline: Any, count: Any, seed: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ganlab.page import figures
-from ganlab.page.events import BOUNDED, on, random_seed, told
+from ganlab.page.events import BOUNDED, RANDOM_SEED, on, told
 from ganlab.page.fields import condition_field, seed_field, truncation_field
 from ganlab.page.model import Model
 from ganlab.page.wish import MOST_PICTURES, TRUNCATION, number, request
@@ -39,7 +39,7 @@ def tab(models: Sequence[Model], page: gr.Blocks) -> None:
     inputs = [said, count, seed, truncation, guided]
     act = told(lambda *values: drawn(models, *values))
     on([page.load, go.click, *([said.submit] if hasattr(said, "submit") else [])], act, inputs, shown)
-    other.click(None, None, seed, js=random_seed).then(act, inputs, shown, **BOUNDED)
+    other.click(None, None, seed, js=RANDOM_SEED).then(act, inputs, shown, **BOUNDED)
 
 
 def drawn(

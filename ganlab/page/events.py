@@ -17,7 +17,8 @@ BOUNDED: dict[str, Any] = {
 }
 """Models change while they draw between two conditions, so only one request runs at a time."""
 
-random_seed = "() => Math.floor(Math.random() * 1e6)"
+RANDOM_SEED = "() => Math.floor(Math.random() * 1e6)"
+"""JavaScript that returns a seed."""
 
 
 def told(act: Callable[..., Iterator[str]]) -> Callable[..., Iterator[str]]:
