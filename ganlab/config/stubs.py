@@ -57,6 +57,7 @@ class Recipe:
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
     fused: bool | None
+    matmul_precision: Literal["highest", "high", "medium"] = "high"
     logger: Mapping[str, Any] | None = None
     perturbations: Mapping[str, Any] | None = None
     ganlab: Mapping[str, Any] | None = None

@@ -18,7 +18,7 @@ from ganlab.core.averaging import MovingAverage
 from ganlab.core.generative import GenerativeModule, Terms
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
-from ganlab.data.batch import Batch, Condition, Fake
+from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
 from ganlab.errors import UserError
 from ganlab.networks.heads import accuracy
 from ganlab.objectives import Objective
@@ -91,11 +91,12 @@ class AdversarialModule(GenerativeModule, ABC):
 
     def penalties(self, side: str, batch: Batch, fake: Fake) -> Terms:
         """Return the side's regularizers that are due on this iteration, each (N,). Every turn adds them."""
-        return {
-            name: regularizer(self.critic, batch, fake, self.iteration)
-            for name, regularizer in self.sides[side].regularizers.items()
-            if regularizer.due(self.iteration)
-        }
+        due = {name: one for name, one in self.sides[side].regularizers.items() if one.due(self.iteration)}
+        if not due or self.sides[side].penalty_precision == "same":
+            return {name: one(self.critic, batch, fake, self.iteration) for name, one in due.items()}
+        fake = Fake(at_least_float32(fake.images), fake.latent)
+        with torch.autocast(self.device.type, enabled=False):
+            return {name: one(self.critic, batch, fake, self.iteration) for name, one in due.items()}
 
     def held_out_logits(self, train: Batch, held_out: Batch, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the critic's logits (N,) of training images, of held-out images and of generated ones.

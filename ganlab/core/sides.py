@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,9 @@ class Side:
 
     turns: updates per iteration. accumulate: the number of equal parts in which a turn's batch is passed, to save
     memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
-    the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. constraint: the set
-    of allowed weights.
+    the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. penalty_precision:
+    of their computation in a run of mixed precision, "same" as the run's or "float32". constraint: the set of allowed
+    weights.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -31,6 +33,7 @@ class Side:
     accumulate: PositiveInt = 1
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
+    penalty_precision: Literal["same", "float32"] = "same"
     constraint: Constraint = field(default_factory=Unconstrained)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.config.recipe import to_yaml
@@ -48,6 +49,7 @@ def train(recipe: Recipe) -> Path:
         return Path(recipe["run_dir"])
     make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
+    torch.set_float32_matmul_precision(recipe.get("matmul_precision", "high"))
     data = make_data(recipe)
     module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
     read_ahead(module, data.train)
