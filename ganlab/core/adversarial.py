@@ -10,12 +10,13 @@ An iteration is one batch from the loader: the discriminator's turns, each on it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.generative import GenerativeModule, Terms
+from ganlab.core.generative import GenerativeModule, Terms, eagerly
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
@@ -92,10 +93,13 @@ class AdversarialModule(GenerativeModule, ABC):
     def penalties(self, side: str, batch: Batch, fake: Fake) -> Terms:
         """Return the side's regularizers that are due on this iteration, each (N,). Every turn adds them."""
         due = {name: one for name, one in self.sides[side].regularizers.items() if one.due(self.iteration)}
-        if not due or self.sides[side].penalty_precision == "same":
-            return {name: one(self.critic, batch, fake, self.iteration) for name, one in due.items()}
-        fake = Fake(at_least_float32(fake.images), fake.latent)
-        with torch.autocast(self.device.type, enabled=False):
+        if not due:
+            return {}
+        with ExitStack() as stack:
+            stack.enter_context(eagerly())
+            if self.sides[side].penalty_precision == "float32":
+                stack.enter_context(torch.autocast(self.device.type, enabled=False))
+                fake = Fake(at_least_float32(fake.images), fake.latent)
             return {name: one(self.critic, batch, fake, self.iteration) for name, one in due.items()}
 
     def held_out_logits(self, train: Batch, held_out: Batch, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -174,6 +178,6 @@ class AdversarialModule(GenerativeModule, ABC):
         """Return the critic's logits of a batch and of as many generated images, each (N,)."""
         if not len(batch):
             return batch.images.new_empty(0), batch.images.new_empty(0)
-        with self.members("generator").frozen(), self.members("discriminator").frozen():
+        with eagerly(), self.members("generator").frozen(), self.members("discriminator").frozen():
             real = self.critic(batch.images, batch.condition)
             return real, self.critic(self.generate(batch).images, batch.condition)

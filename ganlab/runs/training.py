@@ -19,6 +19,7 @@ from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
+from ganlab.core.compiling import compile_networks
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import hear, launcher, publish
 from ganlab.data.base import DataSpec, GanData
@@ -52,6 +53,7 @@ def train(recipe: Recipe) -> Path:
     torch.set_float32_matmul_precision(recipe.get("matmul_precision", "high"))
     data = make_data(recipe)
     module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    compile_networks(module, recipe.get("compile", False))
     read_ahead(module, data.train)
     with claimed(recipe) as folder:
         trainer = make_trainer(recipe, folder.path)
@@ -151,5 +153,6 @@ def quiet_lightning() -> None:
         r".*does not have many workers",  # the pictures are in memory, so there is nothing to wait for
         r"You're resuming from a checkpoint that ended before the epoch ended",  # the stream knows its place
         r".*isinstance\(treespec, LeafSpec\)",  # inside Lightning
+        r"The \.grad attribute of a Tensor that is not a leaf",  # inside torch.compile
     ):
         warnings.filterwarnings("ignore", message)

@@ -166,7 +166,7 @@ def test_resumes_exactly(play: Callable[..., Any], tmp_path: Path, same: Make, p
 @pytest.mark.parametrize("precision", [16, "16-mixed"])
 def test_mixed_float16_is_refused_on_a_cpu(precision: str | int) -> None:
     """Lightning would train in bfloat16 instead."""
-    with pytest.raises(UserError, match="`trainer.precision`=16-mixed needs a GPU"):
+    with pytest.raises(UserError, match="16-mixed needs a GPU"):
         make_strategy({"precision": precision, "accelerator": "cpu"})
 
 
@@ -177,7 +177,10 @@ def test_mixed_float16_is_refused_on_a_cpu(precision: str | int) -> None:
 def test_penalties_in_float32_are_those_of_a_run_in_float32(
     vanilla: Make, plain: Architecture, noise: Make, penalty_precision: Any, least: float, most: float
 ) -> None:
-    """R1 in bfloat16 is wrong by 0.5 % in the median, and by half where a rectifier changes its side. The generated images are bfloat16 in a mixed run."""
+    """R1 in bfloat16 is wrong by 0.5 % in the median, and by half where a rectifier changes its side.
+
+    The generated images are bfloat16 in a mixed run.
+    """
     side = Side(partial(torch.optim.SGD, lr=1.0), regularizers={"r1": R1(1.0), "r2": R2(1.0)})
     module = vanilla(network=plain, discriminator=replace(side, penalty_precision=penalty_precision))
     batch = noise().train.batch(np.arange(8), np.random.default_rng(0)).ready()
