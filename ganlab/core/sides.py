@@ -24,7 +24,8 @@ class Side:
     memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
     the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. penalty_precision:
     of their computation in a run of mixed precision, "same" as the run's or "float32". constraint: the set of allowed
-    weights.
+    weights. share_images: whether a generator with one turn learns from the images that the discriminator saw. That
+    saves a forward pass, and keeps the generator's graph in memory during the discriminator's turn.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -34,6 +35,7 @@ class Side:
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     penalty_precision: Literal["same", "float32"] = "same"
+    share_images: bool = True
     constraint: Constraint = field(default_factory=Unconstrained)
 
 
