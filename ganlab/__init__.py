@@ -1,6 +1,7 @@
 """ganlab: a laboratory for generative adversarial networks on PyTorch Lightning.
 
-Importing it is cheap on purpose: command lines answer before torch is loaded. `load` is imported at its first use.
+Importing it is cheap on purpose: command lines answer before torch is loaded. `GAN` and `load` are imported when they
+are first used.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ganlab.core.loading import load
+    from ganlab.gan import GAN
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["GAN", "__version__", "load"]
 
-LAZY = {"load": "ganlab.core.loading"}
+LAZY = {"GAN": "ganlab.gan", "load": "ganlab.core.loading"}
 """Names of the package and the modules that define them."""
 
 

@@ -56,7 +56,8 @@ class WeightClipping(Constraint):
     def enforce(self, network: nn.Module) -> None:
         """Clip the weights."""
         for parameter in network.parameters():
-            parameter.clamp_(-self.limit, self.limit)
+            if parameter.requires_grad:  # a frozen layer stays as it is
+                parameter.clamp_(-self.limit, self.limit)
 
 
 class SpectralNormalization(Constraint):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 from torch import nn
 
 from ganlab.core.adversarial import AdversarialModule
@@ -71,6 +72,19 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _write_idx(raw / f"{name}-images-idx3-ubyte", images)
         _write_idx(raw / f"{name}-labels-idx1-ubyte", np.arange(count, dtype=np.uint8) % 10)
     return root
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 plain pictures of 16 x 16, of three colours, with captions beside them."""
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(24):
+        colour = ("red", "green", "blue")[i % 3]
+        pixels = np.full((16, 16, 3), 8 * i, np.uint8)
+        pixels[..., i % 3] = 255
+        Image.fromarray(pixels).save(folder / f"{i:02d}.png")
+        (folder / f"{i:02d}.txt").write_text(f"a {colour} picture")
+    return folder
 
 
 def _write_idx(path: Path, array: np.ndarray) -> None:

@@ -68,6 +68,19 @@ def test_two_processes_train_one_model(run: Path) -> None:
     assert json.loads(RunFolder(run).summary_file.read_text())["iterations"] == 4
 
 
+def test_two_processes_start_from_a_model(run: Path, photos: Path) -> None:
+    """Both begin with the model's weights; a frozen block is the model's to the bit after two iterations."""
+    words = ("recipe=cgan_text2img", "data=folder", f"data.root={photos}", "data.size=16", *SMALL, f"init={run}")
+    two = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_steps=2", "discriminator.freeze=1")
+    type_in(run.parent, "fit", *words, *two, "discriminator.layer_decay=0.5", "run_dir=started")
+    before, after = (read_checkpoint(RunFolder(one).last()) for one in (run, run.parent / "started"))
+    equal = {name for name, tensor in after["state_dict"].items() if torch.equal(tensor, before["state_dict"][name])}
+    trunk = {name for name in equal if name.startswith("discriminator.trunk")}
+    assert trunk == {f"discriminator.trunk.trunk.layers.0.{name}" for name in ("weight", "bias")}
+    assert after["ganlab"]["images_seen"] == 2 * 8 * 2
+    assert after["ganlab"]["recipe"]["origin"]["images_seen"] == 4 * 8 * 2
+
+
 def test_a_picture_does_not_depend_on_how_many_are_drawn_with_it(run: Path, tmp_path: Path) -> None:
     for out, count in (("few", 1), ("many", 5)):
         type_in(

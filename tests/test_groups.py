@@ -60,7 +60,8 @@ def test_is_built_for_pictures(choice: str) -> None:
 def test_data_compose_with_a_recipe(choice: str) -> None:
     name = "patchgan" if choice in ("data=lines", "data=pairs") else "vanilla"
     root = ["data.root=nowhere"] if choice in ("data=folder", "data=pairs") else []
-    check_parts(compose(f"recipe={name}", choice, *root))
+    file = ["data.images=nothing.npz"] if choice in ("data=arrays", "data=points") else []
+    check_parts(compose(f"recipe={name}", choice, *root, *file))
 
 
 @pytest.mark.parametrize("name", ["ring", "wgan_gp", "hinge", "r3gan", "wgan", "vae", "stackgan", "vaegan", "patchgan"])

@@ -27,7 +27,7 @@ FLOORS = (
     "collapse publishing",
     "callbacks",
     "runs",
-    "lecture fit sample walk edit project evaluate table report export push zoo",
+    "lecture gan fit sample walk edit project evaluate table report export push zoo",
     "__main__",
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -33,15 +33,18 @@ SMALL = (
 )
 
 
-FILES = {"stacked_mnist": ("data.root={mnist}", "data.count=300", "data.held_out_count=300")}
+FILES = {
+    "stacked_mnist": ("data.root={mnist}", "data.count=300", "data.held_out_count=300"),
+    "few_shot": ("data.root={photos}", "callbacks.copies.extractor=small", "callbacks.copies.count=4"),
+}
 """What recipes need whose data are not in the package."""
 
 
 @pytest.fixture(scope="module", params=RECIPES)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, mnist: Path, photos: Path) -> Path:
     """The folder of a run of four iterations."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
-    files = (word.format(mnist=mnist) for word in FILES.get(request.param, ()))
+    files = (word.format(mnist=mnist, photos=photos) for word in FILES.get(request.param, ()))
     return train(compose(f"recipe={request.param}", f"run_dir={folder}", "trainer.max_steps=4", *SMALL, *files))
 
 

@@ -93,6 +93,17 @@ class EveryIterations(Schedule):
         return module.iteration % self.iterations == 0
 
 
+class Never(Schedule):
+    """A schedule that is never due: a measurement is then made after the last iteration only."""
+
+    def start(self, module: GenerativeModule) -> None:
+        """Do nothing."""
+
+    def due(self, module: GenerativeModule) -> bool:
+        """Return False."""
+        return False
+
+
 def positive(name: str, value: int) -> int:
     """Return `value`. Raise `UserError` if it is below 1."""
     if value < 1:

@@ -107,6 +107,16 @@ class PointScene(Scene):
         return Exhibit(scatter(self.real, points), [], None)
 
 
+def fitting_scene(data: GanData, spec: DataSpec, count: int, columns: int, seed: int) -> Scene:
+    """Return the scene for a model of these data: pairs, pictures or points. `count` pictures in `columns`."""
+    if spec.kind == "image":
+        return PairScene(data.reference, count, columns, seed)
+    if len(spec.shape) == 3:
+        return PictureScene(prompts(spec, data.reference, count, seed), count, columns, seed)
+    rows = some_rows(len(data.reference), POINTS, seed)
+    return PointScene(prompts(spec, data.reference, POINTS, seed), data.reference.get(rows), seed)
+
+
 class SampleGrid(Measurement):
     """Saves and logs a grid of samples at the start, every `every` images seen, and at the end.
 
@@ -131,19 +141,11 @@ class SampleGrid(Measurement):
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         """Save and log the sheet. Return no numbers."""
-        scene = self._scene = self._scene or self._fitting_scene(trainer.datamodule, module.spec)  # type: ignore[attr-defined]
+        look = self.count, self.columns, self.seed
+        scene = self._scene = self._scene or fitting_scene(trainer.datamodule, module.spec, *look)  # type: ignore[attr-defined]
         exhibit = scene.exhibit(module)
         folder = RunFolder(Path(trainer.default_root_dir)).samples
         atomic_write(folder / f"{module.images_seen:010d}.png", png(exhibit.sheet))
         for logger in trainer.loggers:
             show(logger, exhibit, trainer.global_step, module.images_seen)
         return {}
-
-    def _fitting_scene(self, data: GanData, spec: DataSpec) -> Scene:
-        if spec.kind == "image":
-            return PairScene(data.reference, self.count, self.columns, self.seed)
-        if len(spec.shape) == 3:
-            wanted = prompts(spec, data.reference, self.count, self.seed)
-            return PictureScene(wanted, self.count, self.columns, self.seed)
-        rows = some_rows(len(data.reference), POINTS, self.seed)
-        return PointScene(prompts(spec, data.reference, POINTS, self.seed), data.reference.get(rows), self.seed)

@@ -6,97 +6,19 @@ epoch, and the epoch is endless here.
 
 from __future__ import annotations
 
-import sys
 import time
-from abc import ABC, abstractmethod
 from typing import Any
 
 import pytorch_lightning as pl
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from ganlab.callbacks.display import Display, Silence, fitting_display, losses
 from ganlab.callbacks.measurement import log
 from ganlab.callbacks.pace import Pace, clock
 from ganlab.config.ranges import NonNegative
 from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
 
-Metrics = dict[str, Any]
-
 SURE = 3.0  # seconds of iterations after which the run's time is estimated
-
-
-def side_loss(metrics: Metrics, side: str) -> float | None:
-    """Return the sum of a side's terms as last logged, or None if there are none yet."""
-    terms = [value for name, value in metrics.items() if name.startswith(f"{side}/") and "gradient" not in name]
-    return float(sum(terms)) if terms else None
-
-
-def losses(metrics: Metrics) -> str:
-    """Return `D 1.234  G 0.987`, or "" before the first losses are logged."""
-    values = {letter: side_loss(metrics, side) for letter, side in (("D", "discriminator"), ("G", "generator"))}
-    return "  ".join(f"{letter} {value:.3f}" for letter, value in values.items() if value is not None)
-
-
-class Display(ABC):
-    """A place to show progress, with `seconds` between two updates."""
-
-    seconds: float
-
-    @abstractmethod
-    def update(self, done: int, total: int | None, text: str) -> None:
-        """Show `done` of `total` iterations, with the other information in `text`."""
-
-    @abstractmethod
-    def stop(self) -> None:
-        """End the display."""
-
-
-class Bar(Display):
-    """A live bar. Other output appears above it."""
-
-    seconds = 0.25
-
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
-        self._progress = Progress(*columns, console=console, auto_refresh=False)
-        self._task = self._progress.add_task("training", total=None, text="")
-        self._progress.start()
-
-    def update(self, done: int, total: int | None, text: str) -> None:
-        """Show `done` of `total` iterations with `text`."""
-        self._progress.update(self._task, completed=done, total=total, text=text, refresh=True)
-
-    def stop(self) -> None:
-        """Restore the terminal."""
-        self._progress.stop()
-
-
-class Lines(Display):
-    """One line for each `seconds`, for logs."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def update(self, done: int, total: int | None, text: str) -> None:
-        """Show `done` of `total` iterations with `text`."""
-        of = "" if total is None else f"/{total}"
-        print(f"iteration {done}{of}  {text}", file=sys.stderr, flush=True)
-
-    def stop(self) -> None:
-        """Do nothing: lines need no end."""
-
-
-class Silence(Display):
-    """A display without output, for the other processes."""
-
-    seconds = float("inf")
-
-    def update(self, done: int, total: int | None, text: str) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing."""
 
 
 class IterationBar(pl.Callback):
@@ -114,8 +36,7 @@ class IterationBar(pl.Callback):
         """Start to count, on process 0 only."""
         if not trainer.is_global_zero:
             return
-        console = Console(stderr=True)
-        self._display = Bar(console) if console.is_terminal else Lines(self.seconds)
+        self._display = fitting_display(self.seconds)
         self._expects, self._first = (module.iteration + 2 if trainer.max_steps > 0 else 0), None
         self._shown = time.monotonic()
         for pace in (self._pace, self._logged):

@@ -38,6 +38,11 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def is_plain(value: Any) -> bool:
+    """Return whether a value is of a kind that a recipe's file can have."""
+    return value is None or isinstance(value, str | int | float | Mapping | list | tuple)
+
+
 PLAIN = {
     "int": Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     "float": Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
@@ -53,7 +58,10 @@ PLAIN = {
 
 
 def accepts(parameter: Parameter, value: Any) -> bool:
-    """Return whether the parameter takes this value. True if it has no annotation that can be read."""
+    """Return whether the parameter takes this value. True if it has no annotation that can be read.
+
+    An object that is no plain value was made by Python code, and is accepted.
+    """
     default = parameter.default
     if value is None and isinstance(default, ast.Constant) and default.value is None:
         return True
@@ -77,7 +85,7 @@ def _of(parameter: Parameter) -> list[Kind]:
 
 
 def _fits(alternatives: list[Kind], value: Any) -> bool:
-    return any(kind.test(value) for kind in alternatives)
+    return not is_plain(value) or any(kind.test(value) for kind in alternatives)
 
 
 def _are_parts(parts: list[Kind], value: Any) -> bool:

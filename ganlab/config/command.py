@@ -151,6 +151,7 @@ class Command:
 
     def _setting(self, override: str) -> str:
         """Return an override with the sign that Hydra needs. Raise `UserError` if it starts with no key of a recipe."""
+        override = override.replace("init.parts=", "init_parts=", 1) if override.startswith("init.parts=") else override
         key, value = split(override)
         name = key.lstrip("+~").partition("@")[0]
         first = re.split(r"[./]", name)[0]

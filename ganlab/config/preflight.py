@@ -16,6 +16,7 @@ from typing import Any
 
 from ganlab.config.annotations import accepts
 from ganlab.config.checking import signature_of
+from ganlab.config.ranges import sides
 from ganlab.errors import UserError
 from ganlab.files.packaged import is_packaged
 
@@ -23,12 +24,14 @@ Recipe = Mapping[str, Any]
 
 PACKAGES = {
     "ganlab.loggers.TensorBoard": ("tensorboard", "ganlab[tensorboard]"),
+    "ganlab.data.hf.HfData": ("datasets", "ganlab[hf]"),
 }
 """Packages that a component imports and ganlab does not always install, with the way to install each by pip."""
 
-PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData")
+PICTURES = ("ganlab.data.folder.FolderData", "ganlab.data.pairs.PairsData", "ganlab.data.shards.ShardsData")
+ZIPS = ("ganlab.data.zips.ZipData",)
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
-"""Data that read a folder of the user's; variables that tell Lightning the addresses of the other machines."""
+"""Data that read a folder of the user's. Data that read a file. Variables that give the other machines' addresses."""
 
 FLOAT = 4  # bytes
 
@@ -81,21 +84,24 @@ def _check_accumulation(recipe: Recipe) -> None:
 
 
 def _check_network(path: str, node: Any, recipe: Recipe) -> None:
-    """Raise `UserError` unless a network's constructor takes a shape, and takes this one."""
-    if not (isinstance(node, Mapping) and "_target_" in node):
+    """Raise `UserError` unless a network's constructor takes a shape, and takes this one.
+
+    A node without `_partial_` is a network that is ready-made, for one shape.
+    """
+    if not (isinstance(node, Mapping) and "_target_" in node and node.get("_partial_")):
         return
     signature = signature_of(node["_target_"], f"{path}._target_")
     if "shape" not in signature.parameters and not signature.open:
         made = "discriminator(shape=)" if path.endswith("discriminator") else "generator(shape=, code_dim=)"
         what = "says its `feature_shape`" if path.endswith("discriminator") else "returns pictures of that shape"
         raise UserError(f"`{path}` {node['_target_']} must take `shape`: ganlab calls {made}, and the network {what}")
-    side = recipe["data"].get("size")
+    size = recipe["data"].get("size")
     parameter = signature.parameters.get("shape")
-    if side and parameter and not accepts(parameter, (3, side, side)):
-        fits = [size for size in (2**k for k in range(4, 11)) if accepts(parameter, (3, size, size))]
-        nearest = min(fits, key=lambda size: abs(math.log(size / side)), default=64)
+    if size and parameter and not accepts(parameter, (3, *sides(size))):
+        fits = [side for side in (2**k for k in range(4, 11)) if accepts(parameter, (3, side, side))]
+        nearest = min(fits, key=lambda side: abs(math.log(side / max(sides(size)))), default=64)
         raise UserError(
-            f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {side}: "
+            f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {size}: "
             f"pass data.size={nearest}"
         )
 
@@ -126,9 +132,11 @@ def _check_reader(condition: Mapping[str, Any]) -> None:
 
 
 def _check_folder(data: Mapping[str, Any]) -> None:
+    root = data.get("root")
+    if data.get("_target_") in ZIPS and not Path(root or "").expanduser().is_file():
+        raise UserError(f"`data.root` must be a zip of pictures, got {root}, which is no file: pass data.root=FILE.zip")
     if data.get("_target_") not in PICTURES:
         return
-    root = data.get("root")
     if not root:
         raise UserError("`data.root` must be a folder of pictures, got nothing: pass data.root=FOLDER")
     if not Path(root).expanduser().is_dir():
@@ -155,7 +163,7 @@ def _check_processes(trainer: Mapping[str, Any], data: Mapping[str, Any]) -> Non
 def _check_memory(recipe: Recipe) -> None:
     """Raise `UserError` if one turn does not fit: its pictures, and the first features of the part passed at once."""
     data, discriminator = recipe["data"], recipe["discriminator"]
-    size, pixels = recipe["batch_size"], (data.get("size") or 1) ** 2
+    size, pixels = recipe["batch_size"], math.prod(sides(data.get("size") or 1))
     reals = size * discriminator.get("turns", 1) * pixels * (3 if data.get("size") else 2 * FLOAT)
     width = _least_width(recipe["network"].get("discriminator"))
     features = size // discriminator.get("accumulate", 1) * pixels * width * FLOAT

@@ -75,6 +75,7 @@ Fraction = Annotated[float, Range(least=0, most=1)]
 ProperFraction = Annotated[float, Range(least=0, below=1)]  # of a whole, of which something must be left
 Truncation = Annotated[float, Range(least=0, most=2)]  # 1 for none; more than 1 moves away from the mean
 Probability = Annotated[float, Range(above=0, below=1)]
+LayerDecay = Annotated[float, Range(above=0, most=1)]
 
 Seed = Annotated[int, Range(least=0, most=4_294_967_295)]  # what NumPy takes, too
 BatchSize = Annotated[int, Range(least=1, most=1_000_000)]  # preflight.py compares it with the memory
@@ -86,9 +87,20 @@ Pack = Annotated[int, Range(least=1, most=1_024)]  # samples that are judged tog
 Depth = Annotated[int, Range(least=1, most=1_000)]
 Group = Literal[0] | Annotated[int, Range(least=2, most=65_536)]  # of samples that are compared; 0 for none
 Side = Annotated[int, Range(least=8, most=1_024)]  # below 8 nothing is recognized; no network here reaches 1,024
+Size = Side | tuple[Side, Side]  # of a square, or height and width
 ImageShape = Annotated[Sequence[int], Square(16, 32, 64, 128, 256)]  # halved to 4 x 4
 LargeImageShape = Annotated[Sequence[int], Square(64, 128, 256)]  # four times as large as another
 Channels = Literal[1, 3]  # grey, color
 Workers = Annotated[int, Range(least=0, most=512)]
 Count = Annotated[int, Range(least=1, most=100_000_000)]  # of pictures or points that are drawn
 SampleCount = Annotated[int, Range(least=1, most=1_000_000)]  # of generated pictures that are shown or measured
+
+
+def sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """Return height and width in pixels of a `Size`.
+
+    >>> sides(64), sides([64, 96])
+    ((64, 64), (64, 96))
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width

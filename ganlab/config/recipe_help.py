@@ -98,7 +98,7 @@ def _leaves(file: Path, start: str) -> Iterator[tuple[str, str, str]]:
                 if place != start or key.value != "defaults":
                     yield from walk(value, place if key.value == "<<" else f"{place}.{key.value}".lstrip("."))
         else:
-            value = text[node.start_mark.index : node.end_mark.index].strip("\"' \n")
+            value = text[node.start_mark.index : node.end_mark.index].strip("\"' \n") or "''"
             yield place, value, lines[node.end_mark.line].partition(" #")[2].strip()
 
     node = yaml.compose(text, yaml.SafeLoader)

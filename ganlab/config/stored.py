@@ -12,7 +12,7 @@ from ganlab.config.derived import restored
 from ganlab.config.trust import admitted, plain
 from ganlab.files.run_folder import check_links, checked_name, saved_recipe
 
-OWN = ("run_dir", "resume", "allow", "ganlab")
+OWN = ("run_dir", "resume", "init", "init_parts", "allow", "ganlab")
 """Keys of a command that are not part of the recipe in a checkpoint."""
 
 DERIVED = "derived"

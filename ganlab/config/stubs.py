@@ -54,6 +54,7 @@ class Recipe:
     gamma: NonNegative | Component
     penalty_every: PositiveInt
     wordings: PositiveInt
+    near_misses: Fraction
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
     fused: bool | None
@@ -68,6 +69,9 @@ class Recipe:
     normalization: Component | None = None
     run_dir: str | None = None
     resume: str | None = None
+    init: str | None = None
+    init_parts: list[Literal["generator", "discriminator", "average"]] | None = None
+    origin: Mapping[str, Any] | None = None
     derived: Mapping[str, str] | None = None
     overrides: list[str] | None = None
     recipe: str | None = None

@@ -188,6 +188,7 @@ FROM_ELSEWHERE = {
     "ganlab.networks.text.CaptionEncoder": "hub",
     "ganlab.data.torchvision.TorchvisionData": "download",
     "ganlab.data.stacked_mnist.StackedMnistData": "download",
+    "ganlab.data.hf.HfData": "download",
 }
 """The setting that lets a component download what a stored recipe names. It is off unless the user allows `hub`."""
 

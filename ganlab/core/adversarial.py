@@ -127,7 +127,9 @@ class AdversarialModule(GenerativeModule, ABC):
     @property
     def _shares_forward(self) -> bool:
         """Return whether both sides may use the same generated images: one turn each, in one part."""
-        return self.sides["generator"].share_images and all(side.turns == 1 and side.accumulate == 1 for side in self.sides.values())
+        return self.sides["generator"].share_images and all(
+            side.turns == 1 and side.accumulate == 1 for side in self.sides.values()
+        )
 
     def _turns_sharing_a_forward(self, batch: Batch) -> None:
         fake = self.generate(batch)

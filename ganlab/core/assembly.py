@@ -19,10 +19,13 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from ganlab.config.building import build, locate
+from ganlab.config.described import described, path_of
 from ganlab.config.preflight import check_parts
+from ganlab.config.ranges import sides
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import launcher
 from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.core.trial import check_players
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture, with_feature_shape
@@ -41,7 +44,7 @@ def make_data(recipe: Recipe) -> GanData:
     _check_condition(recipe)
     _check_generator(recipe)
     if size := recipe["data"].get("size"):
-        _check_discriminator(recipe, (3, size, size))
+        _check_discriminator(recipe, (3, *sides(size)))
     data: GanData = build(recipe["data"])
     data.reals_per_iteration = recipe["batch_size"] * recipe["discriminator"].get("turns", 1)
     data.setup()
@@ -62,28 +65,43 @@ def _check_generator(recipe: Recipe) -> None:
 
     A network's attribute `draws_from` is "code" or "image". A network without the attribute takes a code.
     """
-    target = recipe["network"]["generator"]["_target_"]
-    network, variant = locate(target), locate(recipe["variant"]["_target_"])
+    network, variant = _kind(node := recipe["network"]["generator"]), locate(recipe["variant"]["_target_"])
     source, given = getattr(network, "draws_from", "code"), "image" if variant.reads == "image" else "code"
     if source != given:
         what, use = {"code": ("a code", "network=pix2pix"), "image": ("a picture", "recipe=patchgan")}[source]
         raise UserError(f"`network`'s generator draws from {what}, which this recipe does not give it: use {use}")
+    if _is_ready(node):
+        return
     taken = inspect.signature(network).parameters.values()
     if given == "code" and not any(p.name == "code_dim" or p.kind is p.VAR_KEYWORD for p in taken):
         raise UserError(
-            f"`network.generator` {target} must take `code_dim`, the size of the latent that it maps to images; one "
-            'that maps images to images says `draws_from = "image"`'
+            f"`network.generator` {path_of(network)} must take `code_dim`, the size of the latent that it maps to "
+            'images; one that maps images to images says `draws_from = "image"`'
         )
+
+
+def _kind(node: Any) -> Any:
+    """Return the class or function that a node names. A constructor or an object may be there instead of a node."""
+    if isinstance(node, Mapping):
+        return locate(node["_target_"])
+    node = getattr(node, "func", node)  # of a functools.partial
+    return node if callable(node) and not isinstance(node, nn.Module) else type(node)
+
+
+def _is_ready(node: Any) -> bool:
+    """Return whether a network's node gives the network itself, and not a constructor that takes the data's shape."""
+    return isinstance(node, nn.Module) or (isinstance(node, Mapping) and not node.get("_partial_"))
 
 
 def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
     """Raise `UserError` if the discriminator does not fit images of this shape. The trial allocates no memory."""
     with torch.device("meta"):
-        trunk = build(recipe["network"]["discriminator"])(shape=shape)
+        made = build(recipe["network"]["discriminator"])
+        trunk = made if isinstance(made, nn.Module) else made(shape=shape)
     if locate(recipe["variant"]["_target_"]).needs_features:
         with_feature_shape(trunk)
     nodes = recipe["discriminator"].get("regularizers", {})
-    penalties = [name for name, node in nodes.items() if node and locate(node["_target_"]).differentiates]
+    penalties = [name for name, node in nodes.items() if node and _kind(node).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):
         raise UserError(
             f"`discriminator.regularizers.{penalties[0]}` needs each picture's own gradient, and the discriminator of "
@@ -95,6 +113,7 @@ def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
 def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
     """Return the variant with every component that its constructor names. Raise `UserError` if one does not fit."""
     _check_discriminator(recipe, spec.shape)
+    _try_ready(recipe, spec.shape)
     variant = locate(recipe["variant"]["_target_"])
     wanted = [
         name for name in inspect.signature(variant).parameters if name != "spec" and name not in recipe["variant"]
@@ -107,8 +126,16 @@ def make_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
             )
     module: GenerativeModule = build(recipe["variant"], spec=spec, **parts)
     _check_optimizers(module)
-    module.recipe = dict(recipe)
+    module.recipe = described(recipe)
     return module.to(memory_format=torch.channels_last)  # what processors and tensor cores convolve fastest
+
+
+def _try_ready(recipe: Recipe, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` if a network that is made without knowing the data does not fit them or the latent."""
+    nodes = {name: recipe["network"][name] for name in ("generator", "discriminator")}
+    with torch.random.fork_rng():
+        ready = {name: build(node) for name, node in nodes.items() if _is_ready(node)}
+    check_players(ready, shape, recipe["latent_dim"] + (recipe.get("condition") or {}).get("dim", 0))
 
 
 def _check_optimizers(module: GenerativeModule) -> None:
@@ -148,7 +175,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
     """Return the Trainer with callbacks and loggers; several devices get the two-player strategy."""
     callbacks = [build(node) for node in recipe["callbacks"].values() if node]
     loggers = [
-        build(node, folder=folder, recipe=dict(recipe)) for node in (recipe.get("logger") or {}).values() if node
+        build(node, folder=folder, recipe=described(recipe)) for node in (recipe.get("logger") or {}).values() if node
     ]
     settings = {
         "callbacks": callbacks,

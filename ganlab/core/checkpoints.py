@@ -10,6 +10,7 @@ import copy
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.files.archive import check_archive
 from ganlab.files.published import MODEL_FILE
-from ganlab.files.run_folder import find_checkpoint
 
 MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
 KINDS = ("none", "class", "text", "image")
@@ -59,6 +59,34 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in a file: its weights by name, the description of its data, and its recipe, all of them checked.
+
+    `recipe` contains only the parts that a model is built from. `images_seen`: of the training so far.
+    """
+
+    file: Path
+    state: Mapping[str, Tensor]
+    spec: DataSpec
+    recipe: dict[str, Any]
+    images_seen: int
+
+
+def read_model(path: Path, allow: Sequence[str] = (), data: bool = True) -> StoredModel:
+    """Return the model in a file. Raise `UserError` if its recipe names something that is not admitted.
+
+    allow: packages whose classes the recipe may name. data: whether the data's part of the recipe is needed too.
+    """
+    content = read_checkpoint(path)
+    saved = content["ganlab"]
+    dropped = (*TRAINING, "derived", "overrides", *(() if data else ("data",)))
+    wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
+    recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
+    spec = DataSpec.from_plain(saved["spec"])
+    return StoredModel(path, content["state_dict"], spec, recipe, saved["images_seen"])
+
+
 def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> GenerativeModule:
     """Return the variant that the checkpoint's recipe describes, with its weights and counters, in eval mode.
 
@@ -66,39 +94,20 @@ def load_module(path: Path, allow: Sequence[str] = (), data: bool = True) -> Gen
     checked.
     Raise `UserError` if the recipe names something that is not from ganlab, torch or one of the packages in `allow`.
     """
-    content = read_checkpoint(path)
-    saved = content["ganlab"]
-    dropped = (*TRAINING, "derived", "overrides", *(() if data else ("data",)))
-    wanted = {key: value for key, value in saved["recipe"].items() if key not in dropped}
-    recipe = admitted(plain(wanted, "the checkpoint's recipe"), allow)
-    state, partial = content["state_dict"], _is_partial(path, content["state_dict"])
-    module = make_fitting(recipe, DataSpec.from_plain(saved["spec"]), state, path, LEFT_OUT if partial else ())
+    stored = read_model(path, allow, data)
+    partial = _is_partial(path, stored.state)
+    module = make_fitting(stored.recipe, stored.spec, stored.state, path, LEFT_OUT if partial else ())
     with stored_content(path):
-        module.load_state_dict(state, strict=not partial)
+        module.load_state_dict(stored.state, strict=not partial)
     if partial and "discriminator" in module.sides:
         module.discriminator = Absent()
-    module.images_seen = saved["images_seen"]
+    module.images_seen = stored.images_seen
     return module.eval()
 
 
 def _is_partial(path: Path, state: Mapping[str, Tensor]) -> bool:
     """Return whether this is a published model without its discriminator."""
     return path.name == MODEL_FILE and not any(name.startswith("discriminator.") for name in state)
-
-
-def warm_start(module: GenerativeModule) -> None:
-    """Load the weights of the run or checkpoint that a new module `starts_from`, if it names one.
-
-    Raise `UserError` if there is no such checkpoint, or if its weights do not fit. A resumed module has them already.
-    """
-    if module.starts_from is None:
-        return
-    file = find_checkpoint(module.starts_from)
-    content = read_checkpoint(file)
-    try:
-        module.take_over(content["state_dict"], DataSpec.from_plain(content["ganlab"]["spec"]))
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
 
 
 @contextmanager
@@ -192,13 +201,19 @@ def make_fitting(
 
     left_out: starts of names that the stored weights lack on purpose. Such tensors may have `MOST_LEFT_OUT` bytes.
     """
-    with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
-        trial = make_module(recipe, spec)
+    with stored_content(where):
+        trial = make_sketch(recipe, spec, state, where)
         check_fit(trial, state, where, left_out)
         unstored = sum(value.nbytes for name, value in trial.state_dict().items() if name.startswith(left_out))
         if unstored > MOST_LEFT_OUT:
             raise UserError(f"{where}: the discriminator that it lacks would have {unstored:,} bytes: publish it too")
     with stored_content(where):
+        return make_module(recipe, spec)
+
+
+def make_sketch(recipe: Mapping[str, Any], spec: DataSpec, state: Mapping[str, Tensor], where: object) -> Any:
+    """Return the recipe's module on the meta device. It has shapes and no memory, and few more tensors than `state`."""
+    with stored_content(where), torch.device("meta"), at_most(2 * len(state) + 1_000):
         return make_module(recipe, spec)
 
 
@@ -222,7 +237,9 @@ def at_most(tensors: int) -> Iterator[None]:
     """Raise `UserError` if more than this number of parameters, buffers and submodules is created inside the block."""
     left = [tensors]
 
-    def count(*_: Any) -> None:
+    def count(module: nn.Module, name: str, _: Any) -> None:
+        if name in module._buffers or name in module._parameters or name in module._modules:
+            return  # replaced, not created: each power iteration replaces two buffers
         left[0] -= 1
         if left[0] < 0:
             raise UserError(f"the recipe makes more than {tensors} tensors, and the checkpoint does not have as many")

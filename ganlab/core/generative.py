@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import reduce
+from itertools import chain
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.depth import freeze, make_optimizer
 from ganlab.core.members import Members
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
@@ -73,6 +75,9 @@ class GenerativeModule(pl.LightningModule, ABC):
             for regularizer in side.regularizers.values():
                 regularizer.start(self.player(name))
         self.latent_dim = latent_dim
+        self.frozen = {
+            name: freeze(name, self.player(name), side, spec.shape, latent_dim) for name, side in self.sides.items()
+        }
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
         self._logged = RunningMeans()
@@ -110,12 +115,24 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @property
     def starts_from(self) -> str | None:
-        """Return the run or checkpoint whose weights a new run takes, or None. `checkpoints.warm_start` reads it."""
+        """Return the model of which a new run takes a part that the variant chooses, or None. See `starting.py`."""
         return None
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
-        """Take weights from the state of the checkpoint `starts_from`. spec: the description of its training data."""
+        """Take the part from the weights of the model `starts_from`. spec: the description of its training data."""
         raise NotImplementedError(f"{type(self).__name__} starts from no other run")
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """Return the model that the training started from: its name, its hash and more. Empty if there is none."""
+        found = self.recipe.get("origin")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def images_before(self) -> int:
+        """Return the images seen by the model whose average this run continues; 0 if it continues none."""
+        seen, parts = self.origin.get("images_seen"), self.origin.get("parts")
+        return seen if isinstance(seen, int) and isinstance(parts, list) and "average" in parts else 0
 
     def unlogged(self) -> dict[str, Tensor]:
         """Return the means of all terms since the last row of the log, on this process."""
@@ -248,7 +265,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     def _finish_iteration(self, images: int) -> None:
         images *= self.trainer.world_size
         self.images_seen += images
-        beta = self.averaging.beta(images, self.images_seen)
+        beta = self.averaging.beta(images, self.images_before + self.images_seen)
         self.averaging.update(self.members("average").tensors(), self.members("generator").tensors(), beta)
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric
@@ -281,17 +298,21 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return the sides' optimizers, in their order, and the schedulers of those that have one."""
-        optimizers = [side.optimizer(self.player(name).parameters()) for name, side in self.sides.items()]
+        optimizers = [
+            make_optimizer(name, self.player(name), side, self.spec.shape, self.latent_dim)
+            for name, side in self.sides.items()
+        ]
         pairs = zip(self.sides.values(), optimizers, strict=True)
         return optimizers, [side.scheduler(optimizer) for side, optimizer in pairs if side.scheduler is not None]
 
     def train(self, mode: bool = True) -> GenerativeModule:
-        """Set the mode of all parts but the average, which stays in evaluation mode.
+        """Set the mode of all parts but the average and frozen layers, which stay in evaluation mode.
 
-        Its batch statistics are averages too.
+        The average's batch statistics are averages too, and those of frozen layers must not move.
         """
         super().train(mode)
-        self.average.eval()
+        for part in (self.average, *chain.from_iterable(self.frozen.values())):
+            part.eval()
         return self
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeModule:

@@ -144,10 +144,11 @@ class GanData(pl.LightningDataModule, ABC):
             raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the endless stream of batches, starting at the trainer's iteration."""
+        """Return the endless stream of batches, starting at the trainer's iteration and the pictures seen before it."""
         trainer = self.trainer
         start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
-        stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world)
+        seen = getattr(trainer.lightning_module, "images_seen", None) if trainer else None
+        stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world, seen)
         return DataLoader(
             stream,
             batch_size=None,

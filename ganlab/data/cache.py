@@ -53,23 +53,28 @@ def remembered_array(name: str, facts: object, make: Callable[[], np.ndarray]) -
         return make()
 
 
-def cached_path(name: str, write: Callable[[Path], None]) -> Path:
+def _is_current(path: Path) -> bool:
+    return True
+
+
+def cached_path(name: str, write: Callable[[Path], None], is_current: Callable[[Path], bool] = _is_current) -> Path:
     """Return the file or folder `name` of the cache. `write(path)` makes it at the first request.
 
     It is written under another name and moved into place under a lock. So a killed process leaves no partial file, and
-    processes that start together make it once. If its bytes have changed since (seal.py), it is made again.
+    processes that start together make it once. If its bytes have changed since (seal.py), it is made again; also if
+    `is_current(path)` is false.
 
     Raises:
         UserError: the cache cannot be written.
         OSError: `write` cannot read a file outside the cache.
     """
     path = cache_folder() / name
-    if is_sound(path):
+    if is_sound(path) and is_current(path):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(path)):
-            if not is_sound(path):
+            if not (is_sound(path) and is_current(path)):
                 _sweep(path)
                 _write(path, write)
     except OSError as error:

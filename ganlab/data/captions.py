@@ -18,8 +18,10 @@ Captions = dict[str, "list[str]"]
 """Path relative to the root, with forward slashes -> its captions, at least one."""
 
 
-def read_captions(root: Path, files: Sequence[str]) -> Captions:
+def read_captions(root: Path, files: Sequence[str], texts: Sequence[str] | None = None) -> Captions:
     """Return the captions of `files` (paths relative to `root`); empty if there are none at all.
+
+    `texts`: the folder's tables and text files if they are known. By default the folder is listed.
 
     A table takes precedence over text files. Warn of entries without a picture, of pictures without a caption and of
     text files that are not read.
@@ -27,7 +29,7 @@ def read_captions(root: Path, files: Sequence[str]) -> Captions:
     Raises:
         UserError: a table or text file cannot be read, or the tables match no picture.
     """
-    texts = listing(root).texts
+    texts = listing(root).texts if texts is None else texts
     tables = [path for path in texts if is_table(path)]
     beside = {} if tables else _text_files(files, texts)
     captions = _of_tables(root, tables, set(files)) if tables else _of_texts(root, beside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ganlab.errors import UserError
@@ -9,13 +10,17 @@ from ganlab.errors import UserError
 SIDES = range(8, 1025)  # below 8 nothing can be recognised; above 1024 no network here could be trained
 
 
-def check_size(size: int) -> None:
-    """Raise `UserError` unless `size` can be a picture's side in pixels.
+def check_size(size: int | Sequence[int]) -> None:
+    """Raise `UserError` unless `size` can be a picture's side in pixels, or its height and width.
 
-    Networks that need a power of two check that themselves.
+    Networks that need a power of two, or a square, check that themselves.
     """
-    if size not in SIDES:
-        raise UserError(f"`size` must be a whole number of pixels from 8 to 1024, got {size!r}: pass data.size=64")
+    both = [size, size] if isinstance(size, int) else list(size)
+    if len(both) != 2 or not all(side in SIDES for side in both):
+        raise UserError(
+            f"`size` must be a whole number of pixels from 8 to 1024, or [height,width], got {size!r}: "
+            "pass data.size=64"
+        )
 
 
 def check_fraction(held_out: float) -> None:

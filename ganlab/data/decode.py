@@ -1,17 +1,19 @@
-"""Decode one picture file to one uint8 array of the shape that training needs. Pillow only, without state."""
+"""Decode one picture, a file or its bytes, to one uint8 array of the shape that training needs. Pillow only."""
 
 from __future__ import annotations
 
+import io
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganlab.config.ranges import sides
 from ganlab.data.budget import Budget
 from ganlab.data.depth import eight_bits
 
@@ -35,22 +37,25 @@ DRAFT = 2  # a JPEG is decoded at no less than this many times the requested sid
 
 DECODING = Budget(PIXELS)
 
+Encoded = Path | bytes
+"""A picture's file, or the bytes of one."""
+
 
 @dataclass(frozen=True)
 class Form:
-    """The form of all decoded pictures: `size` x `size` pixels with `channels` (1 or 3).
+    """The form of all decoded pictures: `size` x `size` pixels, or height and width, with `channels` (1 or 3).
 
-    `crop`: cut the middle square out. Otherwise squeeze the whole picture into a square.
+    `crop`: cut the middle of this aspect out. Otherwise squeeze the whole picture into the form.
     """
 
-    size: int
+    size: int | Sequence[int]
     crop: bool = True
     channels: int = 3
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Return (channels, side, side)."""
-        return (self.channels, self.size, self.size)
+        """Return (channels, height, width)."""
+        return (self.channels, *sides(self.size))
 
     def facts(self) -> dict[str, Any]:
         """Return the fields as plain values, for the cache's key."""
@@ -58,21 +63,21 @@ class Form:
 
 
 @contextmanager
-def opened(path: Path, least: int | None = None) -> Iterator[Image]:
-    """Yield the picture in `path`, upright, on white, with 8 bits a channel. Meanwhile other threads decode less.
+def opened(encoded: Encoded, least: int | None = None) -> Iterator[Image]:
+    """Yield a picture, upright, on white, with 8 bits a channel. Meanwhile other threads decode less.
 
     Color profiles are not applied: values are taken as sRGB.
 
     Args:
-        path: the picture's file.
+        encoded: the picture's file, or its bytes.
         least: a sufficient side in pixels. A large JPEG then need not be decoded in full.
 
     Raises:
         Exception: the file is broken (whatever Pillow raises), has more than `PIXELS` pixels, or pixels of an unknown
             range.
     """
-    with DECODING.spend(_cost(path, least)):
-        yield _upright(path, least)
+    with DECODING.spend(_cost(encoded, least)):
+        yield _upright(encoded, least)
 
 
 def read_picture(path: Path) -> Image:
@@ -91,7 +96,7 @@ def _formats() -> list[str]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Image]:
+def _open(encoded: Encoded) -> Iterator[Image]:
     """Open a picture without decoding it.
 
     Pillow gets a file, not a path. It would map a path into memory, and then confuse the sides of a TIFF that is
@@ -99,9 +104,7 @@ def _open(path: Path) -> Iterator[Image]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("not a file")  # a FIFO would block
-    with path.open("rb") as source:
+    with _bytes_of(encoded) as source:
         try:
             file = Image.open(source, formats=_formats())
         except UnidentifiedImageError as error:
@@ -110,12 +113,20 @@ def _open(path: Path) -> Iterator[Image]:
             yield file
 
 
-def _cost(path: Path, least: int | None) -> int:
+def _bytes_of(encoded: Encoded) -> IO[bytes]:
+    if isinstance(encoded, bytes):
+        return io.BytesIO(encoded)
+    if not stat.S_ISREG(encoded.stat().st_mode):
+        raise ValueError("not a file")  # a FIFO would block
+    return encoded.open("rb")
+
+
+def _cost(encoded: Encoded, least: int | None) -> int:
     """Return the number of pixels that decoding holds in memory.
 
     A progressive JPEG is held in full, whatever its draft size is.
     """
-    with _open(path) as file:
+    with _open(encoded) as file:
         width, height = file.size
         if least is not None and not file.info.get("progressive"):
             file.draft(None, (least, least))
@@ -125,44 +136,48 @@ def _cost(path: Path, least: int | None) -> int:
     return width * height
 
 
-def _upright(path: Path, least: int | None) -> Image:
+def _upright(encoded: Encoded, least: int | None) -> Image:
     from PIL import ImageOps
 
-    with _open(path) as file:
+    with _open(encoded) as file:
         if least is not None:
             file.draft(None, (least, least))
-        _check_sums(file, path)
+        _check_sums(file, encoded)
         ImageOps.exif_transpose(file, in_place=True)
         return _on_white(eight_bits(file))
 
 
-def _check_sums(file: Image, path: Path) -> None:
+def _check_sums(file: Image, encoded: Encoded) -> None:
     """Raise an error if a PNG's checksums are wrong. Pillow itself decodes flipped bytes without a warning."""
     if file.format == "PNG":
-        with _open(path) as copy:
+        with _open(encoded) as copy:
             copy.verify()
 
 
 def preparation(form: Form) -> str:
     """Return in words what `in_form` does with a picture."""
-    how = "the middle square of each picture is cut out" if form.crop else "each picture is squeezed into a square"
-    return f"{how} and resized to {form.size} x {form.size}{', in grey' if form.channels == 1 else ''}"
+    _, height, width = form.shape
+    shape = " square" if height == width else ""
+    squeezed = f"each picture is squeezed into a{shape or ' frame'}"
+    how = f"the middle{shape} of each picture is cut out" if form.crop else squeezed
+    return f"{how} and resized to {width} x {height}{', in grey' if form.channels == 1 else ''}"
 
 
-def decode(path: Path, form: Form) -> np.ndarray:
-    """Return the picture in `path` in its form: uint8 (C, size, size). Raise whatever Pillow raises."""
-    with opened(path, DRAFT * form.size) as picture:
+def decode(encoded: Encoded, form: Form) -> np.ndarray:
+    """Return a picture in its form: uint8 (C, height, width). Raise whatever Pillow raises."""
+    with opened(encoded, DRAFT * max(form.shape[1:])) as picture:
         return in_form(picture, form)
 
 
 def in_form(picture: Image, form: Form) -> np.ndarray:
-    """Return a picture of any size as uint8 (C, size, size)."""
+    """Return a picture of any size as uint8 (C, height, width)."""
     from PIL import Image
 
-    picture = picture.convert("L" if form.channels == 1 else "RGB")
-    box = _middle_square(*picture.size) if form.crop else None
-    pixels = np.asarray(picture.resize((form.size, form.size), Image.Resampling.LANCZOS, box=box))
-    return pixels.reshape(form.size, form.size, form.channels).transpose(2, 0, 1)
+    channels, height, width = form.shape
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    box = _middle(*picture.size, width / height) if form.crop else None
+    pixels = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=box))
+    return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
 def _on_white(picture: Image) -> Image:
@@ -176,7 +191,8 @@ def _on_white(picture: Image) -> Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
-def _middle_square(width: int, height: int) -> tuple[float, float, float, float]:
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return (left, top, left + side, top + side)
+def _middle(width: int, height: int, aspect: float) -> tuple[float, float, float, float]:
+    """Return the largest box of an aspect (width / height) in the middle of a picture: left, top, right, bottom."""
+    wide, high = min(width, height * aspect), min(height, width / aspect)
+    left, top = (width - wide) / 2, (height - high) / 2
+    return (left, top, left + wide, top + high)

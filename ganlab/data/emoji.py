@@ -10,9 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ganlab.config.ranges import PositiveInt, ProperFraction, Seed, Side, Workers
+from ganlab.config.ranges import Fraction, PositiveInt, ProperFraction, Seed, Side, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.checks import check_fraction, check_size
+from ganlab.data.neighbours import Neighbours
 from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
@@ -50,6 +51,7 @@ class EmojiData(GanData):
     the fraction of concepts that are kept for reference; a concept is a name without its skin tone. `flip`: mirror
     pictures at random if the mirrored one still fits its name. `wordings`: the largest number of captions of a picture,
     of which a batch draws one: its Unicode name, then sentences with it, aliases and keywords. 1: the name only.
+    `near_misses`: the share of mismatched captions that are of a picture whose name shares a word with the own one.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -63,6 +65,7 @@ class EmojiData(GanData):
         held_out: ProperFraction = 0.1,
         flip: bool = True,
         wordings: PositiveInt = 1,
+        near_misses: Fraction = 0.0,
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
@@ -71,6 +74,7 @@ class EmojiData(GanData):
         check_size(size)
         self.size, self.held_out, self.flip = size, held_out, flip
         self.skin_tones, self.flags, self.signs, self.wordings = skin_tones, flags, signs, wordings
+        self.near_misses = near_misses
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
@@ -91,7 +95,8 @@ class EmojiData(GanData):
         mirrors = np.array([flip and one.mirrors for one in chosen])
         captions, concepts = [one.caption for one in chosen], [one.concept for one in chosen]
         said = [wordings(one, self.wordings) for one in chosen] if self.wordings > 1 else None
-        return Pictures(images[rows], captions, concepts, mirrors, said)
+        near = Neighbours.of(concepts, self.near_misses) if self.near_misses else None
+        return Pictures(images[rows], captions, concepts, mirrors, said, near)
 
     def _spec(self, train: Pictures) -> DataSpec:
         from ganlab.data.vocabulary import vocabulary

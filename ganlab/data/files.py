@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,13 @@ from ganlab.data.cache import cached_path, digest
 from ganlab.data.decode import SUFFIXES, Form, decode
 from ganlab.data.progress import progress
 from ganlab.data.space import new_array
-from ganlab.data.split import place
-from ganlab.data.walk import listing, printable, reasons
+from ganlab.data.split import border_of, place
+from ganlab.data.walk import Listing, listing, printable, reasons
 from ganlab.errors import UserError
 
 DECODED = 1  # increase it if decoding changes, so that old pictures in the cache are not used
 THREADS = 8  # at most: each thread keeps the memory that it has freed
+QUEUED = 4096  # pictures that wait for a thread, at 2 kB each
 TRAINING = frozenset({"train", "training"})
 REFERENCE = frozenset({"test", "val", "valid", "validation"})
 
@@ -34,6 +36,14 @@ Reader = Callable[[Path, Form], np.ndarray]
 
 def find_pictures(root: Path) -> list[str]:
     """Return the paths of all pictures under `root`, relative to it, sorted, with forward slashes.
+
+    Warn and raise as `find_files` does.
+    """
+    return find_files(root).pictures
+
+
+def find_files(root: Path) -> Listing:
+    """Return all pictures, texts and folders under `root`, at least one picture.
 
     Hidden files are skipped. Warn once of pictures, captions and folders that cannot be read, with the reasons.
 
@@ -48,7 +58,7 @@ def find_pictures(root: Path) -> list[str]:
         raise UserError(f"`root` must be a folder of pictures ({kinds}), got {root}, which has none{also}")
     if found.left_out:
         rank_zero_warn(left)
-    return found.pictures
+    return found
 
 
 class Split:
@@ -74,7 +84,7 @@ class Split:
     def border(self, files: Sequence[str]) -> int:
         """Return the number of held-out files: at least one if any should be, with two left for training."""
         held = sum(map(self.held_out, files))
-        return held if self.given or self.fraction == 0 else min(max(held, 1), max(len(files) - 2, 0))
+        return held if self.given else border_of(held, len(files), self.fraction)
 
 
 def _folders(file: str) -> list[str]:
@@ -86,12 +96,12 @@ def decode_all(
 ) -> tuple[np.ndarray, list[str]]:
     """Decode all pictures that can be decoded, in order.
 
-    Return (N, C, size, size) uint8, memory mapped, and the names. They come from the cache if the same files were
+    Return (N, C, height, width) uint8, memory mapped, and the names. They come from the cache if the same files were
     decoded in the same way before. Warn once of all broken files. `read`: makes a file's picture; a `UserError` that it
     raises ends the decoding. `partners`: files that it opens beside `files`.
     """
     facts = [DECODED, form.facts(), [(file, *_state(root / file)) for file in [*files, *partners]]]
-    name = f"folder-{form.size}-{digest(str(root.resolve()), facts)}"
+    name = f"folder-{'x'.join(map(str, dict.fromkeys(form.shape[1:])))}-{digest(str(root.resolve()), facts)}"
     folder = cached_path(name, lambda part: _decode_into(part, root, files, form, read))
     broken = json.loads((folder / "broken.json").read_text(encoding="utf-8"))
     if broken:
@@ -99,6 +109,16 @@ def decode_all(
     good = [file for file in files if file not in broken]
     images = np.load(folder / "images.npy", mmap_mode="c")  # changes stay in memory: tensors may share it
     return images[: len(good)], good
+
+
+def _parts(count: int) -> Iterator[range]:
+    """Yield the rows in parts of `QUEUED`. The pool holds no more of them at a time."""
+    return (range(start, min(start + QUEUED, count)) for start in range(0, count, QUEUED))
+
+
+def fault(error: Exception) -> str:
+    """Return why a picture cannot be read, on one line."""
+    return printable(" ".join(str(error).split()) or type(error).__name__)
 
 
 def _state(path: Path) -> tuple[int, int, bool]:
@@ -121,12 +141,13 @@ def _decode_into(folder: Path, root: Path, files: Sequence[str], form: Form, rea
         except UserError:
             raise
         except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
-            return printable(" ".join(str(error).split()) or type(error).__name__)
+            return fault(error)
         return None
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
         warnings.filterwarnings("ignore", module="PIL")  # the user need not know Pillow's doubts
-        faults = list(progress(pool.map(one, range(len(files))), len(files), f"decoding {root}:"))
+        done = chain.from_iterable(pool.map(one, part) for part in _parts(len(files)))
+        faults = list(progress(done, len(files), f"decoding {root}:"))
     broken = {file: fault for file, fault in zip(files, faults, strict=True) if fault}
     if len(broken) == len(files):
         raise UserError(f"`root` has no picture that can be read: {reasons(broken)}")

@@ -1,30 +1,35 @@
 """Any folder of pictures: with captions if it has some, else with classes, else unconditional.
 
 This module joins files.py, which finds and decodes pictures, captions.py, which reads captions, and manifest.py, which
-reads the classes of a table. Without a table, subfolders are classes.
+reads the classes of a table. Without a table, subfolders are classes. Pictures are decoded once, or each time that they
+are drawn.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from pytorch_lightning.utilities import rank_zero_warn
 
-from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Side, Workers
+from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec, GanData
-from ganlab.data.captions import read_captions
+from ganlab.data.cache import cached_path, digest
+from ganlab.data.captions import Captions, read_captions
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form, preparation
-from ganlab.data.files import Split, decode_all, find_pictures
+from ganlab.data.decoded import Files
+from ganlab.data.files import Split, decode_all, find_files
+from ganlab.data.index import VERSION, Index, arranged, read_facts, read_index, write_index
 from ganlab.data.manifest import Manifest, read_manifest
 from ganlab.data.pictures import Pictures
-from ganlab.data.walk import some
+from ganlab.data.splits import Found
+from ganlab.data.walk import Listing, some
 
-PROMPTS = 12  # captions shown by default: one grid
+SETTLED = 2.0  # seconds after which a change of a folder has another time than the one before
 
 
 def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
@@ -41,9 +46,11 @@ class FolderData(GanData):
 
     Classes are the `label` column of a `metadata.jsonl`, or two subfolders or more.
 
-    `crop`: cut the middle square out, else squeeze. `channels`: 3, or 1 for grey. `held_out`: the fraction kept for
-    reference, unless the pictures are in `train/` and `test/`. `flip`: mirror at random. `wordings`: the largest number
-    of captions of a picture that are used, of which a batch draws one. 1: the first one only.
+    `size`: a side, or height and width. `crop`: cut the middle of this aspect out, else squeeze. `channels`: 3, or 1
+    for grey. `held_out`: the fraction kept for reference, unless the pictures are in `train/` and `test/`. `flip`:
+    mirror at random. `wordings`: the largest number of captions of a picture that are used, of which a batch draws one.
+    1: the first one only. `decode`: "once", into one array in the cache, or "lazy", each time that a picture is drawn.
+    Then an index keeps the names, and `rescan` makes it again. `balanced`: draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -51,7 +58,7 @@ class FolderData(GanData):
     def __init__(
         self,
         root: str | Path,
-        size: Side = 64,
+        size: Size = 64,
         crop: bool = True,
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,
@@ -59,6 +66,9 @@ class FolderData(GanData):
         wordings: PositiveInt = 64,
         workers: Workers = 0,
         seed: Seed = 0,
+        decode: Literal["once", "lazy"] = "once",
+        rescan: bool = False,
+        balanced: bool = False,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)
@@ -66,6 +76,7 @@ class FolderData(GanData):
         check_fraction(held_out)
         self.root, self.form = check_root(root), Form(size, crop, channels)
         self.held_out, self.flip, self.wordings = held_out, flip, wordings
+        self.decode, self.rescan, self.balanced = decode, rescan, balanced
 
     @property
     def preparation(self) -> str:
@@ -74,19 +85,27 @@ class FolderData(GanData):
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
-        manifest = read_manifest(self.root, find_pictures(self.root))
-        found = manifest.files
-        captions = read_captions(self.root, found) if manifest.captioned else {}
-        split = Split(found, self.held_out)
-        wanted = split.order([file for file in found if file in captions or not captions])
+        found = self._decoded_later() if self.decode == "lazy" else self._decoded_once()
+        return found.divided(self.flip, self.balanced)
+
+    def _decoded_once(self) -> Found:
+        listed = find_files(self.root)
+        manifest = read_manifest(self.root, listed.pictures)
+        captions = _captions(self.root, manifest, listed)
+        split = Split(manifest.files, self.held_out)
+        wanted = split.order([file for file in manifest.files if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
-        labels = {} if captions else labels_of(files, split, manifest)
         said = [captions[file][: self.wordings] for file in files] if captions else []
-        pictures = _captioned(images, said) if captions else _classified(images, files, labels)
-        border = split.border(files)
-        train = pictures.part(slice(border, None), self.flip)
-        reference = pictures.part(slice(border)) if border else train
-        return train, reference, _spec(train, tuple(sorted({*labels.values()})))
+        labels, classes = numbered(files, {} if captions else labels_of(files, split, manifest))
+        return Found(images, split.border(files), said, labels, classes)
+
+    def _decoded_later(self) -> Found:
+        index = folder_index(self.root, self.rescan)
+        return index.found(Files(self.root, index.names, self.form), self.held_out, self.wordings)
+
+
+def _captions(root: Path, manifest: Manifest, listed: Listing) -> Captions:
+    return read_captions(root, manifest.files, listed.texts) if manifest.captioned else {}
 
 
 def labels_of(files: Sequence[str], split: Split, manifest: Manifest) -> dict[str, str]:
@@ -96,26 +115,51 @@ def labels_of(files: Sequence[str], split: Split, manifest: Manifest) -> dict[st
     return {file: split.label(file) for file in files} if class_names(split, files) else {}
 
 
-def _captioned(images: np.ndarray, said: Sequence[Sequence[str]]) -> Pictures:
-    return Pictures(images, [first for first, *_ in said], wordings=said if max(map(len, said)) > 1 else None)
+def numbered(files: Sequence[str], labels: Mapping[str, str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the number of each file's class, (N,), and the sorted classes. None and nothing if there are no labels."""
+    classes = tuple(sorted({*labels.values()}))
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[labels[file]] for file in files]) if labels else None, classes
 
 
-def _classified(images: np.ndarray, files: Sequence[str], labels: Mapping[str, str]) -> Pictures:
-    numbers = {name: number for number, name in enumerate(sorted({*labels.values()}))}
-    return Pictures(images, torch.tensor([numbers[labels[file]] for file in files]) if labels else None)
+# Indexes --------------------------------------------------------------------------------------------------------
 
 
-def _spec(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
-    if isinstance(train.condition, list):
-        return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=_prompts(train.condition))
-    return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
+def folder_index(root: Path, rescan: bool = False) -> Index:
+    """Return the index of a folder, from the cache if no folder in it has changed since it was made.
+
+    A folder changes if a file in it is added, removed or renamed. A caption that is edited in place is not noticed.
+    `rescan`: make it in any case, once for all processes that start together.
+    """
+    since = time.time()
+
+    def is_current(folder: Path) -> bool:
+        facts = read_facts(folder)
+        return facts["made"] >= since if rescan else _changes(root, facts["folders"]) == facts["changes"]
+
+    name = f"index-{digest(VERSION, str(root.resolve()))}"
+    return read_index(cached_path(name, lambda part: _write(part, root), is_current))
 
 
-def _vocabulary(train: Pictures) -> tuple[str, ...]:
-    from ganlab.data.vocabulary import vocabulary
+def _write(part: Path, root: Path) -> None:
+    started = time.time() - SETTLED
+    listed = find_files(root)
+    manifest = read_manifest(root, listed.pictures)
+    captions = _captions(root, manifest, listed)
+    names = [file for file in manifest.files if file in captions or not captions]
+    labels, classes = numbered(names, {} if captions else labels_of(names, Split(manifest.files, 0.0), manifest))
+    index = arranged(names, labels, classes, [captions[name] for name in names] if captions else None)
+    changes = [change if change < started * 1e9 else -1 for change in _changes(root, listed.folders)]
+    write_index(part, index, folders=listed.folders, changes=changes, made=time.time())
 
-    return tuple(vocabulary(caption for wordings in train.all_wordings() for caption in wordings))
+
+def _changes(root: Path, folders: Sequence[str]) -> list[int]:
+    """Return the time at which each folder changed last, in nanoseconds; 0 if it is gone."""
+    return [_change(root / folder) for folder in folders]
 
 
-def _prompts(captions: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(captions))[:PROMPTS]
+def _change(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0

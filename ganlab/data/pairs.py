@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ganlab.config.ranges import Channels, ProperFraction, Seed, Side, Workers
+from ganlab.config.ranges import Channels, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
 from ganlab.data.decode import Form, in_form, opened, preparation
@@ -42,7 +42,7 @@ class PairsData(GanData):
         self,
         root: str | Path,
         direction: str = "AtoB",
-        size: Side = 64,
+        size: Size = 64,
         crop: bool = True,
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,

@@ -13,6 +13,14 @@ def place(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
+def border_of(held: int, total: int, fraction: float) -> int:
+    """Return how many of `total` pictures are held out if `held` of them are drawn: at least one if any should be.
+
+    Two are left for training.
+    """
+    return 0 if fraction == 0 else min(max(held, 1), max(total - 2, 0))
+
+
 def held_out_rows(names: Sequence[str], fraction: float) -> np.ndarray:
     """Return True for each name whose place is below `fraction`, (N,) bool. Equal names are on the same side.
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.data.source import Source
+
 DIGITS = 10
 
 
@@ -30,18 +32,16 @@ def drawn_parts(count: int, channels: int, total: int, seed: int, split: int) ->
     return (words % np.uint64(total)).astype(np.int64).reshape(count, channels)
 
 
-class Stacks:
-    """N pictures (C, H, W): channel c of picture i is `layers[parts[i, c]]`. Indexed like an array, by rows only.
+class Stacks(Source):
+    """N pictures (C, H, W): channel c of picture i is `layers[parts[i, c]]`.
 
     `layers`: uint8 (M, H, W). `parts`: (N, C) rows of it.
     """
 
     def __init__(self, layers: np.ndarray, parts: np.ndarray) -> None:
         self.layers, self.parts = layers, parts
-        self.shape: tuple[int, ...] = (*parts.shape, *layers.shape[1:])
+        self.shape = (*parts.shape, *layers.shape[1:])
 
-    def __len__(self) -> int:
-        return len(self.parts)
-
-    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+    def get(self, rows: np.ndarray) -> np.ndarray:
+        """Return the pictures in `rows`, assembled: uint8 (len(rows), C, H, W)."""
         return self.layers[self.parts[rows]]

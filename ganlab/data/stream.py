@@ -1,14 +1,14 @@
 """An endless stream of training batches that can start at any iteration.
 
 Batch number i is a pure function of (seed, i, rank, world size). So resuming at iteration i needs no state, and the
-number of workers changes nothing.
+number of workers changes nothing. A run that goes on with another number of processes, or another batch size, says how
+many pictures were seen before: it goes on in the middle of the pass, without a gap and without a repetition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
@@ -17,25 +17,12 @@ from ganlab.data.batch import Batch
 from ganlab.data.pictures import Pictures
 
 
-@lru_cache(maxsize=2)
-def _order(size: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(size)
-
-
-def rows_at(position: int, count: int, size: int, seed: int) -> np.ndarray:
-    """Return the pictures at `position` .. `position + count` of an endless run of shuffled passes over `size`."""
-    parts = []
-    while count > 0:
-        epoch, place = divmod(position, size)
-        part = _order(size, seed, epoch)[place : place + count]
-        parts.append(part)
-        position, count = position + len(part), count - len(part)
-    return np.concatenate(parts)
-
-
 @dataclass(frozen=True)
 class Stream(IterableDataset):
-    """The batches `start`, `start + 1`, ... of this process, without end."""
+    """The batches `start`, `start + 1`, ... of this process, without end.
+
+    `seen`: the number of pictures that all processes drew before `start`. By default `start` batches of this size each.
+    """
 
     pictures: Pictures
     batch_size: int
@@ -43,6 +30,7 @@ class Stream(IterableDataset):
     start: int = 0
     rank: int = 0
     world_size: int = 1
+    seen: int | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -54,6 +42,7 @@ class Stream(IterableDataset):
 
     def at(self, iteration: int) -> Batch:
         """Return batch number `iteration` of this process."""
-        position = (iteration * self.world_size + self.rank) * self.batch_size
-        rows = rows_at(position, self.batch_size, len(self.pictures), self.seed)
+        seen = self.start * self.world_size * self.batch_size if self.seen is None else self.seen
+        position = seen + ((iteration - self.start) * self.world_size + self.rank) * self.batch_size
+        rows = self.pictures.rows_at(position, self.batch_size, self.seed)
         return self.pictures.batch(rows, np.random.default_rng([self.seed, iteration, self.rank]))

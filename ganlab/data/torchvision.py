@@ -37,7 +37,7 @@ def _channels_first(found: Any) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
-class Source:
+class Layout:
     """The form of one data set in torchvision: its arrays, its splits, its classes.
 
     `read(dataset)` gives uint8 images (N, C, H, W) and classes (N,). `classes`: empty if torchvision knows them.
@@ -52,13 +52,13 @@ class Source:
 FLAG = ({"train": True}, {"train": False})
 WORD = ({"split": "train"}, {"split": "test"})
 SOURCES = {
-    "MNIST": Source(_grey, *FLAG, DIGITS),
-    "FashionMNIST": Source(_grey, *FLAG),
-    "KMNIST": Source(_grey, *FLAG),
-    "CIFAR10": Source(_channels_last, *FLAG),
-    "CIFAR100": Source(_channels_last, *FLAG),
-    "SVHN": Source(_channels_first, *WORD, DIGITS),
-    "STL10": Source(_channels_first, *WORD),
+    "MNIST": Layout(_grey, *FLAG, DIGITS),
+    "FashionMNIST": Layout(_grey, *FLAG),
+    "KMNIST": Layout(_grey, *FLAG),
+    "CIFAR10": Layout(_channels_last, *FLAG),
+    "CIFAR100": Layout(_channels_last, *FLAG),
+    "SVHN": Layout(_channels_first, *WORD, DIGITS),
+    "STL10": Layout(_channels_first, *WORD),
 }
 
 
@@ -83,7 +83,7 @@ class TorchvisionData(GanData):
     """A set of `torchvision.datasets` by its name there (MNIST, CIFAR10, ...), its test split as the reference.
 
     `root`: torchvision's root folder; nothing is downloaded if it holds the files. Defaults to the cache.
-    `download`: whether missing files may be fetched.
+    `download`: whether missing files may be fetched. `balanced`: draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("class",)
@@ -97,29 +97,31 @@ class TorchvisionData(GanData):
         workers: Workers = 0,
         seed: Seed = 0,
         download: bool = True,
+        balanced: bool = False,
     ) -> None:
         super().__init__(workers, seed)
         check_size(size)
         if dataset not in SOURCES:
             raise UserError(f"`dataset` must be one of {', '.join(SOURCES)}, got {dataset!r}")
         self.dataset, self.size, self.flip, self.download = dataset, size, flip, download
+        self.balanced = balanced
         self.root = Path(root).expanduser() if root else cache_folder() / "torchvision"
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
         source = SOURCES[self.dataset]
         train, reference = self._open(source.train), self._open(source.reference)
-        pictures = self._pictures(source, train, self.flip)
+        pictures = self._pictures(source, train, self.flip, self.balanced)
         classes = source.classes or tuple(train.classes)
         return (
             pictures,
-            self._pictures(source, reference, False),
+            self._pictures(source, reference),
             DataSpec(pictures.shape, "class", classes, prompts=classes),
         )
 
-    def _pictures(self, source: Source, found: Any, flip: bool) -> Pictures:
+    def _pictures(self, source: Layout, found: Any, flip: bool = False, balanced: bool = False) -> Pictures:
         images, labels = source.read(found)
-        return Pictures(resized(images, self.size), labels.long(), flip=flip)
+        return Pictures(resized(images, self.size), labels.long(), flip=flip, balanced=balanced)
 
     def _open(self, split: Mapping[str, Any]) -> Any:
         """Return the set as torchvision reads it. One process downloads, the others wait for it."""

@@ -31,11 +31,13 @@ class Listing:
     """Paths relative to a folder, with forward slashes.
 
     `pictures`: files with a picture's suffix. `texts`: tables of captions and text files. `left_out`: path -> reason.
+    `folders`: all folders that were looked at, "" for the first.
     """
 
     pictures: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=lambda: [""])
 
 
 def some(names: list[str]) -> str:
@@ -74,7 +76,7 @@ def listing(root: Path) -> Listing:
     if not is_folder:
         raise UserError(f"`root` must be a folder of pictures, got {root}, a file: pass data.root=FOLDER")
     found = Listing()
-    for entry, path in _walk(entries, "", found.left_out):
+    for entry, path in _walk(entries, found):
         _sort_in(entry, path, found)
     found.pictures.sort()
     found.texts.sort()
@@ -86,22 +88,21 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
         return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
 
 
-def _walk(
-    entries: list[os.DirEntry[str]], prefix: str, left_out: dict[str, str]
-) -> Iterator[tuple[os.DirEntry[str], str]]:
+def _walk(entries: list[os.DirEntry[str]], found: Listing) -> Iterator[tuple[os.DirEntry[str], str]]:
     """Yield each entry that is no folder, with its path. A stack replaces recursion: folders may nest to any depth."""
-    stack = [(entry, prefix + entry.name) for entry in reversed(entries)]
+    stack = [(entry, entry.name) for entry in reversed(entries)]
     while stack:
         entry, path = stack.pop()
         if not entry.is_dir(follow_symlinks=False):
             yield entry, path
         elif not _is_unicode(path):
-            left_out[path + "/"] = "its name is not UTF-8: rename the folder"
+            found.left_out[path + "/"] = "its name is not UTF-8: rename the folder"
         else:
+            found.folders.append(path)
             try:
                 inner = _entries(entry.path)
             except OSError as error:
-                left_out[path + "/"] = f"the folder cannot be opened: {_why(error)}"
+                found.left_out[path + "/"] = f"the folder cannot be opened: {_why(error)}"
                 continue
             stack += [(entry, f"{path}/{entry.name}") for entry in reversed(inner)]
 

@@ -7,9 +7,10 @@ of `benchmarks/wordings.py`, except for "a ...".
 
 from __future__ import annotations
 
+import random
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,6 +23,45 @@ PLURAL = re.compile(r"[^siu]s$")  # matches grapes, but not glass, cactus or ten
 COLOURS = "light blue|red|orange|yellow|green|blue|purple|brown|black|white|grey|pink"
 COLOURED = re.compile(rf"({COLOURS}) ((?:\w+ )*\w+)")
 NAMES, RELATED = 3, 3  # the most phrases of a concept's own, and the most shared keywords beside its name
+ASKED, TINTED = 4, 4  # the number of sentences of each of the next two lists that a name gets
+
+REQUESTS = (
+    "{a}{name} on its own",
+    "an emoji of {a}{name}",
+    "an icon that shows {a}{name}",
+    "an image of {a}{name}",
+    "can I have {a}{name}?",
+    "could you make {a}{name}",
+    "give us {a}{name}",
+    "here is {a}{name}",
+    "I want {a}{name}",
+    "just {a}{name}",
+    "let me see {a}{name}",
+    "look at the {name}",
+    "make {a}{name} now",
+    "one {name}",
+    "paint {a}{name} for me",
+    "show {a}{name}",
+    "some {name}",
+    "there is {a}{name} here",
+    "this is {a}{name}",
+    "we see {a}{name}",
+)
+"""Sentences about any name. Each name gets `ASKED` of them, which its letters choose."""
+
+TINTS = (
+    "{a}{noun} coloured {colour}",
+    "{a}{noun} painted {colour}",
+    "{a}{noun} whose colour is {colour}",
+    "{a}{noun} with {colour} colour",
+    "{colour}, the {noun}",
+    "show the {noun} as {colour}",
+    "the {noun} is {colour}",
+    "the {noun} looks {colour}",
+    "this {noun} should be {colour}",
+    "{noun} ({colour})",
+)
+"""Sentences about a name that begins with a colour. Each name gets `TINTED` of them."""
 
 
 def wordings(one: Emoji, most: int) -> list[str]:
@@ -38,7 +78,8 @@ def wordings(one: Emoji, most: int) -> list[str]:
 
 
 def _sentences(name: str) -> list[str]:
-    return [f"the {name}", f"a picture of {_article(name)}{name}"]
+    asked = [sentence.format(a=_article(name), name=name) for sentence in _chosen(REQUESTS, ASKED, name)]
+    return [f"the {name}", f"a picture of {_article(name)}{name}", *asked]
 
 
 def _by_colour(name: str) -> list[str]:
@@ -50,7 +91,13 @@ def _by_colour(name: str) -> list[str]:
     found = COLOURED.fullmatch(name)
     assert found is not None
     colour, noun = found.groups()
-    return [f"{noun}, {colour}", f"{_article(noun)}{noun} of {colour} colour"]
+    said = [each.format(a=_article(noun), noun=noun, colour=colour) for each in _chosen(TINTS, TINTED, name)]
+    return [f"{noun}, {colour}", f"{_article(noun)}{noun} of {colour} colour", *said]
+
+
+def _chosen(sentences: Sequence[str], count: int, name: str) -> list[str]:
+    """Return `count` of the sentences. They depend on the name alone."""
+    return random.Random(name).sample(sentences, count)
 
 
 def _article(name: str) -> str:

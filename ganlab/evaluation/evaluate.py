@@ -13,8 +13,9 @@ import torch
 from ganlab.console import say
 from ganlab.core.assembly import make_data
 from ganlab.core.checkpoints import stored_content
+from ganlab.core.generative import GenerativeModule
 from ganlab.core.portable import open_run
-from ganlab.data.base import DataSpec
+from ganlab.data.base import DataSpec, GanData
 from ganlab.data.cache import digest
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, check_needs, measured, plans, real_side, target_of, training_features
@@ -75,6 +76,13 @@ def of_checkpoint(
         data = make_data(module.recipe)
     if data.spec.shape != module.spec.shape or module.spec.kind not in ("none", data.spec.kind):
         raise UserError(f"{file} was trained on {_words(module.spec)}, and its data are {_words(data.spec)} now")
+    return of_module(module, data, settings, allow)
+
+
+def of_module(
+    module: GenerativeModule, data: GanData, settings: Settings, allow: Sequence[str] | None = None
+) -> dict[str, Result]:
+    """Measure a model's averaged generator on data that are loaded. Return the numbers by their full names."""
     target = target_of(data, settings.split, settings.count or GENERATED, settings.seed)
     target = replace(target, make_real=cache(lambda: _real_side_of_data(target, settings)))
     metrics = metrics_for(target, settings.metrics, allow)

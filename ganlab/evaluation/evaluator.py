@@ -20,7 +20,7 @@ from ganlab.metrics.feature_sets import RealSide
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Sample
 from ganlab.metrics.metric import Metric
-from ganlab.metrics.result import Result
+from ganlab.metrics.result import ORIGIN, Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError
 
@@ -45,6 +45,8 @@ class Evaluator:
         results: dict[str, Result] = {}
         for target, kinds in self.plans:
             results |= measured(kinds, target, Generated(module, target.real, target.rows, target.seed), module.device)
+        for one in results.values() if module.origin else ():
+            one.protocol[ORIGIN] = module.origin
         return results
 
 

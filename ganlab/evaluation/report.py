@@ -55,6 +55,14 @@ def read_report(path: Path) -> dict[str, Result]:
         raise UserError(f"`compare`: {path} was not written by ganlab.evaluate out=...") from error
 
 
+class Numbers(dict[str, Result]):
+    """Results by their full names. They are shown as a table; each one's `protocol` says how it was measured."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name:<{width}}  {result}" for name, result in self.items())
+
+
 class Comparison(NamedTuple):
     """Two numbers of the same protocol."""
 

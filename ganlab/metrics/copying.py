@@ -18,8 +18,14 @@ NEAR = 0.5  # of the median distance between a real and its nearest real: at mos
 
 def nearest_distances(samples: Tensor, pool: Tensor) -> Tensor:
     """Return each sample's distance to the nearest of the pool, (N,) float64; features (N, D), (M, D)."""
+    return nearest(samples, pool)[0]
+
+
+def nearest(samples: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each sample's distance to the nearest of the pool, (N,) float64, and the row of that one, (N,)."""
     x = precise(pool)
-    return torch.cat([torch.cdist(rows, x).amin(1) for rows in torch.split(precise(samples), CHUNK)])
+    found = [torch.cdist(rows, x).min(1) for rows in torch.split(precise(samples), CHUNK)]
+    return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
 
 
 @dataclass(frozen=True)

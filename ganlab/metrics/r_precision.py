@@ -19,18 +19,26 @@ from ganlab.metrics.metric import CAPTIONS, HIGHER, Result, SampleMetric, Sample
 from ganlab.metrics.target import captions_of
 
 CANDIDATES = 100
+HASHED, PART = 2**17, 2**10  # pictures that identify a training set, and those in memory at a time
 
 
 def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
     """Return the matcher of these training pictures, from the cache or trained now (about a minute)."""
-    pixels = sha256(train.get(slice(None)).numpy().tobytes()).hexdigest()
-    name = f"matcher-{digest(pixels, train.condition, seed)}.pt"
+    name = f"matcher-{digest(_pixels(train), train.condition, seed)}.pt"
 
     def make(part: Path) -> None:
         say("ganlab: training the matcher that R-precision needs, on real pictures (once; about a minute)")
         torch_save(train_matcher(train, seed=seed).stored(), part)
 
     return Matcher.restored(torch.load(cached_path(name, make), weights_only=True))
+
+
+def _pixels(train: Pictures) -> str:
+    """Return a hash of the pixels of all pictures, or of `HASHED` of them if there are more. They are read in parts."""
+    rows, hashed = some_rows(len(train), HASHED, 0), sha256()
+    for start in range(0, len(rows), PART):
+        hashed.update(train.get(rows[start : start + PART]).numpy().tobytes())
+    return hashed.hexdigest()
 
 
 class RPrecision(SampleMetric):

@@ -10,12 +10,16 @@ from torch import Tensor
 
 from ganlab.metrics.spread import standard_error
 
+ORIGIN = "origin"
+"""The field of a protocol that says which model the training started from. It is no condition of the measurement."""
+
 
 @dataclass
 class Result:
     """A number `value`, its `spread` (one standard deviation; None if unknown) and the protocol of its measurement.
 
-    Two results compare only if their protocols are equal. `beside`: further numbers of the same measurement, by name.
+    Two results compare only if their protocols are equal but for `ORIGIN`. `beside`: further numbers of the same
+    measurement, by name.
     """
 
     value: float
@@ -35,7 +39,7 @@ class Result:
 
     def differs(self, other: Result) -> list[str]:
         """Return the names of the protocol's fields that keep the two numbers from being compared, sorted."""
-        names = sorted(self.protocol.keys() | other.protocol.keys())
+        names = sorted((self.protocol.keys() | other.protocol.keys()) - {ORIGIN})
         return [name for name in names if self.protocol.get(name) != other.protocol.get(name)]
 
     def __str__(self) -> str:

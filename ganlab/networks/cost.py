@@ -52,9 +52,10 @@ def costs(architecture: Architecture, shape: Sequence[int], code_dim: int) -> di
 
     A generator without `code_dim` takes a picture of the same shape as input.
     """
+    taken = inspect.signature(architecture.generator).parameters.values()
     picture = torch.empty(1, *shape, device="meta")
     with torch.device("meta"):
-        if "code_dim" in inspect.signature(architecture.generator).parameters:
+        if any(one.name == "code_dim" or one.kind is one.VAR_KEYWORD for one in taken):
             generator: nn.Module = architecture.generator(shape=shape, code_dim=code_dim)
             given = [torch.empty(1, code_dim)]
         else:

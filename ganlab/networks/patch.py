@@ -109,6 +109,7 @@ class Discriminator(nn.Module):
         norm = normalization or InstanceNorm()
         side = image_side(shape)
         plan = checked_plan(patch, side, scales)
+        self.image_shape = tuple(shape)  # of input picture and output together, in PatchGAN
         self.feature_shape = (1, outputs(side, plan), outputs(side, plan))
         self.scales = nn.ModuleList(Patches(shape[0], plan, width, limit, norm) for _ in range(scales))
         initialize(self, norm)

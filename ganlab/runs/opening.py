@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ganlab.config.building import build
+from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
+from ganlab.core.starting import Start
+from ganlab.core.transfer import Difference
 from ganlab.data.base import GanData
 from ganlab.networks.cost import costs
 
+LISTED, WIDE = 40, 160
+"""The most layers that are listed; the columns of a table that goes to a file."""
 MOST_CLASSES = 12  # that are named
 
 
@@ -20,8 +26,36 @@ def opening(recipe: Mapping[str, Any], data: GanData, module: GenerativeModule) 
     yield f"{len(data.train):,} {what} of {shape}{_condition(data)}, {len(data.reference):,} held out"
     flop = _flop(recipe, data)
     for name in module.sides:
-        trained = sum(each.numel() for each in module.player(name).parameters() if each.requires_grad)
-        yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}"
+        parameters = list(module.player(name).parameters())
+        trained = sum(each.numel() for each in parameters if each.requires_grad)
+        frozen = sum(each.numel() for each in parameters) - trained
+        beside = f", {frozen / 1e6:.3g} M frozen" if module.frozen[name] else ""
+        yield f"{name}: {trained / 1e6:.3g} M parameters{flop.get(name, '')}{beside}"
+
+
+def show_start(start: Start) -> None:
+    """Print what a run takes from a model: the counts of each part, and a table of what did not fit."""
+    origin = start.origin
+    seen, hashed = f"{origin['images_seen']:,} images seen", origin["sha256"][:12]
+    say(f"  from {origin['init']}: recipe {origin['recipe']}, {seen}, sha256 {hashed}")
+    for part, (taken, total) in start.taken.items():
+        say(f"  {part}: {taken} of {total} tensors taken")
+    for remark in start.remarks:
+        say(f"  {remark}")
+    if start.differences:
+        _show_differences(start.differences)
+
+
+def _show_differences(found: Sequence[Difference]) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    table = Table(Column("layer", overflow="fold"), "in the file", "here", "what was done", title="what did not fit")
+    for one in found[:LISTED]:
+        table.add_row(one.place, *("" if shape is None else str(shape) for shape in (one.stored, one.here)), one.done)
+    if len(found) > LISTED:
+        table.add_row(f"and {len(found) - LISTED} more", "", "", "")
+    Console(stderr=True, markup=False, width=None if sys.stderr.isatty() else WIDE).print(table)
 
 
 def details(recipe: Mapping[str, Any], data: GanData) -> Iterator[str]:
@@ -57,7 +91,13 @@ def _condition(data: GanData) -> str:
 
 
 def _flop(recipe: Mapping[str, Any], data: GanData) -> dict[str, str]:
-    """Return the operations of each network, heads and encoders of conditions not included."""
+    """Return the operations of each network, heads and encoders of conditions not included.
+
+    Empty if a network cannot be traced without memory, as one of a user's may not.
+    """
     code = recipe["latent_dim"] + (recipe.get("condition") or {}).get("dim", 0)
-    found = costs(build(recipe["network"]), data.spec.shape, code)
+    try:
+        found = costs(build(recipe["network"]), data.spec.shape, code)
+    except Exception:  # of the user's code
+        return {}
     return {name: f", {cost.flop / 1e9:.3g} GFLOP a picture" for name, cost in found.items()}

@@ -13,6 +13,7 @@ from typing import Any
 from ganlab.config.building import locate
 from ganlab.config.checking import show
 from ganlab.config.derived import leaves
+from ganlab.config.described import described
 from ganlab.config.recipe import OWN
 from ganlab.console import say
 from ganlab.core.checkpoints import make_fitting
@@ -32,6 +33,8 @@ def checkpoint_to_resume(recipe: Recipe) -> Path | None:
     """Return the checkpoint to resume from, or None if the run begins. Raise `UserError` if it cannot be found."""
     if not recipe.get("resume"):
         return None
+    if recipe.get("init") and recipe["resume"] != AUTO:
+        raise UserError("`init` starts a new run, and `resume` goes on with one: pass one of them")
     if recipe["resume"] != AUTO:
         return find_last(recipe["resume"])
     if not recipe.get("run_dir"):
@@ -60,7 +63,7 @@ def resumed_module(recipe: Recipe, spec: DataSpec, content: Mapping[str, Any], f
     try:
         module: GenerativeModule = make_fitting(recipe, spec, content["state_dict"], file)
     except UserError as error:
-        changed = list(_differences(recipe, content["ganlab"]["recipe"]))
+        changed = list(_differences(described(recipe), content["ganlab"]["recipe"]))
         also = f" (and {len(changed) - ABOUT} more)" if len(changed) > ABOUT else ""
         because = f"; what differs from its recipe: {', '.join(changed[:ABOUT])}{also}" if changed else ""
         raise UserError(f"`resume`: {error}{because}") from error

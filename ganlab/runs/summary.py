@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from ganlab.callbacks.collapse import CollapseMonitor
+from ganlab.callbacks.copies import CopyReport
 from ganlab.callbacks.quality import BestTracker, Quality
 from ganlab.config.words import stored
 from ganlab.core.generative import GenerativeModule
@@ -21,7 +22,7 @@ from ganlab.evaluation.report import versions
 from ganlab.metrics.result import Result
 from ganlab.runs.memory import peaks
 
-MEASURED = ("quality/", "collapse/", "held_out/")
+MEASURED = ("quality/", "collapse/", "held_out/", "copies/")
 """Prefixes of the numbers in the summary: measured on held-out or generated pictures, not losses."""
 FAR = 1 / 3
 """The share above which a last value is far from the best: their difference over the larger of the two."""
@@ -43,6 +44,7 @@ def summarize(
         "seconds": round(seconds, 1),
         "metrics": metrics,
         "checkpoint": str(checkpoint),
+        **({"origin": dict(module.origin)} if module.origin else {}),
         **_story(trainer),
         "overrides": words[1:],
         "command": shlex.join(["python", "-m", "ganlab.fit", *(words or [f"recipe={recipe['recipe']}"])]),
@@ -80,10 +82,12 @@ def _callbacks(trainer: pl.Trainer) -> list[pl.Callback]:
 
 
 def _story(trainer: pl.Trainer) -> dict[str, Any]:
-    """Return the best measurement and the collapse monitor's summary, if there are such callbacks."""
+    """Return the best measurement and the summaries of the collapse monitor and of copies, if there are any."""
     bests = [one.best._asdict() for one in _callbacks(trainer) if isinstance(one, BestTracker) and one.best is not None]
     watched = [one.summary() for one in _callbacks(trainer) if isinstance(one, CollapseMonitor)]
-    return {**({"best": bests[0]} if bests else {}), **({"collapse": watched[0]} if watched else {})}
+    copies = [one.summary() for one in _callbacks(trainer) if isinstance(one, CopyReport) and one.found is not None]
+    found = {"best": bests, "collapse": watched, "copies": copies}
+    return {name: every[0] for name, every in found.items() if every}
 
 
 def _results(trainer: pl.Trainer) -> dict[str, Result]:

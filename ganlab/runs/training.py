@@ -9,83 +9,119 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
+from ganlab.config.described import described
 from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
-from ganlab.core.checkpoints import read_checkpoint, rehearse, warm_start
+from ganlab.core.checkpoints import StoredModel, read_checkpoint, rehearse
 from ganlab.core.compiling import compile_networks
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import hear, launcher, publish
+from ganlab.core.starting import Start, model_to_start_from, warm_start
 from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
 from ganlab.files.lock import sole_writer
 from ganlab.files.run_folder import SHARED, RunFolder, is_first_process
 from ganlab.reports.commands import next_commands
 from ganlab.runs.memory import forget_peaks
-from ganlab.runs.opening import details, opening
+from ganlab.runs.opening import details, opening, show_start
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.reporting import Reporter
 from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
 from ganlab.runs.summary import far_from_best, summarize
 
 
+class Trained(NamedTuple):
+    """A run that has ended: its folder, its model and data in memory, and its summary (empty but on process 0).
+
+    stopped_by: the number of the signal that ended it early, or 0.
+    """
+
+    folder: RunFolder
+    module: GenerativeModule
+    data: GanData
+    summary: dict[str, Any]
+    stopped_by: int
+
+
 def train(recipe: Recipe) -> Path:
-    """Train a run of the recipe, and return the run's folder.
+    """Train a run of the recipe, print its results, and return the run's folder.
 
     A signal that ends the run (Ctrl-C, SIGTERM) saves it first. The process then exits with 128 + the signal's number.
     """
-    quiet_lightning()
-    forget_peaks()
-    started = time.monotonic()
     checkpoint = checkpoint_to_resume(recipe)
     content = read_checkpoint(checkpoint) if checkpoint else {}
     if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
         say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
         return Path(recipe["run_dir"])
+    trained = run(recipe, checkpoint, content)
+    if trained.summary:
+        _show(trained.folder, trained.summary, recipe)
+    if trained.stopped_by:
+        raise SystemExit(128 + trained.stopped_by)  # what shells and schedulers expect
+    return trained.folder.path
+
+
+def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, Any] | None = None) -> Trained:
+    """Train a run of the recipe, from the start or from a checkpoint with this content, and write its summary."""
+    quiet_lightning()
+    forget_peaks()
+    started = time.monotonic()
+    content = content or {}
     make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
     torch.set_float32_matmul_precision(recipe.get("matmul_precision", "high"))
+    model = None if checkpoint else model_to_start_from(recipe)
     data = make_data(recipe)
-    module = resumed_module(recipe, data.spec, content, checkpoint) if checkpoint else _new_module(recipe, data.spec)
+    if checkpoint:
+        module, start = resumed_module(recipe, data.spec, content, checkpoint), None
+    else:
+        module, start = _new_module(recipe, data.spec, model)
+    recipe = dict(recipe) | {key: module.recipe[key] for key in ("origin",) if key in module.recipe}
     compile_networks(module, recipe.get("compile", False))
     read_ahead(module, data.train)
+    summary: dict[str, Any] = {}
     with claimed(recipe) as folder:
         trainer = make_trainer(recipe, folder.path)
-        reporter = Reporter(recipe, folder, started)
+        reporter = Reporter(described(recipe), folder, started)
         trainer.callbacks.append(reporter)  # type: ignore[attr-defined]  # after all that measure and save
         if checkpoint:
             rehearse(trainer, module, content, checkpoint)
         if trainer.is_global_zero:
             mend(folder)
-            folder.write_recipe(to_yaml(recipe))
-            _open(recipe, folder, data, module)
+            folder.write_recipe(to_yaml(described(recipe)))
+            _open(recipe, folder, data, module, start)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if trainer.is_global_zero:
-            summary = summarize(recipe, folder.checkpoint(), trainer, module, time.monotonic() - started)
+            summary = summarize(described(recipe), folder.checkpoint(), trainer, module, time.monotonic() - started)
             folder.write_summary(summary)
             reporter.write(summary)
-            _show(folder, summary, recipe)
-    _exit_if_stopped(trainer)
-    return folder.path
+    return Trained(folder, module, data, summary, _stopped_by(trainer))
 
 
-def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule) -> None:
+def _open(recipe: Recipe, folder: RunFolder, data: GanData, module: GenerativeModule, start: Start | None) -> None:
     say(f"ganlab: {recipe['recipe']} into {from_here(folder.path)}")
     first, *players = opening(recipe, data, module)
     for line in (first, *details(recipe, data), *players):
         say(f"  {line}")
+    if start is not None:
+        show_start(start)
 
 
-def _new_module(recipe: Recipe, spec: DataSpec) -> GenerativeModule:
+def _new_module(recipe: Recipe, spec: DataSpec, model: StoredModel | None) -> tuple[GenerativeModule, Start | None]:
+    """Return the recipe's module, and what it takes from a model. Its recipe then says which model that is."""
+    if recipe.get("origin"):
+        raise UserError("`origin` is written by fit: pass init=RUN to start from a model")
     module = make_module(recipe, spec)
-    warm_start(module)
-    return module
+    if start := warm_start(module, model, recipe.get("init_parts")):
+        module.recipe["origin"] = start.origin
+    return module, start
 
 
 @contextmanager
@@ -114,11 +150,10 @@ def _agreed(recipe: Recipe) -> RunFolder:
         publish(path)
 
 
-def _exit_if_stopped(trainer: pl.Trainer) -> None:
+def _stopped_by(trainer: pl.Trainer) -> int:
+    """Return the number of the signal that ended the run, or 0."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    for callback in callbacks:
-        if isinstance(callback, Checkpoints) and callback.stopped_by:
-            raise SystemExit(128 + callback.stopped_by)  # what shells and schedulers expect
+    return next((one.stopped_by for one in callbacks if isinstance(one, Checkpoints) and one.stopped_by), 0)
 
 
 def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None:
@@ -139,6 +174,8 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None
     console.print(table)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
+    for sentence in summary.get("copies", {}).get("words", ()):
+        console.print(sentence, highlight=False, markup=False)
     commands = next_commands(str(folder.path), recipe, summary)
     for word, what in {"pictures": folder.samples, "report": folder.report_file, **commands}.items():
         console.print(f"{word:<10}{what}", highlight=False, markup=False)

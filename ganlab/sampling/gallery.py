@@ -124,7 +124,7 @@ def opened_picture(setting: str, path: str, shape: Sequence[int]) -> Tensor:
     setting: its name, for the error.
     """
     try:
-        return torch.tensor(decode(Path(path).expanduser(), Form(shape[-1], channels=shape[0])))
+        return torch.tensor(decode(Path(path).expanduser(), Form(shape[1:], channels=shape[0])))
     except Exception as error:  # a broken file makes Pillow's plug-ins raise nearly anything
         raise UserError(f"`{setting}` {path} is no picture that can be opened: {error}") from error
 

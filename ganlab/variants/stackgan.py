@@ -7,7 +7,7 @@ stage's game begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from ganlab.config.ranges import Dim, NonNegative, NonNegativeInt
 from ganlab.core.adversarial import AdversarialModule, Fake, Terms
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
+from ganlab.core.transfer import Difference, Tensors, differences, take
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
@@ -124,15 +125,16 @@ class StackGAN(AdversarialModule):
 
     def take_over(self, state: Mapping[str, Tensor], spec: DataSpec) -> None:
         """Take the averaged Stage I of another run, and freeze it. Raise `UserError` if there is none that fits."""
-        part = stage_one_of(state, spec, self.spec)
-        check_fits(part, self.average.stage_one)
-        self.average.stage_one.load_state_dict(part)
+        own = Tensors(self.average.stage_one.state_dict(), {})
+        stored = Tensors(stage_one_of(state, spec, self.spec), {})
+        check_fits(differences(own, stored))
+        take(own, stored)
         self.finish_stage_one()
 
     def on_fit_start(self) -> None:
         """Raise `UserError` if a new run should take its Stage I from another run and it is not loaded yet."""
         if self.stage_one is not None and self.images_seen == 0 and not self.generator.done:
-            raise UserError("`variant.stage_one` is not loaded: call ganlab.core.checkpoints.warm_start(module) first")
+            raise UserError("`variant.stage_one` is not loaded: call ganlab.core.starting.warm_start(module) first")
 
     # The game ------------------------------------------------------------------------------------------------------
 
@@ -192,13 +194,10 @@ def stage_one_of(state: Mapping[str, Tensor], theirs: DataSpec, ours: DataSpec) 
     return part
 
 
-def check_fits(state: Mapping[str, Tensor], stage: nn.Module) -> None:
-    """Raise `UserError` for the first weight whose shape differs from this stage's."""
-    own = {name: tuple(value.shape) for name, value in stage.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    for name in sorted(own.keys() | found.keys()):
-        if own.get(name) != found.get(name):
-            raise UserError(
-                f"`variant.stage_one` was made with other settings: its {name} is {found.get(name)}, here it is "
-                f"{own.get(name)}; use the same network, condition, latent_dim and variant.augmented_dim"
-            )
+def check_fits(missing: Sequence[Difference]) -> None:
+    """Raise `UserError` for the first weight that differs between the stored Stage I and this one."""
+    for one in missing:
+        raise UserError(
+            f"`variant.stage_one` was made with other settings: its {one.place} is {one.stored}, here it is "
+            f"{one.here}; use the same network, condition, latent_dim and variant.augmented_dim"
+        )

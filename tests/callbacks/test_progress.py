@@ -11,8 +11,9 @@ import torch
 from rich.console import Console
 
 from ganlab.callbacks import progress
+from ganlab.callbacks.display import Bar, losses
 from ganlab.callbacks.pace import WINDOW, Pace
-from ganlab.callbacks.progress import Bar, IterationBar, losses
+from ganlab.callbacks.progress import IterationBar
 
 Make = Callable[..., Any]
 

@@ -18,7 +18,7 @@ from ganlab.config.recipe_help import written
 from ganlab.errors import UserError
 from ganlab.files.settings_file import read_yaml
 
-OWN = ("derived", "recipe")
+OWN = ("derived", "overrides", "recipe")
 
 
 def by_place(tree: Any, place: str = "") -> dict[str, Any]:

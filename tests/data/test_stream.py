@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from ganlab.data.batch import Batch
+from ganlab.data.order import rows_at
 from ganlab.data.pictures import Pictures
-from ganlab.data.stream import Stream, rows_at
+from ganlab.data.stream import Stream
 
 
 def numbered(count: int = 23) -> Pictures:

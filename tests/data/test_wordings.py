@@ -35,7 +35,8 @@ def test_the_unicode_name_comes_first_and_others_after_it() -> None:
 
 def test_a_phrase_that_belongs_to_another_concept_stands_for_none() -> None:
     assert "potato" not in said_of("roasted sweet potato")
-    assert said_of("no bicycles") == ["no bicycles", "the no bicycles", "a picture of no bicycles"]
+    assert said_of("no bicycles")[:3] == ["no bicycles", "the no bicycles", "a picture of no bicycles"]
+    assert all("no bicycles" in said for said in said_of("no bicycles"))
 
 
 def test_wordings_differ_and_are_captions(data: EmojiData) -> None:

@@ -62,6 +62,7 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(_files(yaml.safe_load(text)["nav"]))
     written = {file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md")}
+    written |= {file.relative_to(DOCS).with_suffix(".md").as_posix() for file in DOCS.rglob("*.ipynb")}
     assert listed == written | set(reference().pages())
 
 

@@ -126,7 +126,7 @@ def test_samples_and_a_grid_lie_beside(digits: Path, tmp_path: Path) -> None:
     sheet = Image.open(digits / SAMPLES_FILE)
     assert sheet.width > 8 * 96 and len(np.unique(np.asarray(sheet))) > 50
     sample(SampleSettings(checkpoint=str(digits), label=["dog"], count=2, out=str(tmp_path)))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["dog-00000.png", "dog-00001.png", "grid.png"]
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["dog-00000.png", "dog-00001.png", "grid.png"]
 
 
 # The card ----------------------------------------------------------------------------------------------------------

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import read_checkpoint
+from ganlab.data.order import rows_at
+from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
@@ -74,6 +77,21 @@ def test_other_classes_of_the_same_number_are_refused(tmp_path: Path) -> None:
     torch.save(content, RunFolder(run).last_file)
     with pytest.raises(UserError, match="the data are not those of the run: classes 18"):
         train(compose(f"resume={run}", "trainer.max_steps=2"))
+
+
+def test_another_batch_size_goes_on_in_the_middle_of_the_pass(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six iterations of 8 points, then some of 5: point 49 of the pass follows point 48."""
+    drawn: list[range] = []
+
+    def recorded(self: Pictures, position: int, count: int, seed: int) -> np.ndarray:
+        drawn.append(range(position, position + count))
+        return rows_at(position, count, len(self), seed)
+
+    monkeypatch.setattr(Pictures, "rows_at", recorded)
+    seen = read_checkpoint(run / "checkpoints/last.ckpt")["ganlab"]["images_seen"]
+    train(compose(f"resume={run}", "trainer.max_steps=8", "batch_size=5"))
+    assert seen >= 48 and len(drawn) >= 2 and len(drawn[0]) % 5 == 0
+    assert [part.start for part in drawn] == [seen + i * len(drawn[0]) for i in range(len(drawn))]
 
 
 def test_auto_begins_goes_on_and_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

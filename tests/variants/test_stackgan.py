@@ -19,9 +19,9 @@ import ganlab.data.batch
 from ganlab.config.recipe import compose
 from ganlab.core import generative
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.checkpoints import warm_start
 from ganlab.core.randomness import seed_per_rank
 from ganlab.core.sides import Side
+from ganlab.core.starting import warm_start
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, to_float
 from ganlab.data.stream import Stream

@@ -77,7 +77,7 @@ def test_a_digit_that_is_asked_for_is_drawn() -> None:
 
 def test_sample_takes_its_name(tmp_path: Path) -> None:
     sample(SampleSettings(checkpoint="zoo:mnist", label=["7"], count=2, out=str(tmp_path)))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["7-00000.png", "7-00001.png", "grid.png"]
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["7-00000.png", "7-00001.png", "grid.png"]
 
 
 def test_the_package_knows_its_files() -> None:

@@ -10,13 +10,19 @@ from formulas import with_mathml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebooks import rendered
 from reference import pages
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated reference pages."""
+    """Add the generated reference pages, and a page for each notebook with its pictures."""
     for path, content in pages().items():
         files.append(File.generated(config, path, content=content))
+    for notebook in sorted(Path(config.docs_dir).glob("notebooks/*.ipynb")):
+        page = rendered(notebook)
+        files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=page.text))
+        for name, content in page.pictures.items():
+            files.append(File.generated(config, f"notebooks/{notebook.stem}/pictures/{name}", content=content))
     return files
 
 

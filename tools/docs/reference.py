@@ -35,6 +35,7 @@ COMMON = ("Generator", "Trunk", "Discriminator", "Encoder")
 """Names that occur in several modules of networks."""
 
 API = {
+    "gan": ("gan.gan", "sampling.sheet", "evaluation.report", "data.arrays"),
     "game": ("core.generative", "core.adversarial", "core.sides", "core.averaging", "core.checkpoints", "core.loading"),
     "losses": ("objectives", "divergences", "regularizers", "constraints", "perturbations.base", "schedules"),
     "networks": ("networks.architecture", "networks.heads", "networks.conditioning", "networks.blocks"),
