@@ -26,7 +26,10 @@ SMALL = (
     *("trainer.accelerator=cpu", "trainer.max_steps=5", "trainer.log_every_n_steps=50", "fused=true"),
     *(f"callbacks.{name}=null" for name in ("collapse", "game", "pictures", "quality")),
 )
-FILES = {"stacked_mnist": ("data.root={mnist}", "data.count=300", "data.held_out_count=300")}
+FILES = {
+    "stacked_mnist": ("data.root={mnist}", "data.count=300", "data.held_out_count=300"),
+    "few_shot": ("data.root={photos}", "callbacks.copies=null"),
+}
 WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::masked_select", "aten::_unique2"}
 """Operations whose result, or its size, the program has to know."""
 ON_THE_CPU = ("torch/nn/modules/rnn.py", "torch/optim/")
@@ -74,8 +77,8 @@ class End(pl.Callback):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_no_iteration_waits_for_the_device(recipe: str, tmp_path: Path, mnist: Path) -> None:
-    files = (word.format(mnist=mnist) for word in FILES.get(recipe, ()))
+def test_no_iteration_waits_for_the_device(recipe: str, tmp_path: Path, mnist: Path, photos: Path) -> None:
+    files = (word.format(mnist=mnist, photos=photos) for word in FILES.get(recipe, ()))
     composed = compose(f"recipe={recipe}", *SMALL, *files)
     data = make_data(composed)
     trainer = make_trainer(composed, tmp_path)
