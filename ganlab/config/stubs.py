@@ -58,6 +58,8 @@ class Recipe:
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
     fused: bool | None
+    matmul_precision: Literal["highest", "high", "medium"] = "high"
+    compile: bool | Literal["reduce-overhead", "max-autotune"] = False
     logger: Mapping[str, Any] | None = None
     perturbations: Mapping[str, Any] | None = None
     ganlab: Mapping[str, Any] | None = None

@@ -10,15 +10,16 @@ An iteration is one batch from the loader: the discriminator's turns, each on it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
 
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.generative import GenerativeModule, Terms
+from ganlab.core.generative import GenerativeModule, Terms, eagerly
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
-from ganlab.data.batch import Batch, Condition, Fake
+from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
 from ganlab.errors import UserError
 from ganlab.networks.heads import accuracy
 from ganlab.objectives import Objective
@@ -95,11 +96,15 @@ class AdversarialModule(GenerativeModule, ABC):
 
     def penalties(self, side: str, batch: Batch, fake: Fake) -> Terms:
         """Return the side's regularizers that are due on this iteration, each (N,). Every turn adds them."""
-        return {
-            name: regularizer(self.critic, batch, fake, self.iteration)
-            for name, regularizer in self.sides[side].regularizers.items()
-            if regularizer.due(self.iteration)
-        }
+        due = {name: one for name, one in self.sides[side].regularizers.items() if one.due(self.iteration)}
+        if not due:
+            return {}
+        with ExitStack() as stack:
+            stack.enter_context(eagerly())
+            if self.sides[side].penalty_precision == "float32":
+                stack.enter_context(torch.autocast(self.device.type, enabled=False))
+                fake = Fake(at_least_float32(fake.images), fake.latent)
+            return {name: one(self.critic, batch, fake, self.iteration) for name, one in due.items()}
 
     def held_out_logits(self, train: Batch, held_out: Batch, seed: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the critic's logits (N,) of training images, of held-out images and of generated ones.
@@ -126,7 +131,9 @@ class AdversarialModule(GenerativeModule, ABC):
     @property
     def _shares_forward(self) -> bool:
         """Return whether both sides may use the same generated images: one turn each, in one part."""
-        return all(side.turns == 1 and side.accumulate == 1 for side in self.sides.values())
+        return self.sides["generator"].share_images and all(
+            side.turns == 1 and side.accumulate == 1 for side in self.sides.values()
+        )
 
     def _turns_sharing_a_forward(self, batch: Batch) -> None:
         fake = self.generate(batch)
@@ -177,6 +184,6 @@ class AdversarialModule(GenerativeModule, ABC):
         """Return the critic's logits of a batch and of as many generated images, each (N,)."""
         if not len(batch):
             return batch.images.new_empty(0), batch.images.new_empty(0)
-        with self.members("generator").frozen(), self.members("discriminator").frozen():
+        with eagerly(), self.members("generator").frozen(), self.members("discriminator").frozen():
             real = self.critic(batch.images, batch.condition)
             return real, self.critic(self.generate(batch).images, batch.condition)

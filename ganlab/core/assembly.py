@@ -196,7 +196,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """Return the user's `trainer.strategy`, or ganlab's own if several processes train."""
-    _check_precision(trainer.get("precision"))
+    _check_precision(trainer)
     _check_launcher(trainer)
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
@@ -207,8 +207,12 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     return strategy
 
 
-def _check_precision(precision: Any) -> None:
-    """Raise `UserError` for a precision in which training does not work."""
+def _check_precision(trainer: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a precision in which training does not work, or that Lightning would replace."""
+    precision, accelerator = trainer.get("precision"), trainer.get("accelerator", "auto")
+    graphics = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if precision in (16, "16", "16-mixed") and (accelerator == "cpu" or (accelerator == "auto" and not graphics)):
+        raise UserError("`trainer.precision`=16-mixed needs a GPU: pass bf16-mixed on a CPU")
     if precision == "16-true":
         raise UserError(
             "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "

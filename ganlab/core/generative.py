@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import reduce
 from itertools import chain
 from typing import Any, ClassVar
@@ -38,6 +38,11 @@ from ganlab.processes import average_across_processes, gather_values, is_distrib
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
+
+
+def eagerly() -> AbstractContextManager[None]:
+    """Return a block in which compiled networks run as they were written."""
+    return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return, no-untyped-call]
 
 
 class GenerativeModule(pl.LightningModule, ABC):
@@ -157,6 +162,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices), default_dtype(self.generator), ExitStack() as stack:
+            stack.enter_context(eagerly())
             for name in self.sides:
                 stack.enter_context(Members(self.player(name)).frozen())
             torch.manual_seed(seed)

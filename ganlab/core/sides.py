@@ -22,10 +22,13 @@ class Side:
 
     turns: updates per iteration. accumulate: the number of equal parts in which a turn's batch is passed, to save
     memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
-    the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. constraint: the set
-    of allowed weights. freeze: the number of blocks of layers nearest to the input that do not learn (a block has the
-    maps of one size), or "trunk": the whole network, so that only head and condition encoder learn. layer_decay: the
-    factor of the rate from each block to the one before it, on the way from the output to the input; 1 for one rate.
+    the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. penalty_precision:
+    of their computation in a run of mixed precision, "same" as the run's or "float32". share_images: whether a
+    generator with one turn learns from the images that the discriminator saw. That saves a forward pass, and keeps the
+    generator's graph in memory during the discriminator's turn. constraint: the set of allowed weights. freeze: the
+    number of blocks of layers nearest to the input that do not learn (a block has the maps of one size), or "trunk":
+    the whole network, so that only head and condition encoder learn. layer_decay: the factor of the rate from each
+    block to the one before it, on the way from the output to the input; 1 for one rate.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -34,6 +37,8 @@ class Side:
     accumulate: PositiveInt = 1
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
+    penalty_precision: Literal["same", "float32"] = "same"
+    share_images: bool = True
     constraint: Constraint = field(default_factory=Unconstrained)
     freeze: NonNegativeInt | Literal["trunk"] = 0
     layer_decay: LayerDecay = 1.0

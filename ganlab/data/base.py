@@ -157,3 +157,7 @@ class GanData(pl.LightningDataModule, ABC):
             persistent_workers=self.workers > 0,
             worker_init_fn=leave_signals,
         )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Return the batch on the device. A GPU is not waited for: the loader has put it in page-locked memory."""
+        return batch.to(device, non_blocking=device.type == "cuda")

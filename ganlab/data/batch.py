@@ -16,6 +16,11 @@ Condition = Union[Tensor, "list[str]", None]
 """The generator's input beside the latent: classes (N,) int64, N captions, or images (N, C, H, W) in [-1, 1]."""
 
 
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on `device`. A GPU is not waited for: the copy starts from page-locked memory."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
 def to_float(images: Tensor) -> Tensor:
     """Convert uint8 images in 0..255 to float32 in [-1, 1]. Anything else (points, classes) passes unchanged."""
     return images.float().mul_(2 / 255).sub_(1) if images.dtype == torch.uint8 else images

@@ -42,7 +42,8 @@ class CodedGenerator(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Return images (N, *shape) for latents (N, sum of the parts)."""
         noise, category, continuous = self.parts.split(latent)
-        return self.network(torch.cat([noise, F.one_hot(category, self.parts.categories).to(noise), continuous], 1))
+        chosen = category[:, None] == torch.arange(self.parts.categories, device=latent.device)
+        return self.network(torch.cat([noise, chosen.to(noise), continuous], 1))
 
 
 class CodeReader(nn.Module):

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ganlab.config.ranges import NonNegativeInt
+from ganlab.data.batch import send
 from ganlab.errors import UserError
 from ganlab.files.packaged import is_packaged
 from ganlab.networks.attention import Words
@@ -78,7 +79,7 @@ class FrozenSentences:
 
     def __call__(self, captions: Sequence[str], device: torch.device) -> Tensor:
         """Return (N, dim) on `device`, scaled to mean square 1 a component if the model's vectors have unit length."""
-        return torch.stack(self.vectors(captions, device)).to(device) * self.dim**0.5
+        return send(torch.stack(self.vectors(captions, device)), device) * self.dim**0.5
 
     def learn(self, captions: Sequence[str], vectors: Tensor) -> None:
         """Put vectors (N, dim) of N captions into the cache."""
@@ -89,7 +90,7 @@ class FrozenSentences:
         states = self.states(captions, device)
         lengths = torch.tensor([len(one) for one in states])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
-        return pad_sequence(states, batch_first=True).to(device), mask.to(device)
+        return send(pad_sequence(states, batch_first=True), device), send(mask, device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenSentences:
         return self

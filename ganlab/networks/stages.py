@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,8 @@ class StackedGenerator(nn.Module):
     """The generators of both stages. A latent is Stage I's z, then the noise of each stage's condition.
 
     finished: whether Stage I is finished. It then works in evaluation mode and without gradients, in any mode of this
-    module. It is a buffer, so checkpoints and averages contain it.
+    module. It is a buffer, so checkpoints and averages contain it. done: the same value for the program, which would
+    wait for the device to read the buffer.
     """
 
     finished: Tensor
@@ -54,20 +57,21 @@ class StackedGenerator(nn.Module):
         self.stage_two = stage_two
         self.parts = parts
         self.register_buffer("finished", torch.tensor(False))
+        self.done = False
 
     @property
     def playing(self) -> Stage:
         """Return the current stage."""
-        return self.stage_two if self.finished else self.stage_one
+        return self.stage_two if self.done else self.stage_one
 
     def forward(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return pictures at full size. Stage I's pictures are enlarged."""
         drawn = self.play(latent, condition)
-        return drawn if self.finished else enlarge(drawn)
+        return drawn if self.done else enlarge(drawn)
 
     def play(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return pictures of the current stage, at its size. Gradients reach a finished Stage I for the latent only."""
-        if not self.finished:
+        if not self.done:
             return self.small(latent, condition)
         with torch.set_grad_enabled(torch.is_grad_enabled() and latent.requires_grad):
             small = self.small(latent, condition)
@@ -76,7 +80,7 @@ class StackedGenerator(nn.Module):
 
     def small(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return Stage I's pictures."""
-        if self.finished:
+        if self.done:
             self.stage_one.eval()
         z, noise, _ = latent.split(self.parts, 1)
         return self.stage_one.network(torch.cat([z, self.stage_one.listener(condition, noise)], 1))
@@ -85,4 +89,13 @@ class StackedGenerator(nn.Module):
     def finish(self, stage_one: Stage) -> None:
         """Replace Stage I by the given one, and finish it."""
         self.stage_one.load_state_dict(stage_one.state_dict())
-        self.finished.fill_(True)
+        self.mark(True)
+
+    def mark(self, done: bool) -> None:
+        """Set whether Stage I is finished."""
+        self.finished.fill_(done)
+        self.done = done
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.done = not self.finished.is_meta and bool(self.finished)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
 from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt, ProperFraction
-from ganlab.data.batch import Condition
+from ganlab.data.batch import Condition, send
 from ganlab.data.vocabulary import tokenize
 from ganlab.networks.attention import Words
 from ganlab.networks.conditioning import ConditionEncoder
@@ -51,10 +51,10 @@ class WordTable(nn.Module):
     def forward(self, words: Sequence[str]) -> Tensor:
         """Return the vectors of words."""
         device = self.own.weight.device
-        rows = torch.tensor([self.rows.get(word, UNKNOWN) for word in words], device=device)
+        rows = send(torch.tensor([self.rows.get(word, UNKNOWN) for word in words]), device)
         bags = [pieces(word, self.buckets) for word in words]
-        ends = torch.tensor([0, *map(len, bags[:-1])], device=device).cumsum(0)
-        grams = torch.tensor(list(chain.from_iterable(bags)), dtype=torch.int64, device=device)
+        ends = send(torch.tensor([0, *map(len, bags[:-1])]).cumsum(0), device)
+        grams = send(torch.tensor(list(chain.from_iterable(bags)), dtype=torch.int64), device)
         return self.own(rows) + self.pieces(grams, ends)
 
 
@@ -99,7 +99,7 @@ class WordEncoder(ConditionEncoder):
         """
         states, lengths = pad_packed_sequence(self.reader(self._vectors(_captions(condition)))[0], batch_first=True)
         mask = torch.arange(states.shape[1]) < lengths[:, None]
-        return states, mask.to(states.device)
+        return states, send(mask, states.device)
 
     def _vectors(self, captions: Sequence[str]) -> PackedSequence:
         split = [tokenize(caption)[: self.longest] or [""] for caption in captions]
@@ -172,11 +172,11 @@ class KnownWords(nn.Module):
         """Return vectors (N, dim) for N captions."""
         device, known = self.table.weight.device, [self._known(caption) for caption in captions]
         bags = [[*(self.rows[word] for word in words), *neighbours(words, self.buckets)] for words in known]
-        rows = torch.tensor([*chain.from_iterable(bags)], dtype=torch.int64, device=device)
-        starts = torch.tensor([0, *map(len, bags[:-1])], device=device).cumsum(0)
+        rows = send(torch.tensor([*chain.from_iterable(bags)], dtype=torch.int64), device)
+        starts = send(torch.tensor([0, *map(len, bags[:-1])]).cumsum(0), device)
         dropped = self.dropout if self.training else 0.0
         kept = (torch.rand(len(rows), device=device) >= dropped).to(self.table.weight.dtype)
-        words = torch.tensor([max(1, len(one)) for one in known], device=device)
+        words = send(torch.tensor([max(1, len(one)) for one in known]), device)
         return self.table(rows, starts, kept) / words.to(kept.dtype).sqrt()[:, None]
 
     def _known(self, caption: str) -> tuple[str, ...]:

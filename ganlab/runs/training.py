@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.config.described import described
@@ -19,6 +20,7 @@ from ganlab.config.recipe import to_yaml
 from ganlab.console import from_here, say
 from ganlab.core.assembly import Recipe, make_data, make_module, make_strategy, make_trainer
 from ganlab.core.checkpoints import StoredModel, read_checkpoint, rehearse
+from ganlab.core.compiling import compile_networks
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import hear, launcher, publish
 from ganlab.core.starting import Start, model_to_start_from, warm_start
@@ -74,6 +76,7 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
     content = content or {}
     make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
+    torch.set_float32_matmul_precision(recipe.get("matmul_precision", "high"))
     model = None if checkpoint else model_to_start_from(recipe)
     data = make_data(recipe)
     if checkpoint:
@@ -81,6 +84,7 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
     else:
         module, start = _new_module(recipe, data.spec, model)
     recipe = dict(recipe) | {key: module.recipe[key] for key in ("origin",) if key in module.recipe}
+    compile_networks(module, recipe.get("compile", False))
     read_ahead(module, data.train)
     summary: dict[str, Any] = {}
     with claimed(recipe) as folder:
@@ -186,5 +190,6 @@ def quiet_lightning() -> None:
         r".*does not have many workers",  # the pictures are in memory, so there is nothing to wait for
         r"You're resuming from a checkpoint that ended before the epoch ended",  # the stream knows its place
         r".*isinstance\(treespec, LeafSpec\)",  # inside Lightning
+        r"The \.grad attribute of a Tensor that is not a leaf",  # inside torch.compile
     ):
         warnings.filterwarnings("ignore", message)

@@ -87,7 +87,7 @@ class StackGAN(AdversarialModule):
     @property
     def playing(self) -> str:
         """Return the name of the current stage."""
-        return "stage_two" if self.generator.finished else "stage_one"
+        return "stage_two" if self.generator.done else "stage_one"
 
     @property
     def phase(self) -> str:
@@ -107,7 +107,7 @@ class StackGAN(AdversarialModule):
 
     def take_turns(self, batch: Batch) -> None:
         """Finish Stage I if it is due, then play one iteration on images of the current stage's size."""
-        if self.iteration >= self.stage_one_iterations and not self.generator.finished:
+        if self.iteration >= self.stage_one_iterations and not self.generator.done:
             self.finish_stage_one()
         super().take_turns(replace(batch, images=self.fitted(batch.images)))
 
@@ -133,7 +133,7 @@ class StackGAN(AdversarialModule):
 
     def on_fit_start(self) -> None:
         """Raise `UserError` if a new run should take its Stage I from another run and it is not loaded yet."""
-        if self.stage_one is not None and self.images_seen == 0 and not self.generator.finished:
+        if self.stage_one is not None and self.images_seen == 0 and not self.generator.done:
             raise UserError("`variant.stage_one` is not loaded: call ganlab.core.starting.warm_start(module) first")
 
     # The game ------------------------------------------------------------------------------------------------------

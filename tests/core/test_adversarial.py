@@ -223,6 +223,21 @@ def test_equals_the_plain_loop(
     torch.testing.assert_close(dict(module.state_dict()), dict(twin.state_dict()), rtol=0, atol=1e-6)
 
 
+def test_a_generator_that_shares_no_images_draws_its_own(
+    vanilla: Make, noise: Make, fit: Make, record: Make, adam: Side
+) -> None:
+    """The game of two turns with one batch: the discriminator's images are drawn without a graph."""
+    module = vanilla(discriminator=adam, generator=replace(adam, share_images=False))
+    twin = copy.deepcopy(module)
+    latents = record(module)
+    fit(module, 5)
+    assert len(latents) == 10
+    stream = Stream(noise().train, 8)
+    batches = [to_float(stream.at(i).images) for i in range(5)]
+    plain_loop(twin, batches, latents, (1, 1), False)
+    torch.testing.assert_close(dict(module.state_dict()), dict(twin.state_dict()), rtol=0, atol=1e-6)
+
+
 @turns
 def test_no_network_runs_more_often_than_it_must(
     vanilla: Make, fit: Make, adam: Side, discriminator_turns: int, generator_turns: int

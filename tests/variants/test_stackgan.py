@@ -220,7 +220,7 @@ def written_out(module: StackGAN, batches: list[Batch], latents: list[Tensor]) -
         for old, new in zip(module.average.state_dict().values(), generator.state_dict().values(), strict=True):
             old.copy_(beta * old + (1 - beta) * new if old.is_floating_point() else new)
     for stages in (generator, module.average):
-        stages.finished.fill_(True)
+        stages.mark(True)
 
 
 def drawn(stage: nn.Module, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -311,7 +311,7 @@ def test_the_augmentations_divergence_is_a_term(
 ) -> None:
     """With mean m and log variance v whatever the caption, 2 (m^2 + e^v - 1 - v) / 2 at a weight of 2."""
     module = stack(kl_weight=2.0)
-    module.generator.finished.fill_(finished)
+    module.generator.mark(finished)
     moments = module.generator.playing.listener.augmentation.moments
     nn.init.zeros_(moments.weight)
     moments.bias.data = torch.tensor([mean] * DIM + [log_variance] * DIM)
