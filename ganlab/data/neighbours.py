@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WORD = re.compile(r"\w{3,}")
+WORD = re.compile(r"[^\s-]{3,}")
 
 
 @dataclass(frozen=True)
