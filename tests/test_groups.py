@@ -59,7 +59,8 @@ def test_is_built_for_pictures(choice: str) -> None:
 @pytest.mark.parametrize("choice", chosen(["data"]))
 def test_data_compose_with_a_recipe(choice: str) -> None:
     name = "patchgan" if choice in ("data=lines", "data=pairs") else "vanilla"
-    root = ["data.root=nowhere"] if choice in ("data=folder", "data=pairs") else []
+    needed = ("data=folder", "data=pairs", "data=zip", "data=shards")
+    root = ["data.root=nowhere"] if choice in needed else []
     file = ["data.images=nothing.npz"] if choice in ("data=arrays", "data=points") else []
     check_parts(compose(f"recipe={name}", choice, *root, *file))
 

@@ -5,13 +5,13 @@ Each data set becomes one of these. This module reads no files: a `Source` does.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from ganlab.data.batch import Batch, Condition, take
@@ -118,7 +118,7 @@ class Pictures:
             try:
                 return rows, torch.from_numpy(np.asarray(self.images[rows]))
             except UnreadableError as error:
-                rank_zero_warn(f"replaced in each pass by the next picture, as it cannot be read: {error}")
+                warnings.warn(f"replaced in each pass by the next picture, as it cannot be read: {error}", stacklevel=2)
                 rows = np.where(np.isin(rows, list(error.reasons)), (rows + 1) % len(self), rows)
                 reasons = error
         raise UserError(f"`data` has many pictures in succession that cannot be read: {reasons}")

@@ -45,8 +45,9 @@ class Evaluator:
         results: dict[str, Result] = {}
         for target, kinds in self.plans:
             results |= measured(kinds, target, Generated(module, target.real, target.rows, target.seed), module.device)
-        for one in results.values() if module.origin else ():
-            one.protocol[ORIGIN] = module.origin
+        if origin := getattr(module, "origin", None):  # anything that samples may be measured
+            for one in results.values():
+                one.protocol[ORIGIN] = origin
         return results
 
 

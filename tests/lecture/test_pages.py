@@ -19,9 +19,11 @@ numbers = pytest.mark.parametrize("file", sorted(PICTURES.glob("*.json")), ids=l
 
 @pages
 def test_a_page_shows_pictures_and_links_pages_that_there_are(page):
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", page.read_text())
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)|<img[^>]* src=\"([^\"]+)\"", page.read_text())
     local = [a or b for a, b in links if not (a or b).startswith("http")]
+    scripts = re.findall(r"<script src=\"([^\"]+)\"", page.read_text())  # from the built page, a folder deeper
     missing = [link for link in local if not (page.parent / link).is_file()]
+    missing += [link for link in scripts if not (page.parent / page.stem / link).resolve().is_file()]
     assert missing == []
 
 

@@ -39,5 +39,6 @@ def test_heads_differ_in_what_they_ask_alone() -> None:
 
 def test_a_run_that_goes_back_begins_as_the_one_that_does_not() -> None:
     back, on = (compose(*collapse.COMMON, *collapse.ARMS[f"minimax, {how}"]) for how in ("going back", "rate 0.01"))
-    assert {**back, "callbacks": 0} == {**on, "callbacks": 0}
+    own = {"callbacks": 0, "overrides": 0}
+    assert {**back, **own} == {**on, **own}
     assert back["callbacks"]["collapse"]["on_collapse"] == "rollback"
