@@ -56,20 +56,22 @@ def publish(settings: PublishSettings, forms: Sequence[str], folder: Path) -> di
         config["files"] = _written(module, settings, forms, folder)
         if module.spec.kind == "text" and set(forms) & PROGRAMS.keys():
             config["text"] = write_text(module, settings.text, folder, "onnx" in forms)
-        write_samples(module, folder)
     write_config(folder, config)
+    shown = module
     if "safetensors" in forms:
-        config["files"]["safetensors"] |= _read_again(module, folder, settings.allow)
+        shown = _read_again(folder, settings.allow)
+        config["files"]["safetensors"] |= parity(module, lambda inputs: shown.sample(inputs.latent, inputs.condition))
         write_config(folder, config)
+    with torch.no_grad():
+        write_samples(shown, folder)  # by the published weights, which may be rounded
     atomic_write(folder / CARD_FILE, card(config))
     return config
 
 
-def _read_again(module: GenerativeModule, folder: Path, allow: Sequence[str]) -> dict[str, Any]:
-    """Return the parity of a published model with the module that it came from. Raise `UserError` if it is unusable."""
+def _read_again(folder: Path, allow: Sequence[str]) -> GenerativeModule:
+    """Return a published model as others will read it. Raise `UserError` if it is unusable."""
     try:
-        stored = load_module(folder / MODEL_FILE, allow, data=False)
-        return parity(module, lambda inputs: stored.sample(inputs.latent, inputs.condition))
+        return load_module(folder / MODEL_FILE, allow)
     except UserError:
         (folder / CONFIG_FILE).unlink()
         raise
