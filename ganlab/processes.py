@@ -6,14 +6,15 @@ Every process of the run must make each of these calls, in the same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 Value = TypeVar("Value")
+Sized = TypeVar("Sized", bound=Tensor)
 
 BUCKET = 25 * 2**20  # bytes in one message, as DistributedDataParallel has it
 
@@ -45,24 +46,44 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
     """Replace each tensor, in place, by its mean over all processes. Do nothing in a single process."""
     if not is_distributed():
         return
-    for bucket in _buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
-        flat = torch.cat([tensor.flatten() for tensor in bucket]) / dist.get_world_size()
-        dist.all_reduce(flat)
-        parts = flat.split([tensor.numel() for tensor in bucket])  # type: ignore[no-untyped-call]
-        torch._foreach_copy_(bucket, [part.view_as(tensor) for part, tensor in zip(parts, bucket, strict=True)])
+    for bucket in buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
+        Mean(bucket).write(bucket)
 
 
-def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Yield consecutive tensors of one dtype, in groups of at most about BUCKET bytes."""
-    bucket: list[Tensor] = []
+class Mean:
+    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made."""
+
+    @torch.no_grad()
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self._sizes = [tensor.numel() for tensor in tensors]
+        self._flat = torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()
+        self._work: Any = dist.all_reduce(self._flat, async_op=True)
+
+    def write(self, tensors: Sequence[Tensor | None]) -> None:
+        """Wait, and replace the tensors, in place, by their means. Leave out those that are None."""
+        self._work.wait()
+        parts = self._flat.split(self._sizes)  # type: ignore[no-untyped-call]
+        pairs = [
+            (tensor, part.view_as(tensor)) for tensor, part in zip(tensors, parts, strict=True) if tensor is not None
+        ]
+        if pairs:
+            torch._foreach_copy_([tensor for tensor, _ in pairs], [part for _, part in pairs])
+
+
+def buckets(tensors: Sequence[Sized], first: int | None = None) -> list[list[Sized]]:
+    """Return consecutive tensors of one dtype in groups of at most about BUCKET bytes. first: bytes of the first group.
+
+    A tensor that is larger than a group is a group of its own.
+    """
+    found: list[list[Sized]] = []
+    room = 0
     for tensor in tensors:
-        size = sum(other.nbytes for other in bucket)
-        if bucket and (size + tensor.nbytes > BUCKET or tensor.dtype != bucket[0].dtype):
-            yield bucket
-            bucket = []
-        bucket.append(tensor)
-    if bucket:
-        yield bucket
+        if not found or tensor.nbytes > room or tensor.dtype != found[-1][0].dtype:
+            room = BUCKET if found or first is None else first
+            found.append([])
+        found[-1].append(tensor)
+        room -= tensor.nbytes
+    return found
 
 
 def gather_values(value: Value) -> list[Value]:

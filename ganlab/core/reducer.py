@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
-from ganlab.processes import BUCKET
+from ganlab.processes import Mean, buckets
 
 FIRST = 2**20  # bytes of the first bucket: small, so that communication starts early; DistributedDataParallel's size
 
@@ -24,12 +23,12 @@ class Reducer:
     Parameters without a gradient count as zero, and stay without one.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], first: int = FIRST, limit: int = BUCKET) -> None:
-        self.buckets = _buckets([each for each in reversed(parameters) if each.requires_grad], first, limit)
+    def __init__(self, parameters: Sequence[nn.Parameter], first: int = FIRST) -> None:
+        self.buckets = buckets([each for each in reversed(parameters) if each.requires_grad], first)
         self._places = {each: number for number, bucket in enumerate(self.buckets) for each in bucket}
         self._hooks = [each.register_post_accumulate_grad_hook(self._note) for each in self._places]
         self._missing: list[int] = []
-        self._sent: list[tuple[Tensor, dist.Work]] = []
+        self._sent: list[Mean] = []
         self._armed = False
 
     def arm(self) -> None:
@@ -40,13 +39,8 @@ class Reducer:
         """Send what is left, wait, and replace each gradient by its mean over processes."""
         while len(self._sent) < len(self.buckets):
             self._send()
-        for bucket, (flat, work) in zip(self.buckets, self._sent, strict=True):
-            work.wait()
-            parts = flat.split([each.numel() for each in bucket])  # type: ignore[no-untyped-call]
-            pairs = [(each.grad, part.view_as(each)) for each, part in zip(bucket, parts, strict=True)]
-            own = [(gradient, mean) for gradient, mean in pairs if gradient is not None]
-            if own:
-                torch._foreach_copy_([gradient for gradient, _ in own], [mean for _, mean in own])
+        for bucket, mean in zip(self.buckets, self._sent, strict=True):
+            mean.write([each.grad for each in bucket])
         self._sent, self._armed = [], False
 
     def remove(self) -> None:
@@ -62,24 +56,6 @@ class Reducer:
         while len(self._sent) < len(self.buckets) and self._missing[len(self._sent)] == 0:
             self._send()
 
-    @torch.no_grad()
     def _send(self) -> None:
         bucket = self.buckets[len(self._sent)]
-        gradients = [(torch.zeros_like(each) if each.grad is None else each.grad).flatten() for each in bucket]
-        flat = torch.cat(gradients) / dist.get_world_size()
-        work = dist.all_reduce(flat, async_op=True)
-        assert work is not None
-        self._sent.append((flat, work))
-
-
-def _buckets(parameters: Sequence[nn.Parameter], first: int, limit: int) -> list[list[nn.Parameter]]:
-    """Return consecutive parameters of one dtype in groups of about `limit` bytes, the first one of about `first`."""
-    buckets: list[list[nn.Parameter]] = []
-    room = 0
-    for each in parameters:
-        if not buckets or each.nbytes > room or each.dtype != buckets[-1][0].dtype:
-            room = limit if buckets else first
-            buckets.append([])
-        buckets[-1].append(each)
-        room -= each.nbytes
-    return buckets
+        self._sent.append(Mean([torch.zeros_like(each) if each.grad is None else each.grad for each in bucket]))

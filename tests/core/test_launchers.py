@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,20 +43,12 @@ def torchrun(folder: Path, port: int, *words: str, restarts: int = 0) -> list[tu
     return [(each.returncode, error) for each, error in zip(agents, errors, strict=True)]
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return dict(read_checkpoint(RunFolder(folder).last())["state_dict"])
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Path:
     """The folder in which an undisturbed run without `run_dir` was started."""
     folder = tmp_path_factory.mktemp("whole")
     ended = torchrun(folder, free_port())
@@ -70,7 +63,9 @@ def test_the_first_process_chooses_the_folder(whole: Path) -> None:
     assert content["ganlab"]["images_seen"] == 40 * 64 * 2
 
 
-def test_a_killed_process_is_started_again_and_the_run_ends_with_the_same_weights(whole: Path, tmp_path: Path) -> None:
+def test_a_killed_process_is_started_again_and_the_run_ends_with_the_same_weights(
+    whole: Path, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     dying = ["rank=1", "how=KILL", "when=iteration", "after=25", "_target_=dying.Dying"]
     words = ["run_dir=run", "resume=auto", *(f"+callbacks.dying.{word}" for word in dying)]
     ended = torchrun(tmp_path, free_port(), *words, restarts=2)
@@ -80,7 +75,7 @@ def test_a_killed_process_is_started_again_and_the_run_ends_with_the_same_weight
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-def test_another_number_of_processes_than_the_settings_say(tmp_path: Path) -> None:
+def test_another_number_of_processes_than_the_settings_say(tmp_path: Path, free_port: Callable[[], int]) -> None:
     ended = torchrun(tmp_path, free_port(), "trainer.devices=2")
     assert all(code for code, _ in ended)
     assert "2 processes were started, and `trainer.devices` x `trainer.num_nodes` is 4" in ended[0][1]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -132,7 +131,8 @@ def reduced(rank: int) -> dict[str, Any]:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
     network.register_parameter("unused", nn.Parameter(torch.ones(3)))
-    reducer = Reducer(list(network.parameters()), first=64, limit=256)
+    processes.BUCKET = 256
+    reducer = Reducer(list(network.parameters()), first=64)
     sent: list[int] = []
     send = dist.all_reduce
 
@@ -189,14 +189,8 @@ def main(folder: Path) -> None:
 # The tests -----------------------------------------------------------------------------------------------------------
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> list[dict[str, Any]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("two")
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
@@ -297,7 +291,7 @@ def test_buckets_hold_one_type_and_not_too_much(monkeypatch: pytest.MonkeyPatch)
     """Of 64 bytes: 10 + 5 floats of 4 bytes go together, 20 alone, then a change of type."""
     monkeypatch.setattr(processes, "BUCKET", 64)
     tensors = [torch.zeros(10), torch.zeros(5), torch.zeros(20), torch.zeros(2), torch.zeros(2, dtype=torch.float64)]
-    assert [[tensor.numel() for tensor in bucket] for bucket in processes._buckets(tensors)] == [
+    assert [[tensor.numel() for tensor in bucket] for bucket in processes.buckets(tensors)] == [
         [10, 5],
         [20],
         [2],

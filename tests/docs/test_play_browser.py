@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,6 @@ from typing import Any
 import pytest
 
 from tests.docs.pages import DOCS
-
-browsers = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture
@@ -30,17 +26,13 @@ def page_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=[1200, 390], ids=["wide", "phone"])
-def page(request: pytest.FixtureRequest, page_file: Path) -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with browsers.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": request.param, "height": 844})
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.goto(page_file.as_uri())
-        yield page
-        browser.close()
+def page(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": request.param, "height": 844})
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(page_file.as_uri())
+    yield page
+    page.close()
 
 
 def iteration(page: Any) -> int:
