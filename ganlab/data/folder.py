@@ -16,15 +16,15 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
-from ganlab.data.base import DataSpec, GanData
+from ganlab.data.base import DataSpec
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.captions import Captions, read_captions
-from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form, preparation
+from ganlab.data.checks import check_root
 from ganlab.data.decoded import Files
 from ganlab.data.files import Split, decode_all, find_files
 from ganlab.data.index import VERSION, Index, arranged, read_facts, read_index, write_index
 from ganlab.data.manifest import Manifest, read_manifest
+from ganlab.data.picture_files import PictureFiles
 from ganlab.data.pictures import Pictures
 from ganlab.data.splits import Found
 from ganlab.data.walk import Listing, some
@@ -41,7 +41,7 @@ def class_names(split: Split, files: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(names)) if len(names) > 1 and "" not in names else ()
 
 
-class FolderData(GanData):
+class FolderData(PictureFiles):
     """The pictures under `root`, at `size` x `size`, with captions, classes or neither.
 
     Classes are the `label` column of a `metadata.jsonl`, or two subfolders or more.
@@ -70,18 +70,9 @@ class FolderData(GanData):
         rescan: bool = False,
         balanced: bool = False,
     ) -> None:
-        super().__init__(workers, seed)
-        check_size(size)
-        check_channels(channels)
-        check_fraction(held_out)
-        self.root, self.form = check_root(root), Form(size, crop, channels)
-        self.held_out, self.flip, self.wordings = held_out, flip, wordings
+        super().__init__(size, crop, channels, held_out, flip, workers, seed)
+        self.root, self.wordings = check_root(root), wordings
         self.decode, self.rescan, self.balanced = decode, rescan, balanced
-
-    @property
-    def preparation(self) -> str:
-        """Return in words how pictures are cut and resized."""
-        return preparation(self.form)
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

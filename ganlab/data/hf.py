@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
-from ganlab.data.base import DataSpec, GanData
+from ganlab.data.base import DataSpec
 from ganlab.data.cache import cache_folder
-from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Encoded, Form, preparation
+from ganlab.data.checks import check_root
+from ganlab.data.decode import Encoded, Form
 from ganlab.data.decoded import Decoded
 from ganlab.data.files import REFERENCE, TRAINING
 from ganlab.data.order import key
+from ganlab.data.picture_files import PictureFiles
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import border_of
 from ganlab.data.splits import Found
@@ -32,7 +33,7 @@ CAPTIONS = ("text", "caption", "captions", "prompt", "description", "sentence", 
 """Names of columns that hold captions, if there are several columns of text."""
 
 
-class HfData(GanData):
+class HfData(PictureFiles):
     """The pictures of a data set of the package `datasets`, at `size` x `size`, or height and width.
 
     `root`: a folder that `save_to_disk` wrote, a Parquet or Arrow file, or a folder of such files. `name`: a data set
@@ -63,10 +64,7 @@ class HfData(GanData):
         seed: Seed = 0,
         download: bool = True,
     ) -> None:
-        super().__init__(workers, seed)
-        check_size(size)
-        check_channels(channels)
-        check_fraction(held_out)
+        super().__init__(size, crop, channels, held_out, flip, workers, seed)
         if (root is None) == (name is None):
             raise UserError(
                 "data=hf needs a file or folder, data.root=FOLDER, or a name on the hub, data.name=OWNER/SET"
@@ -76,13 +74,8 @@ class HfData(GanData):
                 f"data.name={name} is on the hub, and a checkpoint's recipe fetches nothing: pass allow=[hub]"
             )
         self.root, self.name, self.subset = None if root is None else check_root(root), name, subset
-        self.split, self.column, self.form, self.held_out = split, column, Form(size, crop, channels), held_out
-        self.flip, self.wordings, self.balanced = flip, wordings, balanced
-
-    @property
-    def preparation(self) -> str:
-        """Return in words how pictures are cut and resized."""
-        return preparation(self.form)
+        self.split, self.column = split, column
+        self.wordings, self.balanced = wordings, balanced
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

@@ -1,4 +1,4 @@
-"""What is known of many pictures without decoding them. It is written once, and memory mapped at every start.
+"""Facts about many pictures, known without decoding them. It is written once, and memory mapped at every start.
 
 The pictures of an index have a fixed order: held-out pictures come first, for any fraction. So both splits of a
 source are slices of it, as they are of an array.

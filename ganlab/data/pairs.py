@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from ganlab.config.ranges import Channels, ProperFraction, Seed, Size, Workers
-from ganlab.data.base import DataSpec, GanData
-from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import Form, in_form, opened, preparation
+from ganlab.data.base import DataSpec
+from ganlab.data.checks import check_root
+from ganlab.data.decode import Form, in_form, opened
 from ganlab.data.files import Reader, Split, decode_all, find_pictures
+from ganlab.data.picture_files import PictureFiles
 from ganlab.data.pictures import Pictures
 from ganlab.data.walk import some
 from ganlab.errors import UserError
@@ -27,7 +28,7 @@ SIDES = ("A", "B")
 DIRECTIONS = ("AtoB", "BtoA")
 
 
-class PairsData(GanData):
+class PairsData(PictureFiles):
     """Pairs under `root`, each picture at `size` x `size`: the condition is A and the picture B, or `direction=BtoA`.
 
     `root` holds files with A on the left and B on the right, or folders A and B with the same names in them. Either may
@@ -50,19 +51,10 @@ class PairsData(GanData):
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
-        super().__init__(workers, seed)
-        check_size(size)
-        check_channels(channels)
-        check_fraction(held_out)
+        super().__init__(size, crop, channels, held_out, flip, workers, seed)
         if direction not in DIRECTIONS:
             raise UserError(f"`direction` must be AtoB or BtoA, got {direction!r}")
-        self.root, self.direction, self.form = check_root(root), direction, Form(size, crop, channels)
-        self.held_out, self.flip = held_out, flip
-
-    @property
-    def preparation(self) -> str:
-        """Return in words how pictures are cut and resized."""
-        return preparation(self.form)
+        self.root, self.direction = check_root(root), direction
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

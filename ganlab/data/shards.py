@@ -19,11 +19,12 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
-from ganlab.data.base import DataSpec, GanData
+from ganlab.data.base import DataSpec
 from ganlab.data.cache import cached_path, digest
-from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import SUFFIXES, Form, preparation
+from ganlab.data.checks import check_root
+from ganlab.data.decode import SUFFIXES
 from ganlab.data.index import VERSION, Index, arranged, read_index, write_index
+from ganlab.data.picture_files import PictureFiles
 from ganlab.data.pictures import Pictures
 from ganlab.data.progress import progress
 from ganlab.data.records import Records
@@ -39,7 +40,7 @@ READ = frozenset({*TEXTS, *CLASSES, *TABLES})
 LONGEST = 2**20  # bytes of a caption file
 
 
-class ShardsData(GanData):
+class ShardsData(PictureFiles):
     """The pictures in the tar files under the folder `root`, at `size` x `size`, or height and width.
 
     They have captions, classes or neither. `crop`: cut the middle of the aspect out, else squeeze. `channels`: 3, or 1
@@ -63,17 +64,8 @@ class ShardsData(GanData):
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
-        super().__init__(workers, seed)
-        check_size(size)
-        check_channels(channels)
-        check_fraction(held_out)
-        self.root, self.form = check_root(root), Form(size, crop, channels)
-        self.held_out, self.flip, self.wordings, self.balanced = held_out, flip, wordings, balanced
-
-    @property
-    def preparation(self) -> str:
-        """Return in words how pictures are cut and resized."""
-        return preparation(self.form)
+        super().__init__(size, crop, channels, held_out, flip, workers, seed)
+        self.root, self.wordings, self.balanced = check_root(root), wordings, balanced
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""

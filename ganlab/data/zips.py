@@ -18,14 +18,15 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from ganlab.config.ranges import Channels, ProperFraction, Seed, Size, Workers
-from ganlab.data.base import DataSpec, GanData
+from ganlab.data.base import DataSpec
 from ganlab.data.cache import cached_path, digest
-from ganlab.data.checks import check_channels, check_fraction, check_root, check_size
-from ganlab.data.decode import FORMATS, SUFFIXES, Form, preparation
+from ganlab.data.checks import check_root
+from ganlab.data.decode import FORMATS, SUFFIXES
 from ganlab.data.files import Split
 from ganlab.data.folder import labels_of, numbered
 from ganlab.data.index import VERSION, Index, arranged, read_index, write_index
 from ganlab.data.manifest import Manifest
+from ganlab.data.picture_files import PictureFiles
 from ganlab.data.pictures import Pictures
 from ganlab.data.records import Records
 from ganlab.data.walk import reasons
@@ -35,7 +36,7 @@ LABELS = "dataset.json"
 HEADER = struct.Struct("<4s22xHH")  # of a record: signature, ..., length of its name, length of its extra field
 
 
-class ZipData(GanData):
+class ZipData(PictureFiles):
     """The pictures in the zip file `root`, at `size` x `size`, or height and width.
 
     Classes are those of StyleGAN's `dataset.json`, by number. Without that file they are the folders in the zip, if
@@ -58,17 +59,8 @@ class ZipData(GanData):
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
-        super().__init__(workers, seed)
-        check_size(size)
-        check_channels(channels)
-        check_fraction(held_out)
-        self.root, self.form = check_root(root), Form(size, crop, channels)
-        self.held_out, self.flip, self.balanced = held_out, flip, balanced
-
-    @property
-    def preparation(self) -> str:
-        """Return in words how pictures are cut and resized."""
-        return preparation(self.form)
+        super().__init__(size, crop, channels, held_out, flip, workers, seed)
+        self.root, self.balanced = check_root(root), balanced
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
