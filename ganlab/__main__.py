@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-import ganlab.config.working_folder as working_folder  # first: it changes where packages are found
+import ganlab.config.before_imports as before_imports  # first: it changes where packages are found
 from ganlab import __version__
 from ganlab.config import cli
 from ganlab.errors import UserError, suggestion
@@ -48,8 +48,8 @@ def main() -> None:
             what = f"`{first}` is no command" if first else "a command is needed"
             raise UserError(f"{what}: {suggestion(first, list(COMMANDS))}")
         else:
-            working_folder.add_last(sys.path)
-            working_folder.let_threads_sleep()
+            before_imports.add_last(sys.path)
+            before_imports.let_threads_sleep()
             del sys.argv[1]
             runpy.run_module(f"ganlab.{first}", run_name="__main__", alter_sys=True)
 

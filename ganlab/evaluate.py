@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.config.ranges import Range, Seed
 from ganlab.errors import UserError, suggestion

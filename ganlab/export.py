@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.files.published import SAMPLES_FILE
 from ganlab.files.run_folder import RunFolder

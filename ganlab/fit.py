@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.files.run_folder import RunFolder, is_first_process
 

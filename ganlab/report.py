@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.errors import UserError
 

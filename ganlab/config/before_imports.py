@@ -1,8 +1,8 @@
-"""Search the working folder for modules after the installed packages.
+"""Prepare a command before it imports any package: its search path, and how torch's threads wait.
 
 `python -m` puts the working folder first on `sys.path`. A folder named `torch` in it would be imported as torch.
-Each command imports this module before any package. It moves the working folder to the end of the path: installed
-packages come first, and modules in the working folder are still found. The standard library is not covered.
+Each command imports this module first. It moves the working folder to the end of the path: installed packages come
+first, and modules in the working folder are still found. The standard library is not covered.
 """
 
 from __future__ import annotations

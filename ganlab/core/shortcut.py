@@ -1,4 +1,4 @@
-"""Whether a step may bypass Lightning, whose calls around it take as long as the step of a small network."""
+"""Steps that bypass Lightning, whose calls around a step take as long as the step of a small network."""
 
 from __future__ import annotations
 

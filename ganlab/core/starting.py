@@ -39,7 +39,7 @@ POWER_ITERATIONS = 15  # as many as torch makes for a new layer
 
 @dataclass(frozen=True)
 class Start:
-    """What a new run takes from a model.
+    """The parts that a new run takes from a model.
 
     origin: the model, for the recipe of the run. taken: (tensors taken, tensors here) of each part. differences: the
     tensors that are not taken as a whole. remarks: further facts, a sentence each.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Annotated
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.config.ranges import Range
 from ganlab.errors import UserError

@@ -1,4 +1,4 @@
-"""How the page's events run: one at a time, a bounded number waiting, and errors as one line for the visitor."""
+"""The page's events: one runs at a time, a bounded number waits, and an error is one line for the visitor."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'self' 'unsafe-inline'; font-src 'self' data:; frame-ancestors 'none'; form-action 'none'"
 )
-"""What a browser may load for the page: only what this server has."""
+"""The content policy of the page: a browser may load only what this server has."""
 HEADERS = {
     "content-security-policy": POLICY,
     "referrer-policy": "no-referrer",

@@ -1,4 +1,4 @@
-"""What a visitor may ask of a model, within bounds. The browser is not trusted: every number is checked here."""
+"""A visitor's request of a model, within bounds. The browser is not trusted: every number is checked here."""
 
 from __future__ import annotations
 

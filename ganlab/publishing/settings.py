@@ -13,7 +13,7 @@ DTYPES = ("float32", "float16")
 
 @dataclass(frozen=True)
 class PublishSettings:
-    """What is published of a checkpoint, and what its card says."""
+    """The parts of a checkpoint that are published, and the text of its card."""
 
     checkpoint: str = cli.setting(
         "", "a run's folder (its best, else its last), a .ckpt, zoo:NAME or hf:USER/NAME; needed"

@@ -1,4 +1,4 @@
-"""What differs between runs: groups of runs that differ in nothing but their seed, and a name for each group."""
+"""Differences between runs: groups of runs that differ in nothing but their seed, and a name for each group."""
 
 from __future__ import annotations
 

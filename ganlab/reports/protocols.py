@@ -1,4 +1,4 @@
-"""Which numbers compare: runs by the protocol of a number's measurement, and the name of each protocol."""
+"""Numbers that compare: runs by the protocol of a number's measurement, and the name of each protocol."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
         module, start = resumed_module(recipe, data.spec, content, checkpoint), None
     else:
         module, start = _new_module(recipe, data.spec, model)
-    recipe = dict(recipe) | {key: module.recipe[key] for key in ("origin",) if key in module.recipe}
+    if module.origin:
+        recipe = dict(recipe) | {"origin": dict(module.origin)}
     compile_networks(module, recipe.get("compile", False))
     read_ahead(module, data.train)
     summary: dict[str, Any] = {}

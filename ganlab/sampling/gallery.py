@@ -143,7 +143,7 @@ def class_number(spec: DataSpec, label: str) -> int:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How requested pictures are drawn and written.
+    """The settings by which requested pictures are drawn and written.
 
     form: the format of single pictures, a key of `FORMATS`. batch: pictures drawn at a time. truncation: 1 for none.
     facts: further columns of the manifest, the same for every picture.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ganlab.config.working_folder  # noqa: F401  # first: it changes where packages are found
+import ganlab.config.before_imports  # noqa: F401  # first: it changes where packages are found
 from ganlab.config import cli
 from ganlab.files.addresses import ZOO, zoo_names
 from ganlab.files.published import CARD_FILE, MODEL_FILE, SAMPLES_FILE, read_config

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ganlab.config.working_folder import let_threads_sleep
+from ganlab.config.before_imports import let_threads_sleep
 
 
 def test_idle_threads_sleep_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
