@@ -85,8 +85,14 @@ def _sentences(name: str) -> list[str]:
 def _by_colour(name: str) -> list[str]:
     """Return the name with its colour at the end.
 
-    >>> _by_colour("red heart")
-    ['heart, red', 'a heart of red colour']
+    >>> for wording in _by_colour("red heart"):
+    ...     print(wording)
+    heart, red
+    a heart of red colour
+    this heart should be red
+    a heart painted red
+    a heart coloured red
+    a heart whose colour is red
     """
     found = COLOURED.fullmatch(name)
     assert found is not None
