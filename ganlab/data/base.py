@@ -26,14 +26,15 @@ class DataSpec:
     """The description of a data set that a model needs, in plain values.
 
     A checkpoint carries it, so sampling needs no data. `kind` of condition: "none", "class", "text" or "image".
-    `vocabulary`: the training captions' words, most frequent first. `prompts`: a few conditions (class names or
-    captions) to show by default.
+    `vocabulary`, `captions`: the training captions' words, and the captions, most frequent first. `prompts`: a few
+    conditions (class names or captions) to show by default.
     """
 
     shape: tuple[int, ...]
     kind: str = "none"
     classes: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from ganlab.errors import UserError
 from ganlab.files.packaged import NAMES, packaged_folder
 from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
-from ganlab.networks.text import CaptionEncoder, KnownWords, SentenceEncoder
+from ganlab.networks.text import CaptionEncoder, SentenceEncoder
 
 CAPTIONS = ["a red apple", "a green apple", "the stock market", ""]
 CPU = torch.device("cpu")
@@ -69,41 +69,45 @@ def test_both_players_and_every_copy_share_one_model(encoder):
     assert pickle.loads(pickle.dumps(encoder)).sentences is encoder.sentences
 
 
-def test_only_known_words_count():
-    bag = KnownWords(["red", "heart", "apple"], dim=6)
-    assert torch.equal(bag(["draw me a Red heart, please"]), bag(["red heart"]))
-    torch.testing.assert_close(bag(["red heart"]), (bag(["red"]) + bag(["heart"])) / 2**0.5)
-    assert torch.equal(bag(["a puppy", ""]), torch.zeros(2, 6))
-    assert torch.equal(KnownWords([], dim=6)(["red"]), torch.zeros(1, 6))
-
-
-def test_the_order_of_known_words_counts_as_soon_as_it_is_trained():
-    """Pairs start at zero; a step changes the vectors of the orders that were read and no others."""
-    bag = KnownWords(["red", "blue", "above"], dim=6)
-    one, other, third = "red above blue", "blue above red", "above red"
-    assert torch.allclose(bag([one]), bag([other]))
-    bag([one]).sum().backward()
+def remembering(dim=8, **settings):
+    encoder = CaptionEncoder(["red heart", "blue heart", "dog face"], dim=dim, **settings)
     with torch.no_grad():
-        bag.table.weight[: bag.buckets] -= bag.table.weight.grad[: bag.buckets]
-    assert not torch.allclose(bag([one]), bag([other]))
-    torch.testing.assert_close(bag([third]), (bag(["above"]) + bag(["red"])) / 2**0.5)
+        encoder.sentence.linear.weight.zero_()
+        encoder.sentence.linear.bias.zero_()
+    return encoder
 
 
-def test_words_are_left_out_in_training_only():
-    bag = KnownWords(["red"], dim=1, dropout=0.25)
-    drawn = bag(["red"] * 4000)
-    assert 0.72 < (drawn != 0).float().mean() < 0.78
-    assert torch.equal(bag.eval()(["red"]), bag.table.weight[bag.buckets :])
+def test_a_caption_of_training_gets_its_own_vector_in_other_words_too():
+    encoder = remembering(sharpness=200.0)
+    own = encoder.normalize(encoder.values.weight)
+    torch.testing.assert_close(encoder(encoder.captions), own, atol=1e-3, rtol=0)
+    asked = ["a heart that is red", "draw me a blue heart, please", "the face of a dog"]
+    torch.testing.assert_close(encoder(asked), own, atol=0.1, rtol=0)
 
 
-def test_a_caption_encoder_adds_known_words_to_the_sentence():
-    """Without vectors of words it is the sentence encoder, normalized once more."""
-    encoder = CaptionEncoder(["red", "heart"], dim=8)
-    sentence = encoder.normalize(encoder.sentence(CAPTIONS))
-    assert not torch.equal(encoder(CAPTIONS), sentence)
-    torch.nn.init.zeros_(encoder.known.table.weight.detach())
-    assert torch.equal(encoder(CAPTIONS), sentence)
+def test_a_new_caption_gets_a_blend_of_its_neighbours():
+    """The weights are the softmax of the cosines; without sharpness all captions of training count alike."""
+    encoder = remembering(sharpness=5.0)
+    sentences = encoder.sentence.sentences
+    cosines = torch.cosine_similarity(
+        sentences(["purple heart"], CPU)[:, None], sentences(encoder.captions, CPU)[None], dim=2
+    )
+    blend = (5 * cosines).exp() @ encoder.values.weight / (5 * cosines).exp().sum()
+    torch.testing.assert_close(encoder(["purple heart"]), encoder.normalize(blend))
+    encoder.sharpness = 0.0
+    torch.testing.assert_close(encoder(["purple heart"]), encoder(["dog face"]))
+
+
+def test_the_sentence_itself_counts_beside_what_is_recalled():
+    encoder = CaptionEncoder(["red heart", "dog face"], dim=8)
+    torch.nn.init.zeros_(encoder.values.weight.detach())
+    assert torch.equal(encoder(CAPTIONS), encoder.normalize(encoder.sentence(CAPTIONS)))
     assert torch.equal(encoder.words(["a"])[0], encoder.sentence.words(["a"])[0])
+
+
+def test_captions_of_training_are_needed():
+    with pytest.raises(UserError, match="needs captions of training"):
+        CaptionEncoder([], dim=8)
 
 
 def test_a_caption_is_read_once_and_the_memory_is_bounded():
