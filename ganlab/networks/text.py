@@ -153,13 +153,44 @@ class SentenceEncoder(ConditionEncoder):
         return frozen + self.noise * torch.randn_like(frozen) if self.training and self.noise else frozen
 
 
-class CaptionEncoder(ConditionEncoder):
-    """Captions -> (N, dim): attention to the captions of training, whose keys a frozen sentence encoder gives.
+class TrainedCaptions(nn.Module):
+    """Trained vectors (M, dim) of M captions: a caption's own, plus those of its words over sqrt(words).
 
-    Each caption of training has a trained vector. A caption's weights are the softmax of `sharpness` times its cosines
-    with the captions of training (Vaswani et al. 2017, with frozen keys). So a caption of training in other words gets
-    nearly the vector that was trained, and a new one a blend of its neighbours. A linear layer on the sentence's own
-    frozen vector is added: it tells captions apart that have the same neighbours.
+    Captions with a word in common share its vector (Joulin et al. 2017, "Bag of tricks"), so what red means is learned
+    from all red things.
+    """
+
+    starts: Tensor
+    rows: Tensor
+    roots: Tensor
+
+    def __init__(self, captions: Sequence[str], dim: Dim) -> None:
+        super().__init__()
+        self.captions = tuple(captions)
+        split = [tokenize(caption) or [""] for caption in captions]
+        self.words = tuple(dict.fromkeys(chain.from_iterable(split)))
+        row = {word: number for number, word in enumerate(self.words)}
+        self.own, self.table = nn.Embedding(len(captions), dim), nn.EmbeddingBag(len(row), dim, mode="sum")
+        lengths = torch.tensor([len(words) for words in split])
+        for name, values in {
+            "rows": torch.tensor([row[word] for words in split for word in words]),
+            "starts": lengths.cumsum(0) - lengths,
+            "roots": lengths[:, None].sqrt(),
+        }.items():
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self) -> Tensor:
+        """Return the vectors."""
+        return self.own.weight + self.table(self.rows, self.starts) / self.roots
+
+
+class CaptionEncoder(ConditionEncoder):
+    """Captions -> (N, dim): attention to the captions of training, whose keys are a frozen sentence encoder's vectors.
+
+    A caption's weights are the softmax of `sharpness` times its cosines with the captions of training, as in attention
+    with frozen keys (Vaswani et al. 2017). Weighted means follow, of the keys, which a linear layer reads, and of
+    trained vectors. So a caption of training in other words gets nearly the vector that was trained, and a new one
+    gets a blend of its neighbours'.
 
     captions: those of training, each once. model, noise, hub: as in `SentenceEncoder`.
     """
@@ -180,10 +211,10 @@ class CaptionEncoder(ConditionEncoder):
         super().__init__()
         if not captions:
             raise UserError("condition=caption needs captions of training, and the data have none")
-        self.dim, self.captions, self.sharpness = dim, tuple(captions), sharpness
+        self.dim, self.sharpness = dim, sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
-        self.register_buffer("keys", F.normalize(self.sentence.sentences(captions, torch.device("cpu")), dim=1))
-        self.values = nn.Embedding(len(captions), dim)
+        self.register_buffer("keys", self.sentence.sentences(captions, torch.device("cpu")))
+        self.values = TrainedCaptions(captions, dim)
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
 
@@ -193,9 +224,9 @@ class CaptionEncoder(ConditionEncoder):
 
     def read(self, sentences: Tensor) -> Tensor:
         """Return vectors (N, dim) for the sentence encoder's vectors (N, S) of N captions."""
-        nearness = F.normalize(sentences.to(self.keys.dtype), dim=1) @ self.keys.T
-        recalled = (self.sharpness * nearness).softmax(1) @ self.values.weight
-        return self.normalize(self.sentence.read(sentences) + recalled)
+        nearness = F.normalize(sentences.to(self.keys.dtype), dim=1) @ F.normalize(self.keys, dim=1).T
+        weights = (self.sharpness * nearness).softmax(1)
+        return self.normalize(self.sentence.read(weights @ self.keys) + weights @ self.values())
 
     def words(self, condition: Condition) -> Words:
         """Return states and mask of the captions' word pieces, from the sentence encoder."""

@@ -153,11 +153,13 @@ def test_recalled_captions_go_over_by_caption() -> None:
     model = made(replace(TEXT, captions=("a cat", "a red dog")), *CAPTIONS, *NARROW)
     spec = DataSpec((3, 16, 16), "text", captions=("an owl", "a cat"))
     module = made(spec, *CAPTIONS, *NARROW, seed=1)
-    new = module.generator.encoder.values.weight[0].detach().clone()
+    new = module.generator.encoder.values.own.weight[0].detach().clone()
     begin(module, stored(model))
     ours, theirs = (one.generator.encoder for one in (module, model))
-    assert torch.equal(ours.values.weight[1], theirs.values.weight[0])
-    assert torch.equal(ours.values.weight[0], new)
+    assert torch.equal(ours.values.own.weight[1], theirs.values.own.weight[0])
+    assert torch.equal(ours.values.own.weight[0], new)
+    cat = (one.values.table.weight[one.values.words.index("cat")] for one in (ours, theirs))
+    assert torch.equal(*cat)
     torch.testing.assert_close(ours.keys, CaptionEncoder(spec.captions, 4).keys)
 
 

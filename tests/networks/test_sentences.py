@@ -12,7 +12,7 @@ import torch
 from ganlab.errors import UserError
 from ganlab.files.packaged import NAMES, packaged_folder
 from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
-from ganlab.networks.text import CaptionEncoder, SentenceEncoder
+from ganlab.networks.text import CaptionEncoder, SentenceEncoder, TrainedCaptions
 
 CAPTIONS = ["a red apple", "a green apple", "the stock market", ""]
 CPU = torch.device("cpu")
@@ -69,39 +69,39 @@ def test_both_players_and_every_copy_share_one_model(encoder):
     assert pickle.loads(pickle.dumps(encoder)).sentences is encoder.sentences
 
 
-def remembering(dim=8, **settings):
-    encoder = CaptionEncoder(["red heart", "blue heart", "dog face"], dim=dim, **settings)
-    with torch.no_grad():
-        encoder.sentence.linear.weight.zero_()
-        encoder.sentence.linear.bias.zero_()
-    return encoder
+KNOWN = ["red heart", "blue heart", "dog face"]
 
 
 def test_a_caption_of_training_gets_its_own_vector_in_other_words_too():
-    encoder = remembering(sharpness=200.0)
-    own = encoder.normalize(encoder.values.weight)
-    torch.testing.assert_close(encoder(encoder.captions), own, atol=1e-3, rtol=0)
+    """A large sharpness takes the nearest caption: its key and its trained vector."""
+    encoder = CaptionEncoder(KNOWN, dim=8, sharpness=300.0)
+    own = encoder.normalize(encoder.sentence.read(encoder.keys) + encoder.values())
+    torch.testing.assert_close(encoder(KNOWN), own, atol=1e-3, rtol=0)
     asked = ["a heart that is red", "draw me a blue heart, please", "the face of a dog"]
-    torch.testing.assert_close(encoder(asked), own, atol=0.1, rtol=0)
+    torch.testing.assert_close(encoder(asked), own, atol=0.02, rtol=0)
 
 
 def test_a_new_caption_gets_a_blend_of_its_neighbours():
     """The weights are the softmax of the cosines; without sharpness all captions of training count alike."""
-    encoder = remembering(sharpness=5.0)
-    sentences = encoder.sentence.sentences
-    cosines = torch.cosine_similarity(
-        sentences(["purple heart"], CPU)[:, None], sentences(encoder.captions, CPU)[None], dim=2
-    )
-    blend = (5 * cosines).exp() @ encoder.values.weight / (5 * cosines).exp().sum()
-    torch.testing.assert_close(encoder(["purple heart"]), encoder.normalize(blend))
+    encoder = CaptionEncoder(KNOWN, dim=8, sharpness=5.0)
+    (asked,) = encoder.sentence.sentences(["purple heart"], CPU)
+    scores = (5 * torch.stack([torch.cosine_similarity(asked, key, 0) for key in encoder.keys])).exp()
+    key, value = ((scores @ each / scores.sum())[None] for each in (encoder.keys, encoder.values()))
+    torch.testing.assert_close(encoder(["purple heart"]), encoder.normalize(encoder.sentence.read(key) + value))
     encoder.sharpness = 0.0
-    torch.testing.assert_close(encoder(["purple heart"]), encoder(["dog face"]))
+    torch.testing.assert_close(encoder(["purple heart"]), encoder(["stock market"]))
 
 
-def test_the_sentence_itself_counts_beside_what_is_recalled():
-    encoder = CaptionEncoder(["red heart", "dog face"], dim=8)
-    torch.nn.init.zeros_(encoder.values.weight.detach())
-    assert torch.equal(encoder(CAPTIONS), encoder.normalize(encoder.sentence(CAPTIONS)))
+def test_captions_share_the_vectors_of_their_words():
+    values = TrainedCaptions(KNOWN, dim=6)
+    own, rows = values.own.weight, dict(zip(values.words, values.table.weight, strict=True))
+    torch.testing.assert_close(values()[0] - own[0], (rows["red"] + rows["heart"]) / 2**0.5)
+    torch.testing.assert_close(values()[1] - own[1], (rows["blue"] + rows["heart"]) / 2**0.5)
+    assert TrainedCaptions([""], dim=6)().shape == (1, 6)
+
+
+def test_a_caption_encoder_has_the_sentence_encoders_words():
+    encoder = CaptionEncoder(KNOWN, dim=8)
     assert torch.equal(encoder.words(["a"])[0], encoder.sentence.words(["a"])[0])
 
 
