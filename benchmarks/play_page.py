@@ -1,10 +1,10 @@
 """Measure what the page "Play the game" (docs/lecture/play.md) invites its readers to try.
 
-    python benchmarks/play_page.py [game=NAME] [seeds=3] [line=600] [ring=2000] [out=FILE.json]
+    python benchmarks/play_page.py [game=NAME] [seeds=3] [iterations=600] [on_ring=2000] [out=FILE.json]
 
 The games have the page's data, networks, rates, batches and sliders, and are played by PyTorch: tests/docs/test_play.py
-shows that the page's first steps are PyTorch's. `line` and `ring` are iterations. Each number has its mean, least and
-greatest over the seeds.
+shows that the page's first steps are PyTorch's. `on_ring` is the number of iterations on the ring. Each number has
+its mean, least and greatest over the seeds.
 
 On the line: the Jensen-Shannon divergence (nats) of data and model, its mean and its swing (highest minus lowest) over
 the last quarter of the iterations, and the mean norm of the generator's gradient there. On the ring: the modes that
@@ -46,16 +46,16 @@ Look = dict[str, Any]
 
 
 def main() -> None:
-    said = {"game": "", "seeds": 3, "line": 600, "ring": 2_000, "out": ""} | settings()
+    said = {"game": "", "seeds": 3, "iterations": 600, "on_ring": 2_000, "out": ""} | settings()
     torch.set_num_threads(1)
     quiet_lightning()
     found = {}
     for name in [said["game"]] if said["game"] else GAMES:
-        iterations = said["ring" if "ring" in GAMES[name] else "line"]
+        iterations = said["on_ring" if "ring" in GAMES[name] else "iterations"]
         several = [summary(played(seed, iterations, **GAMES[name])) for seed in range(said["seeds"])]
         found[name] = {key: spread([one[key] for one in several]) for key in several[0]}
         print(name, found[name], flush=True)
-    tell(found, said["out"], **{key: said[key] for key in ("seeds", "line", "ring")})
+    tell(found, said["out"], **{key: said[key] for key in ("seeds", "iterations", "on_ring")})
 
 
 def played(
