@@ -1,7 +1,8 @@
 """Write PNG files quickly.
 
 Pillow tries five filters on each row of a picture, which takes most of its time. Here each row is stored as its
-difference from the row above. Files are about 5 % larger, and drawn sheets are written five times as fast.
+difference from the row above. Small pictures are written twice as fast and sheets five times; files are 5 to 9 %
+larger.
 """
 
 from __future__ import annotations
