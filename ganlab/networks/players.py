@@ -18,7 +18,7 @@ from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.heads import OneLogit, RealismLogit
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
-from ganlab.networks.text import CaptionEncoder, TrainedCaptions, WordTable
+from ganlab.networks.text import CaptionEncoder, WordBags, WordTable
 from ganlab.perturbations import Perturbation
 
 NETWORK, ONE_LOGIT = "network.", "head.realism."
@@ -104,6 +104,6 @@ def _tables(part: nn.Module, classes: Sequence[str]) -> Iterator[tuple[str, list
     elif isinstance(part, WordTable):
         yield "own.weight", [None, *part.rows]
     elif isinstance(part, CaptionEncoder):
-        yield "keys", [*part.values.captions]
-    elif isinstance(part, TrainedCaptions):
-        yield from (("own.weight", [*part.captions]), ("table.weight", [*part.words]))
+        yield "keys", [*part.captions]
+    elif isinstance(part, WordBags):
+        yield "table.weight", [*part.words]

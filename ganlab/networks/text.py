@@ -153,8 +153,8 @@ class SentenceEncoder(ConditionEncoder):
         return frozen + self.noise * torch.randn_like(frozen) if self.training and self.noise else frozen
 
 
-class TrainedCaptions(nn.Module):
-    """Trained vectors (M, dim) of M captions: a caption's own, plus those of its words over sqrt(words).
+class WordBags(nn.Module):
+    """Trained vectors (M, dim) of M captions: the sum of the vectors of their words, over sqrt(words).
 
     Captions with a word in common share its vector (Joulin et al. 2017, "Bag of tricks"), so what red means is learned
     from all red things.
@@ -166,11 +166,10 @@ class TrainedCaptions(nn.Module):
 
     def __init__(self, captions: Sequence[str], dim: Dim) -> None:
         super().__init__()
-        self.captions = tuple(captions)
         split = [tokenize(caption) or [""] for caption in captions]
         self.words = tuple(dict.fromkeys(chain.from_iterable(split)))
         row = {word: number for number, word in enumerate(self.words)}
-        self.own, self.table = nn.Embedding(len(captions), dim), nn.EmbeddingBag(len(row), dim, mode="sum")
+        self.table = nn.EmbeddingBag(len(row), dim, mode="sum")
         lengths = torch.tensor([len(words) for words in split])
         for name, values in {
             "rows": torch.tensor([row[word] for words in split for word in words]),
@@ -181,16 +180,16 @@ class TrainedCaptions(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the vectors."""
-        return self.own.weight + self.table(self.rows, self.starts) / self.roots
+        return self.table(self.rows, self.starts) / self.roots  # type: ignore[no-any-return]
 
 
 class CaptionEncoder(ConditionEncoder):
     """Captions -> (N, dim): attention to the captions of training, whose keys are a frozen sentence encoder's vectors.
 
     A caption's weights are the softmax of `sharpness` times its cosines with the captions of training, as in attention
-    with frozen keys (Vaswani et al. 2017). Weighted means follow, of the keys, which a linear layer reads, and of
-    trained vectors. So a caption of training in other words gets nearly the vector that was trained, and a new one
-    gets a blend of its neighbours'.
+    with frozen keys (Vaswani et al. 2017). Two weighted means follow: of the keys, which a linear layer reads, and of
+    trained vectors of the captions' words. So a caption of training in other words gets nearly the vector that was
+    trained, and a new one gets a blend of its neighbours'.
 
     captions: those of training, each once. model, noise, hub: as in `SentenceEncoder`.
     """
@@ -211,10 +210,10 @@ class CaptionEncoder(ConditionEncoder):
         super().__init__()
         if not captions:
             raise UserError("condition=caption needs captions of training, and the data have none")
-        self.dim, self.sharpness = dim, sharpness
+        self.dim, self.captions, self.sharpness = dim, tuple(captions), sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
         self.register_buffer("keys", self.sentence.sentences(captions, torch.device("cpu")))
-        self.values = TrainedCaptions(captions, dim)
+        self.values = WordBags(captions, dim)
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
 
