@@ -30,7 +30,7 @@ from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
 from ganlab.core.reducer import Reducer
 from ganlab.core.running_means import RunningMeans
-from ganlab.core.shortcut import may_step_directly
+from ganlab.core.shortcut import may_step_directly, without_signal_exchange
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
@@ -351,6 +351,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._steps_directly = may_step_directly(self.trainer)
         if is_distributed():
             self._reducers = {name: Reducer(self.members(name).parameters) for name in self.sides}
+            without_signal_exchange(self.trainer)
         seed_per_rank(self.global_rank, self.iteration)
 
     def on_train_end(self) -> None:

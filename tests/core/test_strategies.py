@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -108,12 +109,33 @@ def resume(rank: int, folder: Path, done: int) -> dict[str, Any]:
     return module.state_dict()
 
 
+class Messages(pl.Callback):
+    """Counts the messages of training by the function that sends them."""
+
+    def __init__(self) -> None:
+        self.sent: Counter[str] = Counter()
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self.before = {name: getattr(dist, name) for name in ("all_reduce", "broadcast", "barrier", "all_gather")}
+        for name, send in self.before.items():
+            setattr(dist, name, partial(self._count, name, send))
+
+    def _count(self, name: str, send: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self.sent[name] += 1
+        return send(*args, **kwargs)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        for name, send in self.before.items():
+            setattr(dist, name, send)
+
+
 def halves(rank: int) -> dict[str, Any]:
     """Plain gradient descent, this process's half of the latents."""
     module = game(PLAIN, 0, Side(partial(torch.optim.SGD, lr=0.1)))
     feed(module, pool()[:, rank * BATCH : (rank + 1) * BATCH])
-    fit(module, 3, BATCH, **two(enable_checkpointing=False))
-    return module.state_dict()
+    messages = Messages()
+    fit(module, 3, BATCH, **two(enable_checkpointing=False, callbacks=[messages]))
+    return {"state": module.state_dict(), "messages": dict(messages.sent)}
 
 
 def buckets(rank: int) -> list[Tensor]:
@@ -245,7 +267,13 @@ def test_two_halves_are_one_batch(ranks: list[dict[str, Any]]) -> None:
     feed(module, pool())
     fit(module, 3, 2 * BATCH, enable_checkpointing=False, devices=1)
     for rank in ranks:
-        torch.testing.assert_close(rank["halves"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(rank["halves"]["state"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+def test_an_iteration_sends_gradients_and_means_only(ranks: list[dict[str, Any]]) -> None:
+    """One message for the gradients of each side and one for LeCam's means, in each of three iterations."""
+    for rank in ranks:
+        assert rank["halves"]["messages"] == {"all_reduce": 3 * 3}
 
 
 def test_penalties_and_augmentation_move(ranks: list[dict[str, Any]]) -> None:
