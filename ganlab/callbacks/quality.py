@@ -6,6 +6,7 @@ from abc import ABC
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -18,8 +19,10 @@ from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, real_side, target_of
 from ganlab.evaluation.extract import checked_split
 from ganlab.metrics.extractors import checked_extractor, checked_resizer, extractor_named
+from ganlab.metrics.metric import Metric
 from ganlab.metrics.registry import checked_names, chosen
 from ganlab.metrics.result import Result
+from ganlab.processes import gather_values, is_distributed, own_share, together
 
 CHECKED = 500  # pictures of each split that the oracle of captions reads, one by one
 
@@ -88,11 +91,27 @@ class Quality(BestTracker):
         self.extractor, self.resizer = checked_extractor(extractor), checked_resizer(resizer)
         self.results: dict[str, Result] = {}
         self._evaluators: list[Evaluator] = []
+        self._metrics: list[list[Metric]] = []  # of each evaluator, between `collect` and `measure`
+
+    def collect(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Draw this process's share of the samples, take their features, and exchange what all processes found."""
+        self._metrics = together(lambda: self._own_share(trainer, module))
+        if not is_distributed():
+            return
+        leaders = gather_values(self._evaluators[0].leading)
+        if len(set(leaders)) > 1:
+            raise UserError(f"the processes have different extractors ({', '.join(leaders)}): set `extractor`")
+        for metric in chain(*self._metrics):
+            metric.synchronize()
+
+    def _own_share(self, trainer: pl.Trainer, module: GenerativeModule) -> list[list[Metric]]:
+        self._evaluators = self._evaluators or self._made(trainer.datamodule, module)  # type: ignore[attr-defined]
+        return [each.collect(module, own_share()) for each in self._evaluators]
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
-        """Measure the averaged generator, and keep the best value of the leading number."""
-        self._evaluators = self._evaluators or self._made(trainer.datamodule, module)  # type: ignore[attr-defined]
-        self.results = {name: one for each in self._evaluators for name, one in each.measure(module).items()}
+        """Compute the numbers, and keep the best value of the leading one."""
+        self.results = {name: one for each in self._metrics for name, one in Evaluator.results(each, module).items()}
+        self._metrics = []
         leader = self._evaluators[0]
         value = self.results[leader.leading].value
         if self._improves(leader, value):
