@@ -82,6 +82,34 @@ class EveryImages(Schedule):
 
 
 @dataclass
+class Widening(EveryImages):
+    """`EveryImages` whose interval doubles when measurements take more than a share of the run's time.
+
+    share: of the time since the measurement before. doublings: so far. All times are multiples of the first interval.
+    """
+
+    share: float = 1.0
+    doublings: int = 0
+    _ended: float | None = None
+
+    def due(self, module: GenerativeModule) -> bool:
+        """Return whether a multiple of the present interval was passed since the last call."""
+        interval = self.images * 2**self.doublings
+        passed = module.images_seen // interval > self._before // interval
+        self._before = module.images_seen
+        return passed
+
+    def spent(self, seconds: float, now: float) -> bool:
+        """Note that a measurement took so many seconds and ended now. Return whether that was too much.
+
+        The first one of a process also loads networks and takes the features of real pictures, so it does not count.
+        """
+        too_much = self._ended is not None and seconds > self.share * (now - self._ended)
+        self._ended = now
+        return too_much
+
+
+@dataclass
 class EveryIterations(Schedule):
     """A schedule that is due at each multiple of `iterations`."""
 
