@@ -1,7 +1,7 @@
 """Measure two processes beside DistributedDataParallel: by hand, and as Lightning's strategy for two players.
 
     python benchmarks/two_processes.py [data=emoji] [network=light] [batch_size=16] [rounds=20] [length=10]
-        [bucket_dtype=bfloat16] [out=FILE.json] [profile=FILE]
+        [message_precision=bfloat16] [out=FILE.json] [profile=FILE]
 
 Two processes on this machine, gloo, one thread each. Three trainers play the game of `recipe=vanilla` in one process
 group and take turns every `length` iterations: ganlab under its Trainer, a tuned loop (`benchmarks/by_hand.py`) with
@@ -168,7 +168,9 @@ def main() -> None:
     torch.set_num_threads(1)
     quiet_lightning()
     turns = TakeTurns(said["length"])
-    words = [f"{key}={said[key]}" for key in ("data", "network", "batch_size", "bucket_dtype") if key in said]
+    words = [f"{key}={said[key]}" for key in ("data", "network", "batch_size") if key in said]
+    if "message_precision" in said:
+        words += [f"{side}.message_precision={said['message_precision']}" for side in ("generator", "discriminator")]
     recipe = compose(
         "recipe=vanilla",
         *words,

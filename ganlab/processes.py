@@ -58,12 +58,15 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
 
 
 class Mean:
-    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made."""
+    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made.
+
+    dtype: of the message; that of the tensors if None.
+    """
 
     @torch.no_grad()
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], dtype: torch.dtype | None = None) -> None:
         self._sizes = [tensor.numel() for tensor in tensors]
-        self._flat = torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()
+        self._flat = (torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()).to(dtype)
         self._work: Any = dist.all_reduce(self._flat, async_op=True)
 
     def write(self, tensors: Sequence[Tensor | None]) -> None:
