@@ -36,24 +36,29 @@ class Loop:
     def iteration(self, real: Tensor) -> None:
         """Update the discriminator and then the generator on one batch."""
         fake = self.generator(torch.randn(len(real), self.latent_dim))
-        self._discriminator_turn(real, fake)
+        self._step(1, self.discriminator_loss(real, fake))
         self.discriminator.requires_grad_(not self.tuned)
         if not self.tuned:
             fake = self.generator(torch.randn(len(real), self.latent_dim))
         loss = F.softplus(-self.discriminator(fake)).mean()
         self._step(0, loss)
         self.discriminator.requires_grad_(True)
-        self._average()
-        self.done += 1
+        self.finish()
 
-    def _discriminator_turn(self, real: Tensor, fake: Tensor) -> None:
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the discriminator's loss, with the penalty if it is due."""
         logits = self.discriminator(real), self.discriminator(fake.detach())
         loss = F.softplus(-logits[0]).mean() + F.softplus(logits[1]).mean()
         if self.done % self.every == 0:
             seen = real.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(self.discriminator(seen).sum(), seen, create_graph=True)
             loss = loss + self.every * self.gamma / 2 * gradient.square().flatten(1).sum(1).mean()
-        self._step(1, loss)
+        return loss
+
+    def finish(self) -> None:
+        """Update the average, and count the iteration."""
+        self._average()
+        self.done += 1
 
     def _step(self, side: int, loss: Tensor) -> None:
         self.optimizers[side].zero_grad(set_to_none=True)

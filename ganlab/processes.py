@@ -6,8 +6,8 @@ Every process of the run must make each of these calls, in the same order.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,13 @@ Value = TypeVar("Value")
 Sized = TypeVar("Sized", bound=Tensor)
 
 BUCKET = 25 * 2**20  # bytes in one message, as DistributedDataParallel has it
+
+
+class Share(NamedTuple):
+    """The part of numbered work that one process does: the numbers rank, rank + world, rank + 2 world, ..."""
+
+    rank: int = 0
+    world: int = 1
 
 
 class PeerLost(ConnectionError):
@@ -51,12 +58,15 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
 
 
 class Mean:
-    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made."""
+    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made.
+
+    dtype: of the message; that of the tensors if None.
+    """
 
     @torch.no_grad()
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Sequence[Tensor], dtype: torch.dtype | None = None) -> None:
         self._sizes = [tensor.numel() for tensor in tensors]
-        self._flat = torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()
+        self._flat = (torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()).to(dtype)
         self._work: Any = dist.all_reduce(self._flat, async_op=True)
 
     def write(self, tensors: Sequence[Tensor | None]) -> None:
@@ -83,6 +93,31 @@ def buckets(tensors: Sequence[Sized], first: int | None = None) -> list[list[Siz
             found.append([])
         found[-1].append(tensor)
         room -= tensor.nbytes
+    return found
+
+
+def own_share() -> Share:
+    """Return the share of this process in work that all processes of the run divide."""
+    return Share(dist.get_rank(), dist.get_world_size()) if is_distributed() else Share()
+
+
+def together(work: Callable[[], Value]) -> Value:
+    """Return the result of work that every process does. If it fails on one, raise on every process.
+
+    Raises:
+        Exception: the error of this process's work, else a RuntimeError with that of the first process that failed.
+    """
+    errors: list[Exception] = []
+    try:
+        found = work()
+    except Exception as error:
+        errors.append(error)
+    told = gather_values([f"{type(error).__name__}: {error}" for error in errors])
+    if errors:
+        raise errors[0]
+    for rank, lines in enumerate(told):
+        if lines:
+            raise RuntimeError(f"process {rank}: {lines[0]}")
     return found
 
 

@@ -1,7 +1,8 @@
 """The base class of callbacks that measure a run: their schedule, their process, and their failures.
 
-A measurement never changes the run. It works on rank 0 only and restores all random states. An error in it becomes one
-line on stderr, printed once. It uses a variant only by its public methods.
+A measurement never changes the run and restores all random states. Its result is that of rank 0; the work before may be
+shared by all processes (`collect`). An error in it becomes one line on stderr, printed once. It uses a variant only by
+its public methods.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.randomness import random_states, restore_random_states
 from ganlab.errors import UserError
+from ganlab.processes import is_lost
 
 Values = dict[str, float]
 
@@ -80,6 +82,34 @@ class EveryImages(Schedule):
 
 
 @dataclass
+class Widening(EveryImages):
+    """`EveryImages` whose interval doubles when measurements take more than a share of the run's time.
+
+    share: of the time since the measurement before. doublings: so far. All times are multiples of the first interval.
+    """
+
+    share: float = 1.0
+    doublings: int = 0
+    _ended: float | None = None
+
+    def due(self, module: GenerativeModule) -> bool:
+        """Return whether a multiple of the present interval was passed since the last call."""
+        interval = self.images * 2**self.doublings
+        passed = module.images_seen // interval > self._before // interval
+        self._before = module.images_seen
+        return passed
+
+    def spent(self, seconds: float, now: float) -> bool:
+        """Note that a measurement took so many seconds and ended now. Return whether that was too much.
+
+        The first one of a process also loads networks and takes the features of real pictures, so it does not count.
+        """
+        too_much = self._ended is not None and seconds > self.share * (now - self._ended)
+        self._ended = now
+        return too_much
+
+
+@dataclass
 class EveryIterations(Schedule):
     """A schedule that is due at each multiple of `iterations`."""
 
@@ -122,6 +152,12 @@ class Measurement(pl.Callback, ABC):
         self.looked_at = -1  # the iteration of the last look
         self._reported = False
 
+    def collect(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Do this process's share of the work before `measure`. Called on every process, each of which may fail.
+
+        If it waits for the others, it must do so whether or not its own work fails: see `ganlab.processes.together`.
+        """
+
     @abstractmethod
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         """Return the values to log, by their full names.
@@ -146,11 +182,15 @@ class Measurement(pl.Callback, ABC):
     def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """Measure and log now. Print the first error and continue."""
         self.looked_at = module.iteration
-        if trainer.is_global_zero:
-            try:
-                with undisturbed():
+        try:
+            with undisturbed():
+                self.collect(trainer, module)
+                if trainer.is_global_zero:
                     log(trainer, module, self.measure(trainer, module))
-            except Exception as error:  # no error of a measurement may end a run
+        except Exception as error:  # no error of a measurement may end a run
+            if is_lost(error):
+                raise
+            if trainer.is_global_zero:
                 self._report(error)
         self.share(trainer)
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Annotated, Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from ganlab.callbacks.measurement import EveryImages, Measurement, Values, positive
-from ganlab.config.ranges import PositiveInt, SampleCount, Seed
+from ganlab.callbacks.measurement import Measurement, Values, Widening, positive
+from ganlab.config.ranges import PositiveInt, Range, SampleCount, Seed
+from ganlab.console import say
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, real_side, target_of
 from ganlab.evaluation.extract import checked_split
 from ganlab.metrics.extractors import checked_extractor, checked_resizer, extractor_named
+from ganlab.metrics.metric import Metric
 from ganlab.metrics.registry import checked_names, chosen
 from ganlab.metrics.result import Result
+from ganlab.processes import gather_values, is_distributed, own_share, together
 
+TimeShare = Annotated[float, Range(above=0, most=1)]
 CHECKED = 500  # pictures of each split that the oracle of captions reads, one by one
 
 
@@ -68,7 +74,12 @@ class Quality(BestTracker):
             of torch-fidelity's ("clip-vit-b-32", "dinov2-vit-s-14", ...).
         seed: Of latents, and of everything that is chosen at random.
         resizer: Before the extractor: "tf1", "antialias", "pil-bicubic", or "auto".
+        time_share: The largest share of the wall time for measurements. When one takes more of the time since the one
+            before, `every` doubles, once for each time. The default of 1 keeps `every`, because a schedule that follows
+            the clock measures other iterations on another machine: `best.ckpt` then differs between two equal runs.
     """
+
+    schedule: Widening
 
     what = "quality"
 
@@ -81,18 +92,61 @@ class Quality(BestTracker):
         extractor: str = "auto",
         seed: Seed = 0,
         resizer: str = "auto",
+        time_share: TimeShare = 1.0,
     ) -> None:
-        super().__init__(EveryImages(positive("every", every)))
+        super().__init__(Widening(positive("every", every), share=time_share))
         self.count, self.seed = positive("count", count), seed
         self.metrics, self.split = checked_names(metrics), checked_split(split)
         self.extractor, self.resizer = checked_extractor(extractor), checked_resizer(resizer)
         self.results: dict[str, Result] = {}
         self._evaluators: list[Evaluator] = []
+        self._metrics: list[list[Metric]] = []  # of each evaluator, between `collect` and `measure`
+
+    def collect(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Draw this process's share of the samples, take their features, and exchange what all processes found."""
+        self._metrics = together(lambda: self._own_share(trainer, module))
+        if not is_distributed():
+            return
+        leaders = gather_values(self._evaluators[0].leading)
+        if len(set(leaders)) > 1:
+            raise UserError(f"the processes have different extractors ({', '.join(leaders)}): set `extractor`")
+        for metric in chain(*self._metrics):
+            metric.synchronize()
+
+    def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Measure, and double the interval if that took too long."""
+        started = time.monotonic()
+        super().look(trainer, module)
+        now = time.monotonic()
+        if trainer.strategy.broadcast(self.schedule.spent(now - started, now)):
+            self._widen(trainer, now - started)
+
+    def _widen(self, trainer: pl.Trainer, seconds: float) -> None:
+        self.schedule.doublings += 1
+        if trainer.is_global_zero:
+            every = self.schedule.images * 2**self.schedule.doublings
+            say(
+                f"ganlab: measuring quality took {seconds:.0f} s, more than {self.schedule.share:.0%} of the time "
+                f"(`callbacks.quality.time_share`): from now on every {every:,} images"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best, and how often the interval was doubled."""
+        return {**super().state_dict(), "doublings": self.schedule.doublings}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        super().load_state_dict(state_dict)
+        self.schedule.doublings = state_dict.get("doublings", 0)
+
+    def _own_share(self, trainer: pl.Trainer, module: GenerativeModule) -> list[list[Metric]]:
+        self._evaluators = self._evaluators or self._made(trainer.datamodule, module)  # type: ignore[attr-defined]
+        return [each.collect(module, own_share()) for each in self._evaluators]
 
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
-        """Measure the averaged generator, and keep the best value of the leading number."""
-        self._evaluators = self._evaluators or self._made(trainer.datamodule, module)  # type: ignore[attr-defined]
-        self.results = {name: one for each in self._evaluators for name, one in each.measure(module).items()}
+        """Compute the numbers, and keep the best value of the leading one."""
+        self.results = {name: one for each in self._metrics for name, one in Evaluator.results(each, module).items()}
+        self._metrics = []
         leader = self._evaluators[0]
         value = self.results[leader.leading].value
         if self._improves(leader, value):

@@ -198,6 +198,7 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """Return the user's `trainer.strategy`, or ganlab's own if several processes train."""
     _check_precision(trainer)
     _check_launcher(trainer)
+    _check_sync_batchnorm(trainer)
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
     if strategy in ("auto", "ddp") and several:
@@ -217,6 +218,15 @@ def _check_precision(trainer: Mapping[str, Any]) -> None:
         raise UserError(
             "`trainer.precision` must not be 16-true: weights in float16 have no loss scale, so that small gradients "
             "and Adam's eps become 0: pass 16-mixed on a GPU, bf16-mixed, or bf16-true"
+        )
+
+
+def _check_sync_batchnorm(trainer: Mapping[str, Any]) -> None:
+    """Raise `UserError` for synchronized batch normalization on processors, which torch does not have."""
+    if trainer.get("sync_batchnorm") and (trainer.get("accelerator") == "cpu" or not torch.cuda.is_available()):
+        raise UserError(
+            "`trainer.sync_batchnorm` needs GPUs, because torch's SyncBatchNorm runs on no processor: leave it out, or "
+            "pass a network that does not normalize over the batch, such as network=resnet"
         )
 
 

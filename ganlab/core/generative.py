@@ -24,16 +24,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.core.averaging import MovingAverage
+from ganlab.core.batch_statistics import local_statistics
 from ganlab.core.depth import freeze, make_optimizer
 from ganlab.core.members import Members
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
 from ganlab.core.reducer import Reducer
 from ganlab.core.running_means import RunningMeans
-from ganlab.core.shortcut import ask_driver_not_nvml, may_step_directly
+from ganlab.core.shortcut import ask_driver_not_nvml, may_step_directly, without_signal_exchange
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
+from ganlab.errors import UserError
 from ganlab.processes import average_across_processes, gather_values, is_distributed
 
 Terms = dict[str, Tensor]
@@ -158,6 +160,8 @@ class GenerativeModule(pl.LightningModule, ABC):
     def evaluating(self, seed: int) -> Iterator[None]:
         """Freeze every player and seed the random numbers inside; restore buffers and random states at the end.
 
+        It may be used on one process alone.
+
         Nothing has gradients inside, and new tensors have the number format of the generator.
         """
         devices = [self.device] if self.device.type == "cuda" else []
@@ -165,6 +169,7 @@ class GenerativeModule(pl.LightningModule, ABC):
             stack.enter_context(eagerly())
             for name in self.sides:
                 stack.enter_context(Members(self.player(name)).frozen())
+                stack.enter_context(local_statistics(self.player(name)))
             torch.manual_seed(seed)
             yield
 
@@ -353,11 +358,19 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Seed each process differently, so that it draws its own latents. All have started from one seed."""
+        self._members.clear()  # Lightning may have replaced layers
+        if any(self.frozen.values()) and any(isinstance(part, nn.SyncBatchNorm) for part in self.modules()):
+            raise UserError("`trainer.sync_batchnorm` does not go with `freeze`: leave out one of them")
         ask_driver_not_nvml()
         self._steps_directly = may_step_directly(self.trainer)
         if is_distributed():
-            self._reducers = {name: Reducer(self.members(name).parameters) for name in self.sides}
+            self._reducers = {name: self._reducer(name, side) for name, side in self.sides.items()}
+            without_signal_exchange(self.trainer)
         seed_per_rank(self.global_rank, self.iteration)
+
+    def _reducer(self, name: str, side: Side) -> Reducer:
+        dtype = torch.bfloat16 if side.message_precision == "bfloat16" else None
+        return Reducer(self.members(name).parameters, dtype=dtype)
 
     def on_train_end(self) -> None:
         """Take the hooks off the parameters."""

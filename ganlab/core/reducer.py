@@ -20,10 +20,14 @@ class Reducer:
     """Averages the gradients of parameters over processes, in buckets, from the last layer to the first.
 
     A bucket is sent as soon as all its gradients are there. Buckets are sent in the same order by every process.
-    Parameters without a gradient count as zero, and stay without one.
+    Parameters without a gradient count as zero, and stay without one. dtype: of the messages; that of the gradients if
+    None.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], first: int = FIRST) -> None:
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], first: int = FIRST, dtype: torch.dtype | None = None
+    ) -> None:
+        self.dtype = dtype
         self.buckets = buckets([each for each in reversed(parameters) if each.requires_grad], first)
         self._places = {each: number for number, bucket in enumerate(self.buckets) for each in bucket}
         self._hooks = [each.register_post_accumulate_grad_hook(self._note) for each in self._places]
@@ -58,4 +62,5 @@ class Reducer:
 
     def _send(self) -> None:
         bucket = self.buckets[len(self._sent)]
-        self._sent.append(Mean([torch.zeros_like(each) if each.grad is None else each.grad for each in bucket]))
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in bucket]
+        self._sent.append(Mean(gradients, self.dtype))

@@ -1,4 +1,4 @@
-"""Steps that bypass Lightning, whose calls around a step take as long as the step of a small network."""
+"""Work that bypasses Lightning, where its own way takes as long as the step of a small network."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ def may_step_directly(trainer: pl.Trainer) -> bool:
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     listeners = any(_overrides(callback, pl.Callback, *HOOKS) for callback in callbacks)
     return plain and own and not listeners and not _overrides(trainer.lightning_module, pl.LightningModule, *IN_MODULE)
+
+
+def without_signal_exchange(trainer: pl.Trainer) -> None:
+    """Stop Lightning from exchanging SIGTERM between the processes before each iteration.
+
+    The exchange makes the program wait for the device and for all processes. `Checkpoints` handles the signals itself.
+    """
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+
+
+def _nothing() -> None:
+    pass
 
 
 def ask_driver_not_nvml() -> None:

@@ -23,7 +23,8 @@ class Side:
     turns: updates per iteration. accumulate: the number of equal parts in which a turn's batch is passed, to save
     memory; the step is that of the whole batch. clip: the largest Euclidean norm of a step's gradient. scheduler: of
     the learning rate, stepped once per iteration. regularizers: penalties, by their names in logs. penalty_precision:
-    of their computation in a run of mixed precision, "same" as the run's or "float32". share_images: whether a
+    of their computation in a run of mixed precision, "same" as the run's or "float32". message_precision: of the
+    gradients that several processes exchange, "same" as the gradients' or "bfloat16". share_images: whether a
     generator with one turn learns from the images that the discriminator saw. That saves a forward pass, and keeps the
     generator's graph in memory during the discriminator's turn. constraint: the set of allowed weights. freeze: the
     number of blocks of layers nearest to the input that do not learn (a block has the maps of one size), or "trunk":
@@ -38,6 +39,7 @@ class Side:
     clip: Positive | None = None
     regularizers: Mapping[str, Regularizer] = field(default_factory=dict)
     penalty_precision: Literal["same", "float32"] = "same"
+    message_precision: Literal["same", "bfloat16"] = "same"
     share_images: bool = True
     constraint: Constraint = field(default_factory=Unconstrained)
     freeze: NonNegativeInt | Literal["trunk"] = 0

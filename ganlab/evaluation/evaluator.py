@@ -15,7 +15,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.rows import some_rows
 from ganlab.errors import UserError
 from ganlab.evaluation.extract import reference_of, split_of
-from ganlab.evaluation.sources import Generated, Source, Stored
+from ganlab.evaluation.sources import WHOLE, Generated, Source, Stored
 from ganlab.metrics.feature_sets import RealSide
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Sample
@@ -23,6 +23,7 @@ from ganlab.metrics.metric import Metric
 from ganlab.metrics.result import ORIGIN, Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError
+from ganlab.processes import Share
 
 Plan = tuple[Target, list[type[Metric]]]
 
@@ -42,9 +43,22 @@ class Evaluator:
 
     def measure(self, module: GenerativeModule) -> dict[str, Result]:
         """Draw samples of the averaged generator and return all numbers by their full names."""
-        results: dict[str, Result] = {}
-        for target, kinds in self.plans:
-            results |= measured(kinds, target, Generated(module, target.real, target.rows, target.seed), module.device)
+        return self.results(self.collect(module), module)
+
+    def collect(self, module: GenerativeModule, share: Share = WHOLE) -> list[Metric]:
+        """Draw a share of the samples of the averaged generator, and return metrics that have seen them."""
+        return [
+            metric
+            for target, kinds in self.plans
+            for metric in fed(
+                kinds, target, Generated(module, target.real, target.rows, target.seed, share), module.device
+            )
+        ]
+
+    @staticmethod
+    def results(metrics: Sequence[Metric], module: GenerativeModule) -> dict[str, Result]:
+        """Return the numbers of metrics that have seen all samples of the module, by their full names."""
+        results = numbers(metrics)
         if origin := getattr(module, "origin", None):  # anything that samples may be measured
             for one in results.values():
                 one.protocol[ORIGIN] = origin
@@ -72,6 +86,13 @@ def measured(
     metrics: Sequence[type[Metric]], target: Target, source: Source, device: torch.device | None = None
 ) -> dict[str, Result]:
     """Feed the source's pictures to new metrics, and return their numbers by their full names."""
+    return numbers(fed(metrics, target, source, device))
+
+
+def fed(
+    metrics: Sequence[type[Metric]], target: Target, source: Source, device: torch.device | None = None
+) -> list[Metric]:
+    """Return new metrics that have seen the source's pictures."""
     fresh, made = replace(target), []
     for kind in metrics:
         with complaints(kind):
@@ -80,8 +101,13 @@ def measured(
         if device is not None:
             one.to(device)
     feed(made, source)
+    return made
+
+
+def numbers(metrics: Sequence[Metric]) -> dict[str, Result]:
+    """Return the metrics' numbers by their full names."""
     results: dict[str, Result] = {}
-    for one in made:
+    for one in metrics:
         with complaints(type(one)):
             results |= one.results()
     return results

@@ -23,10 +23,12 @@ from ganlab.data.progress import progress
 from ganlab.data.rows import many_rows, some_rows
 from ganlab.errors import UserError
 from ganlab.metrics.samples import Samples
+from ganlab.processes import Share
 from ganlab.sampling.drawing import on_device
 
 BATCH = 250  # pictures generated, or taken from a data set, at once
 READ_AHEAD = 64  # files decoded at once
+WHOLE = Share()
 
 
 class Source(ABC):
@@ -80,21 +82,35 @@ class Generated(Source):
     """Samples of the averaged generator for the conditions of `pictures`; points stay as they are.
 
     `rows`: the pictures whose conditions are given, or how many samples, each picture equally often. Latents depend on
-    the seed alone, so two measurements differ by the generator.
+    the seed alone, so two measurements differ by the generator. `share`: the samples that this process draws.
     """
 
-    def __init__(self, module: GenerativeModule, pictures: Pictures, rows: np.ndarray | int, seed: int) -> None:
-        self.module, self.pictures, self.seed = module, pictures, seed
+    def __init__(
+        self, module: GenerativeModule, pictures: Pictures, rows: np.ndarray | int, seed: int, share: Share = WHOLE
+    ) -> None:
+        self.module, self.pictures, self.seed, self.share = module, pictures, seed, share
         self.rows = many_rows(len(pictures), rows, seed) if isinstance(rows, int) else rows
         self.total = len(self.rows)
 
     def batches(self) -> Iterator[tuple[Tensor, Sequence[Hashable]]]:
         """Draw samples in batches of `BATCH`. Pictures are uint8."""
+        return ((samples.images, samples.labels) for samples in self.samples())
+
+    def samples(self) -> Iterator[Samples]:
+        """Draw the samples of the share in batches of `BATCH`, with the index of each among all."""
         noise = torch.Generator().manual_seed(self.seed)
-        for rows in torch.split(torch.from_numpy(self.rows), BATCH):
-            condition = on_device(take(self.pictures.condition, rows), self.module.device)
-            images = self.module.sample(self.module.draw_latent(len(rows), noise), condition)
-            yield to_uint8(images) if images.dim() == 4 else images.float(), labels_of(self.pictures, rows)
+        rows = torch.from_numpy(self.rows)
+        for group in torch.split(torch.arange(len(rows)), BATCH * self.share.world):
+            latent = torch.cat([self.module.draw_latent(len(part), noise) for part in torch.split(group, BATCH)])
+            own = slice(self.share.rank, None, self.share.world)
+            if len(group[own]):
+                yield self._drawn(group[own], rows[group[own]], latent[own])
+
+    def _drawn(self, places: Tensor, rows: Tensor, latent: Tensor) -> Samples:
+        condition = on_device(take(self.pictures.condition, rows), self.module.device)
+        images = self.module.sample(latent, condition)
+        labels = labels_of(self.pictures, rows)
+        return Samples(to_uint8(images) if images.dim() == 4 else images.float(), places, labels)
 
 
 class Folder(Source):

@@ -14,6 +14,7 @@ from ganlab.metrics.inception import INCEPTION, Inception
 from ganlab.metrics.names import CLIP, DINOV2, EXTRACTORS, RESIZERS, is_file
 from ganlab.metrics.pretrained import clip, dinov2, scripted
 from ganlab.networks.weights import UnavailableError
+from ganlab.processes import own_share
 
 DEFAULT_RESIZER = {"inception": "tf1", **dict.fromkeys((*CLIP, *DINOV2), "pil-bicubic")}
 """The resizer of each extractor. Published FIDs of Inception use tf1; the others were trained on bicubic pictures."""
@@ -86,7 +87,7 @@ def extractor_named(
         choice = choose(name, resizer, precision, weights, side)
     except UnavailableError as error:
         raise UserError(f"`extractor` {name} cannot be used: {error}") from error
-    if choice.reason:
+    if choice.reason and own_share().rank == 0:
         say(f"ganlab: {choice.reason}")
     return choice.extractor
 

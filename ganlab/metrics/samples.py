@@ -43,8 +43,8 @@ class Rows:
 
     def synchronize(self) -> None:
         """Exchange the values of all processes: each then has all. Every process must call this."""
-        parts = gather_values((torch.cat(self._places), torch.cat(self._values)))
-        self._places, self._values = ([part[i] for part in parts] for i in range(2))
+        parts = gather_values((self._places, self._values))
+        self._places, self._values = ([one for part in parts for one in part[i]] for i in range(2))
 
     @property
     def places(self) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.game import HeldOut
-from ganlab.callbacks.measurement import EveryImages, undisturbed
+from ganlab.callbacks.measurement import EveryImages, Widening, undisturbed
 from ganlab.callbacks.pictures import SampleGrid
 from ganlab.callbacks.progress import IterationBar
 from ganlab.callbacks.quality import Quality
@@ -65,3 +65,20 @@ def test_due_each_time_a_multiple_is_passed_whatever_the_batch() -> None:
         module.images_seen += 64
         due.append(schedule.due(module))  # type: ignore[arg-type]
     assert due == [False, True, False, True, True, False]
+
+
+def test_an_interval_doubles_on_its_own_grid() -> None:
+    """100 images an interval, 200 after a doubling: times before and after are multiples of 100."""
+    schedule, seen, times = Widening(100, share=0.1), Seen(), []
+    schedule.start(seen)  # type: ignore[arg-type]
+    for seen.images_seen in range(50, 1001, 50):
+        if schedule.due(seen):  # type: ignore[arg-type]
+            times.append(seen.images_seen)
+        schedule.doublings = int(seen.images_seen >= 300)
+    assert times == [100, 200, 300, 400, 600, 800, 1000]
+
+
+def test_too_much_is_a_share_of_the_time_since_the_one_before() -> None:
+    """The first measurement does not count. 2 of 10 s are more than a tenth, 2 of 30 s are not."""
+    schedule = Widening(100, share=0.1)
+    assert [schedule.spent(50, 100), schedule.spent(2, 110), schedule.spent(2, 140)] == [False, True, False]

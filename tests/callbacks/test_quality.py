@@ -211,3 +211,17 @@ def test_an_oracle_reads_pictures_of_captions_that_it_can_check(tmp_path: Path) 
     metrics = json.loads(RunFolder(folder).summary_file.read_text())["metrics"]
     assert 0 <= metrics["quality/caption_accuracy"] <= 1
     assert 0 <= metrics["quality/caption_shape_unseen"] <= 1
+
+
+def test_looks_that_take_too_much_time_come_less_often(
+    vanilla: Make, noise: Make, run: Make, kept: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each look takes more than a billionth of the time. 40 images are 5 iterations; the second look widens that."""
+    quality = small(time_share=1e-9)
+    run(vanilla(), noise(), 42, quality)
+    assert kept.steps("quality/fid_small") == [5, 10, 20, 40, 42]
+    told = [line for line in capsys.readouterr().err.splitlines() if "time_share" in line]
+    assert [line.rsplit(" every ")[1] for line in told] == ["80 images", "160 images", "320 images", "640 images"]
+    again = small()
+    again.load_state_dict(quality.state_dict())
+    assert again.schedule.doublings == 4

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ganlab.config.recipe import compose
-from ganlab.core.assembly import make_data
+from ganlab.core.assembly import make_data, make_strategy
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
 
@@ -46,3 +46,8 @@ def test_a_folder_may_have_any_condition() -> None:
 def test_a_penalty_without_gradients_may_share_a_batch() -> None:
     with pytest.raises(AssertionError, match="data were loaded"):
         make_data(compose("recipe=vanilla", "network=dcgan", "regularizer=[lecam]"))
+
+
+def test_synchronized_batch_normalization_needs_gpus() -> None:
+    with pytest.raises(UserError, match=r"`trainer.sync_batchnorm` needs GPUs.*network=resnet"):
+        make_strategy({"sync_batchnorm": True, "accelerator": "cpu", "devices": 2})

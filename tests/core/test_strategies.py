@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -108,12 +109,59 @@ def resume(rank: int, folder: Path, done: int) -> dict[str, Any]:
     return module.state_dict()
 
 
+class Messages(pl.Callback):
+    """Counts the messages of training by the function that sends them."""
+
+    def __init__(self) -> None:
+        self.sent: Counter[str] = Counter()
+        self.bytes = 0
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        self.before = {name: getattr(dist, name) for name in ("all_reduce", "broadcast", "barrier", "all_gather")}
+        for name, send in self.before.items():
+            setattr(dist, name, partial(self._count, name, send))
+
+    def _count(self, name: str, send: Callable[..., Any], tensor: Tensor, **kwargs: Any) -> Any:
+        self.sent[name] += 1
+        self.bytes += tensor.nbytes
+        return send(tensor, **kwargs)
+
+    def on_train_end(self, trainer: Any, module: Any) -> None:
+        for name, send in self.before.items():
+            setattr(dist, name, send)
+
+
 def halves(rank: int) -> dict[str, Any]:
     """Plain gradient descent, this process's half of the latents."""
     module = game(PLAIN, 0, Side(partial(torch.optim.SGD, lr=0.1)))
     feed(module, pool()[:, rank * BATCH : (rank + 1) * BATCH])
+    messages = Messages()
+    fit(module, 3, BATCH, **two(enable_checkpointing=False, callbacks=[messages]))
+    return {"state": module.state_dict(), "messages": dict(messages.sent), "bytes": messages.bytes}
+
+
+def short_messages(rank: int) -> dict[str, Any]:
+    """The game of `halves` with messages in bfloat16."""
+    module = game(PLAIN, 0, Side(partial(torch.optim.SGD, lr=0.1), message_precision="bfloat16"))
+    feed(module, pool()[:, rank * BATCH : (rank + 1) * BATCH])
     fit(module, 3, BATCH, **two(enable_checkpointing=False))
     return module.state_dict()
+
+
+def alone(rank: int) -> dict[str, Any]:
+    """Process 0 measures a game with SyncBatchNorm, which the other process knows nothing of."""
+    if rank:
+        return {}
+    module = game(CONVOLUTIONAL, 0, Side(torch.optim.SGD))
+    data = Noise()
+    data.setup()
+    batch = data.train.batch(np.arange(8), np.random.default_rng(0))
+    expected = module.held_out_report(batch)
+    nn.SyncBatchNorm.convert_sync_batchnorm(module)
+    found = module.held_out_report(batch)
+    with pytest.raises(ValueError, match="SyncBatchNorm expected input tensor to be on GPU"):
+        module.generator(module.draw_latent(2))
+    return {"expected": expected, "found": found}
 
 
 def buckets(rank: int) -> list[Tensor]:
@@ -180,6 +228,8 @@ def main(folder: Path) -> None:
     rank = int(os.environ["LOCAL_RANK"])
     results = {"play": play(rank, folder), "halves": halves(rank), "buckets": buckets(rank)}
     results["resume"] = {done: resume(rank, folder, done) for done in RESUMED}
+    results["short"] = short_messages(rank)
+    results["alone"] = alone(rank)
     results["augmentation"] = augmentation(rank)
     results["reduced"] = reduced(rank)
     torch.save(results, folder / f"{rank}.pt")
@@ -245,7 +295,34 @@ def test_two_halves_are_one_batch(ranks: list[dict[str, Any]]) -> None:
     feed(module, pool())
     fit(module, 3, 2 * BATCH, enable_checkpointing=False, devices=1)
     for rank in ranks:
-        torch.testing.assert_close(rank["halves"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(rank["halves"]["state"], dict(module.state_dict()), rtol=1e-5, atol=1e-6)
+
+
+def test_messages_in_bfloat16_are_near_those_in_float32(ranks: list[dict[str, Any]]) -> None:
+    """Both processes stay equal. bfloat16 has 8 bits: three steps agree to 2^-7, and are not the same."""
+    one, other = (rank["short"] for rank in ranks)
+    start = {name: value.clone() for name, value in game(PLAIN, 0, Side(torch.optim.SGD)).state_dict().items()}
+    for name, exact in ranks[0]["halves"]["state"].items():
+        assert torch.equal(one[name], other[name])
+        if name.startswith(("generator", "discriminator")):
+            moved = (exact - start[name]).norm()
+            assert 0 < (one[name] - exact).norm() <= 2**-7 * moved, name
+
+
+def test_one_process_measures_without_synchronized_statistics(ranks: list[dict[str, Any]]) -> None:
+    """The numbers of SyncBatchNorm by the batch of one process are those of batch normalization."""
+    found = ranks[0]["alone"]
+    assert len(found["expected"]) > 1
+    assert found["found"] == found["expected"]
+
+
+def test_an_iteration_sends_gradients_and_means_only(ranks: list[dict[str, Any]]) -> None:
+    """One message for the gradients of each side and one for LeCam's two means, in each of three iterations."""
+    module = game(PLAIN, 0, Side(torch.optim.SGD))
+    numbers = 2 + sum(each.numel() for name in module.sides for each in module.player(name).parameters())
+    for rank in ranks:
+        assert rank["halves"]["messages"] == {"all_reduce": 3 * 3}
+        assert rank["halves"]["bytes"] == 3 * 4 * numbers
 
 
 def test_penalties_and_augmentation_move(ranks: list[dict[str, Any]]) -> None:

@@ -1,0 +1,149 @@
+"""Two processes share a measurement. The tests start this very file twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ganlab.callbacks.quality import Quality
+from ganlab.core.averaging import MovingAverage
+from ganlab.core.sides import Side
+from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.data.base import DataSpec, GanData
+from ganlab.data.pictures import Pictures
+from ganlab.networks import dcgan
+from ganlab.networks.architecture import Architecture
+from ganlab.objectives import NonSaturating
+from ganlab.variants import VanillaGAN
+
+COUNT = 301  # samples: an odd number, in two batches
+METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
+SPEC = DataSpec((1, 16, 16))
+
+
+class Noise(GanData):
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        pictures = Pictures(np.random.default_rng(0).integers(0, 256, (120, *SPEC.shape), dtype=np.uint8))
+        return pictures, pictures, SPEC
+
+
+class Counting(VanillaGAN):
+    """Counts its samples, and fails to draw any if it is told to."""
+
+    drawn = 0
+    fails = False
+
+    def sample(self, latent: Tensor, condition: Any = None) -> Tensor:
+        if self.fails:
+            raise ValueError("no samples here")
+        self.drawn += len(latent)
+        return super().sample(latent, condition)
+
+
+def look(fails: bool = False, **kwargs: Any) -> dict[str, Any]:
+    """Play two iterations and measure after the last one."""
+    torch.manual_seed(0)
+    adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)))
+    network = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
+    module = Counting(SPEC, network, NonSaturating(), adam, adam, MovingAverage(50, 1.0), latent_dim=3)
+    module.fails = fails
+    quality = Quality(every=10_000, count=COUNT, metrics=METRICS, extractor="small")
+    data = Noise()
+    data.reals_per_iteration = 4
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(
+        max_steps=2, accelerator="cpu", callbacks=[quality], enable_checkpointing=False, **quiet, **kwargs
+    )
+    with redirect_stderr(StringIO()) as told:
+        trainer.fit(module, data)
+    values = {name: one.value for name, one in quality.results.items()}
+    module.fails = False
+    with torch.no_grad():
+        alone = {name: one.value for each in quality._evaluators for name, one in each.measure(module).items()}
+    return {
+        "values": values,
+        "alone": alone,
+        "best": quality.state_dict(),
+        "drawn": module.drawn,
+        "iterations": module.iteration,
+        "told": [line for line in told.getvalue().splitlines() if "cannot measure" in line],
+    }
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    rank = int(os.environ["LOCAL_RANK"])
+    kwargs = {"devices": 2, "default_root_dir": folder}
+    found = {"shared": look(strategy=TwoPlayerStrategy(), **kwargs)}
+    found["failed"] = look(fails=rank == 1, strategy=TwoPlayerStrategy(), **kwargs)
+    torch.save(found, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> list[dict[str, Any]]:
+    """What the two processes found."""
+    folder = tmp_path_factory.mktemp("shared")
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
+    shared |= {"GANLAB_OFFLINE": "1", "GANLAB_CACHE": str(folder / "cache")}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", __file__, str(folder)],
+            env={**os.environ, **shared, "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=300)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+def test_each_process_draws_half_of_the_samples(ranks: list[dict[str, Any]]) -> None:
+    whole = COUNT  # drawn once more by each process alone, to compare
+    assert [rank["shared"]["drawn"] - whole for rank in ranks] == [151, 150]
+
+
+def test_two_processes_find_the_numbers_of_one(ranks: list[dict[str, Any]]) -> None:
+    """The same weights measured by both together and by one alone."""
+    found, alone = ranks[0]["shared"]["values"], ranks[0]["shared"]["alone"]
+    assert set(found) == {f"{name}_small" for name in METRICS}
+    for name, value in alone.items():
+        assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+
+
+def test_both_know_the_best(ranks: list[dict[str, Any]]) -> None:
+    one, other = (rank["shared"]["best"] for rank in ranks)
+    assert one == other
+    assert one["best"]["value"] == ranks[0]["shared"]["values"]["fid_small"]
+
+
+def test_a_process_that_cannot_draw_ends_no_run(ranks: list[dict[str, Any]]) -> None:
+    """Process 0 says in one line which one failed, and both play on to the end."""
+    assert [rank["failed"]["iterations"] for rank in ranks] == [2, 2]
+    assert [len(rank["failed"]["told"]) for rank in ranks] == [1, 0]
+    assert "process 1: ValueError: no samples here" in ranks[0]["failed"]["told"][0]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
