@@ -45,7 +45,7 @@ class TextProjection(nn.Module):
 
     def forward(self, sentence: Tensor) -> Tensor:
         """Return the embeddings of all encoders."""
-        return torch.cat([encoder.read(sentence * sentence.shape[1] ** 0.5) for encoder in self.readers], 1)
+        return torch.cat([encoder.read(sentence * sentence.shape[1] ** 0.5) for encoder in self.readers], 1)  # type: ignore[operator]
 
 
 def write_text(module: GenerativeModule, captions: Sequence[str], folder: Path, onnx: bool) -> dict[str, Any]:
