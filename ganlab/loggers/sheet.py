@@ -14,14 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ganlab.data.batch import to_uint8
-from ganlab.files.png import png_bytes
 from ganlab.metrics.features import as_colour
 
 LEGIBLE = 96  # pixels: smaller pictures are enlarged to at least this by a whole factor, each pixel a square
 MARGIN = 6
 FONT_SIZE = 12
 LINES = 3  # of a caption; longer text ends in an ellipsis
-CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
@@ -152,9 +150,7 @@ def drawn(figure: Any) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """Return the picture as the bytes of a PNG file. One with a palette is written by Pillow."""
-    if image.mode in CHANNELS:
-        return png_bytes(np.asarray(image).reshape(image.height, image.width, CHANNELS[image.mode]))
+    """Return the picture as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    image.save(buffer, format="PNG", compress_level=1)  # higher levels take longer and save a few percent
     return buffer.getvalue()

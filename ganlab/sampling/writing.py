@@ -18,14 +18,14 @@ from PIL import Image
 from torch import Tensor
 
 from ganlab.files.durable import atomic_write, quick_write
-from ganlab.files.png import png_bytes
 from ganlab.metrics.features import as_colour
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "png": {"format": "PNG", "compress_level": 1},
     "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     "webp": {"format": "WEBP", "lossless": True, "method": 0},
 }
-"""The settings of Pillow for the formats beside PNG. WebP keeps every pixel, JPEG does not."""
+"""The settings of Pillow for each format. PNG and WebP keep every pixel, JPEG does not."""
 
 MANIFEST = "metadata.jsonl"
 AHEAD = 4  # batches that may wait for the disk: more would only take memory
@@ -62,9 +62,7 @@ def native(image: Tensor) -> np.ndarray:
 
 
 def encoded(pixels: np.ndarray, form: str = "png") -> bytes:
-    """Return pixels uint8 (H, W, 3) as the bytes of a file of that format: png, or one of `FORMATS`."""
-    if form == "png":
-        return png_bytes(pixels)
+    """Return pixels uint8 (H, W, 3) as the bytes of a file in one of `FORMATS`."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, **FORMATS[form])
     return buffer.getvalue()
