@@ -6,7 +6,8 @@ dcgan: the script of github.com/pytorch/examples, run as it is: one epoch over a
 budget allows. It draws 64 x 64 pixels, which are averaged to 32 x 32. mimicry: a copy of github.com/kwotsin/mimicry,
 whose SNGAN for 32 x 32 takes its own training steps. Batch and rates are those of the baselines, and widths are such
 that a picture costs about as many operations as in the rows dcgan and hinge_sn. Seconds are the processor's, on one
-thread, of training alone. The results are in the form of a run: `docs/baselines/cifar10/PEER/SEED`. Those that are there are skipped.
+thread, of training alone. The results have the form of a run's: `docs/baselines/cifar10/PEER/SEED`. Those that are
+there are skipped.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def _dcgan_over(count: int, script: Path, pictures: Path, seed: int) -> Point:
     for i, file in enumerate(random.Random(seed).sample(files, count)):
         if not (link := folder / "pictures" / "all" / f"{i:05}{file.suffix}").exists():
             link.symlink_to(file.resolve())
-    words = f"--dataset folder --dataroot {folder / 'pictures'} --imageSize 64 --ngf 12 --ndf 12 --nz 100 --niter 1 --lr {RATE}"
-    sys.argv = [str(script), *words.split(), *f"--batchSize {BATCH} --workers 0 --manualSeed {seed}".split()]
-    sys.argv += ["--outf", str(folder)]
+    words = f"--dataset folder --dataroot {folder / 'pictures'} --imageSize 64 --ngf 12 --ndf 12 --nz 100 --niter 1"
+    words += f" --batchSize {BATCH} --lr {RATE} --workers 0 --manualSeed {seed} --outf {folder}"
+    sys.argv = [str(script), *words.split()]
     started = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         made = runpy.run_path(str(script), run_name="__main__")
