@@ -1,11 +1,12 @@
 """Train on few pictures: from scratch, with augmentation, from zoo:emoji, and from zoo:emoji with frozen layers.
 
-    python benchmarks/few_pictures.py run [sizes=60,100,500] [seeds=3]    # train the cells that are not there yet
-    python benchmarks/few_pictures.py page                                # draw the table of docs/howto/starting.md
+    python benchmarks/few_pictures.py run [sizes=60,100,500] [seeds=3] [arms=scratch,...]
+    python benchmarks/few_pictures.py page    # draw the table of docs/howto/starting.md
 
-The model of zoo:emoji has seen none of the pictures. 60 and 100 of them are drawn from the 152 emoji of held-out
-concepts, 500 from these with the flags and the signs, which the model's data leave out. The seed draws the pictures and
-is the run's seed. `docs/few_pictures/SIZE/ARM/SEED` keeps what tables need of a run. A cell that is there is skipped.
+`run` trains the cells that are not there yet. The model of zoo:emoji has seen none of the pictures. 60 and 100 of them
+are drawn from the 152 emoji of held-out concepts, 500 from these with the flags and the signs, which the model's data
+leave out. The seed draws the pictures and is the run's seed. `docs/few_pictures/SIZE/ARM/SEED` keeps what tables need
+of a run.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ class Cell(NamedTuple):
         return Path(str(self.size), self.arm, str(self.seed))
 
 
-def cells(sizes: Sequence[int], seeds: int) -> Iterator[Cell]:
-    """Yield the grid: all arms of a size and seed, then the next seed, then the next size."""
+def cells(sizes: Sequence[int], seeds: int, arms: Sequence[str] = tuple(ARMS)) -> Iterator[Cell]:
+    """Yield the grid: the arms of a size and seed, then the next seed, then the next size."""
     for size in sizes:
         for seed in range(seeds):
-            yield from (Cell(size, arm, seed) for arm in ARMS)
+            yield from (Cell(size, arm, seed) for arm in arms)
 
 
 def words(cell: Cell, pictures: Path) -> list[str]:
@@ -135,9 +136,10 @@ def draw() -> None:
 
 def main() -> None:
     task, sys.argv[1:] = (sys.argv[1:] or [""])[0], sys.argv[2:]
-    said = {"sizes": "60,100,500", "seeds": 3} | settings()
+    said = {"sizes": "60,100,500", "seeds": 3, "arms": ",".join(ARMS)} | settings()
     if task == "run":
-        for cell in cells([int(size) for size in str(said["sizes"]).split(",")], int(said["seeds"])):
+        sizes = [int(size) for size in str(said["sizes"]).split(",")]
+        for cell in cells(sizes, said["seeds"], said["arms"].split(",")):
             if not is_done(RESULTS / cell.folder):
                 pictures = write_pictures(cell.size, cell.seed, Path("few_pictures") / f"{cell.size}-{cell.seed}")
                 train(words(cell, pictures), Path("runs/few_pictures") / cell.folder, RESULTS / cell.folder)
