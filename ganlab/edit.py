@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +24,7 @@ Directions = Annotated[int, Range(least=1, most=1_000)]
 class EditSettings:
     """The settings of the command line of edit."""
 
-    checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
+    checkpoint: str = cli.setting("", f"{cli.CHECKPOINT}; needed")
     by: str = cli.setting(
         "sefa",
         "sefa: directions that change the network's first layers most; means: from the seeds in `less` to those in "
@@ -65,9 +64,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else edit(checked(cli.read_settings(EditSettings, words)))
+    cli.run(HELP, lambda words: edit(checked(cli.read_settings(EditSettings, words))))
 
 
 def checked(settings: EditSettings) -> EditSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,9 +25,7 @@ Sample = Annotated[int, Range(least=2, most=10_000_000)]
 class EvaluateSettings:
     """The settings of the command line of evaluate."""
 
-    checkpoint: str | None = cli.setting(
-        None, "a run's folder (its best, else its last) or a .ckpt, measured on its data"
-    )
+    checkpoint: str | None = cli.setting(None, f"{cli.CHECKPOINT}, measured on its data")
     generated: str | None = cli.setting(None, "instead: a folder of generated pictures, nested, of any size and format")
     reference: str | None = cli.setting(
         None, "with generated: a folder of real pictures; or, with either, statistics: an .npz of mu and sigma"
@@ -81,9 +78,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else evaluate(checked(cli.read_settings(EvaluateSettings, words)))
+    cli.run(HELP, lambda words: evaluate(checked(cli.read_settings(EvaluateSettings, words))))
 
 
 def checked(settings: EvaluateSettings) -> EvaluateSettings:

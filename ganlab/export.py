@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +40,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else export(checked(cli.read_settings(ExportSettings, words)))
+    cli.run(HELP, lambda words: export(checked(cli.read_settings(ExportSettings, words))))
 
 
 def checked(settings: ExportSettings) -> ExportSettings:

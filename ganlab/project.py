@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +24,7 @@ Starts = Annotated[int, Range(least=1, most=256)]
 class ProjectSettings:
     """The settings of the command line of project."""
 
-    checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
+    checkpoint: str = cli.setting("", f"{cli.CHECKPOINT}; needed")
     image: str = cli.setting("", "the picture to be found; its middle square, at the model's size; needed")
     text: list[str] = cli.setting([], "its caption; of several the best one is taken [the data's prompts]")
     label: list[str] = cli.setting([], "its class, by number or name; of several the best one is taken [all]")
@@ -55,9 +54,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else project(checked(cli.read_settings(ProjectSettings, words)))
+    cli.run(HELP, lambda words: project(checked(cli.read_settings(ProjectSettings, words))))
 
 
 def checked(settings: ProjectSettings) -> ProjectSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +37,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else push(checked(cli.read_settings(PushSettings, words)))
+    cli.run(HELP, lambda words: push(checked(cli.read_settings(PushSettings, words))))
 
 
 def checked(settings: PushSettings) -> PushSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +38,13 @@ Examples
 
 def main() -> None:
     """Run the command line. torch is never loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        if cli.asks_for_help(words):
-            return print(HELP)
-        runs, rest = cli.apart(words)
-        return report(runs, cli.read_settings(ReportSettings, rest))
+    cli.run(HELP, lambda words: report(*understood(words)))
+
+
+def understood(words: Sequence[str]) -> tuple[list[str], ReportSettings]:
+    """Return the named runs and the settings. Raise `UserError` if they cannot be right."""
+    runs, settings = cli.apart(words)
+    return runs, cli.read_settings(ReportSettings, settings)
 
 
 def report(words: Sequence[str], settings: ReportSettings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ FORMATS = ("png", "jpg", "webp")
 class SampleSettings:
     """The settings of the command line of sample."""
 
-    checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
+    checkpoint: str = cli.setting("", f"{cli.CHECKPOINT}; needed")
     text: list[str] = cli.setting([], "a caption, or several: text='a red apple', text='[a red apple, a blue car]'")
     label: list[str] = cli.setting([], "a class by number or name, or several: label=3, label=[3,5]")
     input: list[str] = cli.setting([], "a picture to be turned into another, or several [held-out ones of its data]")
@@ -75,9 +74,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else sample(checked(cli.read_settings(SampleSettings, words)))
+    cli.run(HELP, lambda words: sample(checked(cli.read_settings(SampleSettings, words))))
 
 
 def checked(settings: SampleSettings) -> SampleSettings:

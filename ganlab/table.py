@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +43,13 @@ Examples
 
 def main() -> None:
     """Run the command line. torch is never loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        if cli.asks_for_help(words):
-            return print(HELP)
-        runs, rest = cli.apart(words)
-        return table(runs, checked(cli.read_settings(TableSettings, rest)))
+    cli.run(HELP, lambda words: table(*understood(words)))
+
+
+def understood(words: Sequence[str]) -> tuple[list[str], TableSettings]:
+    """Return the named runs and the settings. Raise `UserError` if they cannot be right."""
+    runs, settings = cli.apart(words)
+    return runs, checked(cli.read_settings(TableSettings, settings))
 
 
 def checked(settings: TableSettings) -> TableSettings:

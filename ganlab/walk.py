@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +24,7 @@ Rate = Annotated[float, Range(least=1, most=50)]
 class WalkSettings:
     """The settings of the command line of walk."""
 
-    checkpoint: str = cli.setting("", "a run's folder (its best, else its last) or a .ckpt; needed")
+    checkpoint: str = cli.setting("", f"{cli.CHECKPOINT}; needed")
     seeds: list[Seed] = cli.setting([], "stops, along arcs: seeds=[0,5,9]; one seed for a walk between conditions")
     text: list[str] = cli.setting([], "captions as stops: text='[a red apple, a blue car]'; or one for all stops")
     label: list[str] = cli.setting([], "classes as stops, by number or name: label=[3,5]; or one for all stops")
@@ -61,9 +60,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else walk(checked(cli.read_settings(WalkSettings, words)))
+    cli.run(HELP, lambda words: walk(checked(cli.read_settings(WalkSettings, words))))
 
 
 def checked(settings: WalkSettings) -> WalkSettings:

@@ -48,7 +48,8 @@ class Noise(GanData):
         images = random.integers(0, 256, (self.count, *self.shape), dtype=np.uint8)
         captions = [f"thing {i % self.captions}" for i in range(self.count)] if self.captions else None
         words = ("thing", *(str(i) for i in range(self.captions)))
-        spec = DataSpec(self.shape, "text" if captions else "none", vocabulary=words)
+        said = tuple(dict.fromkeys(captions or ()))
+        spec = DataSpec(self.shape, "text" if captions else "none", vocabulary=words, captions=said)
         return Pictures(images, captions), Pictures(images, captions), spec
 
 

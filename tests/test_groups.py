@@ -32,7 +32,7 @@ FACTS = {
     "stacked_mnist": DataSpec((3, 32, 32)),
     "patchgan": DataSpec((3, 64, 64), "image"),
     "cgan_class": DataSpec((3, 32, 32), "class", classes=("cat", "dog")),
-    "cgan_text2img": DataSpec((3, 32, 32), "text", vocabulary=("a", "red", "apple")),
+    "cgan_text2img": DataSpec((3, 32, 32), "text", vocabulary=("a", "red", "apple"), captions=("a red apple",)),
 }
 
 

@@ -18,6 +18,7 @@ from ganlab.errors import UserError, nearest
 Settings = TypeVar("Settings")
 
 WIDTH = 110
+CHECKPOINT = "a run's folder (its best, else its last), a .ckpt, zoo:NAME or hf:USER/NAME"
 DATA = "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
 ALLOW = "packages whose classes it may name too; hub: it may fetch what it names"
 
@@ -43,6 +44,13 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         print(f"{program()}: {line}", file=sys.stderr)
         raise SystemExit(2 if bad_input else 1) from None
+
+
+def run(help_text: str, work: Callable[[list[str]], object]) -> None:
+    """Run a command: print its help if the words of the command line ask for it, else call `work` with them."""
+    words = sys.argv[1:]
+    with errors_in_one_line():
+        print(help_text) if asks_for_help(words) else work(words)
 
 
 def program() -> str:
@@ -102,7 +110,7 @@ def read_settings(kind: type[Settings], words: Sequence[str]) -> Settings:
 def needs_checkpoint(checkpoint: str) -> None:
     """Raise `UserError` if no checkpoint is named."""
     if not checkpoint:
-        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
+        raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version>, a .ckpt file or zoo:emoji")
 
 
 READERS: Mapping[type, tuple[Callable[[str], Any], str]] = {

@@ -13,12 +13,12 @@ SETTINGS = {
     "seed=0": "of everything that is drawn: the same seed gives the same run",
     "run_dir=FOLDER": "where the run's folder goes [runs/<recipe>/<version>]",
     "resume=RUN": "go on with a run's folder or a .ckpt; settings beside it change what it was",
-    "init=RUN": "start a new run from a model's weights; discriminator.freeze=2 for FreezeD",
+    "init=RUN": "start a new run from the weights of a run, a .ckpt, zoo:NAME or hf:USER/NAME",
     "batch_size=64": "real images that a process takes for one turn of the discriminator",
     "trainer.max_steps=10000": "iterations; an iteration is one batch, whatever the number of turns",
     "trainer.devices=2": "processes or GPUs; trainer.accelerator=gpu, trainer.precision=bf16-mixed",
     "data.root=FOLDER": "where data=folder finds the pictures",
-    "generator.optimizer.lr=1e-4": "and discriminator...; also turns, clip, accumulate, freeze, layer_decay",
+    "generator.optimizer.lr=1e-4": "and discriminator...; also turns, clip, accumulate, freeze (FreezeD), layer_decay",
     "ganlab.debug=true": "a traceback where one line would do",
 }
 

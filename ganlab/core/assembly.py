@@ -157,7 +157,7 @@ def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
     if kind is Architecture:
         return build(node, **_around(recipe))
     if isinstance(kind, type) and issubclass(kind, ConditionEncoder):
-        facts = {"vocabulary": spec.vocabulary, "classes": len(spec.classes)}
+        facts = {"vocabulary": spec.vocabulary, "captions": spec.captions, "classes": len(spec.classes)}
         return build(node, **{fact: facts[fact] for fact in kind.needs})
     return build(node)
 

@@ -148,7 +148,7 @@ def is_whole(value: Any, most: int, least: int = 1) -> bool:
 
 
 def _check_spec(spec: Any, where: object) -> None:
-    names = {"shape", "kind", "classes", "vocabulary", "prompts"}
+    names = {"shape", "kind", "classes", "vocabulary", "captions", "prompts"}
     if not isinstance(spec, dict) or not {"shape"} <= spec.keys() <= names or spec.get("kind", "none") not in KINDS:
         raise UserError(f"{where}: `spec` must say {', '.join(sorted(names))}")
     shape = spec["shape"]
@@ -158,7 +158,7 @@ def _check_spec(spec: Any, where: object) -> None:
         or not all(is_whole(side, LONGEST_SIDE) for side in shape)
     ):
         raise UserError(f"{where}: `spec.shape` must be 1 or 3 whole numbers from 1 to {LONGEST_SIDE}")
-    for name in ("classes", "vocabulary", "prompts"):
+    for name in ("classes", "vocabulary", "captions", "prompts"):
         words = spec.get(name, ())
         if not isinstance(words, list | tuple) or len(words) > MOST_WORDS or not all(map(_is_word, words)):
             raise UserError(f"{where}: `spec.{name}` must be a list of words, {MOST_WORDS} at most")

@@ -30,7 +30,7 @@ from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
 from ganlab.core.reducer import Reducer
 from ganlab.core.running_means import RunningMeans
-from ganlab.core.shortcut import may_step_directly
+from ganlab.core.shortcut import ask_driver_not_nvml, may_step_directly
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
@@ -180,7 +180,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def player(self, name: str) -> nn.Module:
         """Return the network of a side."""
-        return self.get_submodule(name)
+        return getattr(self, name)  # type: ignore[no-any-return]
 
     def members(self, name: str) -> Members:
         """Return the tensors of a network of this module, such as a side's or the average."""
@@ -206,9 +206,10 @@ class GenerativeModule(pl.LightningModule, ABC):
         means = {term: at_least_float32(values).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
-        self._passes += 1
-        if name in self._reducers and self._passes == parts:
-            self._reducers[name].arm()
+        if name in self._reducers:
+            self._passes += 1
+            if self._passes == parts:
+                self._reducers[name].arm()
         loss = reduce(torch.add, means.values())
         self._backward(loss / parts if parts > 1 else loss)
 
@@ -217,11 +218,12 @@ class GenerativeModule(pl.LightningModule, ABC):
         members = self.members(name)
         if name in self._reducers:
             self._reducers[name].finish()
-        self._passes = 0
-        self._step(self.trainer.strategy.optimizers[list(self.sides).index(name)])
+            self._passes = 0
+        self._step(name, self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
         self.sides[name].constraint.enforce(self.player(name))
-        average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
+        if self._reducers:
+            average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
 
     # The two calls of Lightning around a step. They take as long as the step of a small network -----------------------
 
@@ -231,9 +233,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         else:
             self.manual_backward(loss)
 
-    def _step(self, optimizer: Optimizer) -> None:
+    def _step(self, name: str, optimizer: Optimizer) -> None:
         if self._steps_directly:
-            self.on_before_optimizer_step(optimizer)
+            self._clip(name, optimizer)
             optimizer.step()
         else:
             self.trainer.strategy.optimizer_step(optimizer, closure=lambda: None, model=self)
@@ -247,12 +249,15 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the side's gradient, and log its norm if a row of the log is due, both without the loss scale."""
-        turns = zip(self.sides.items(), self.trainer.strategy.optimizers, strict=True)
-        name, side = next(player for player, own in turns if own is optimizer)
-        if side.clip is None and not self._row_is_due:
+        turns = zip(self.sides, self.trainer.strategy.optimizers, strict=True)
+        self._clip(next(name for name, own in turns if own is optimizer), optimizer)
+
+    def _clip(self, name: str, optimizer: Optimizer) -> None:
+        clip = self.sides[name].clip
+        if clip is None and not self._row_is_due:
             return
         self._unscale(optimizer)
-        norm = clip_gradients(self.members(name).gradients(), side.clip)
+        norm = clip_gradients(self.members(name).gradients(), clip)
         if self._row_is_due:
             self._logged.add(f"{name}/gradient_norm", norm)
 
@@ -348,6 +353,7 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Seed each process differently, so that it draws its own latents. All have started from one seed."""
+        ask_driver_not_nvml()
         self._steps_directly = may_step_directly(self.trainer)
         if is_distributed():
             self._reducers = {name: Reducer(self.members(name).parameters) for name in self.sides}

@@ -32,8 +32,8 @@ class Members:
         return [getattr(part, name) for part, name in self.buffers if part.training]
 
     def tensors(self) -> list[Tensor]:
-        """Return all parameters and buffers, without graphs."""
-        return [*(each.detach() for each in self.parameters), *(getattr(*place).detach() for place in self.buffers)]
+        """Return all parameters and buffers."""
+        return [*self.parameters, *(getattr(*place) for place in self.buffers)]
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

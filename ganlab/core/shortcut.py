@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.strategies import Strategy
 
@@ -24,6 +27,17 @@ def may_step_directly(trainer: pl.Trainer) -> bool:
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     listeners = any(_overrides(callback, pl.Callback, *HOOKS) for callback in callbacks)
     return plain and own and not listeners and not _overrides(trainer.lightning_module, pl.LightningModule, *IN_MODULE)
+
+
+def ask_driver_not_nvml() -> None:
+    """Let torch ask CUDA's runtime whether there is a GPU, if there is none.
+
+    torch asks before each step of an optimizer. Lightning makes it ask NVML, so that CUDA stays untouched before a
+    fork. Without a driver each such question loads a library in vain, which takes as long as the step of a small
+    network.
+    """
+    if not torch.cuda.is_available():
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 def _overrides(one: object, base: type, *methods: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -26,14 +27,15 @@ class DataSpec:
     """The description of a data set that a model needs, in plain values.
 
     A checkpoint carries it, so sampling needs no data. `kind` of condition: "none", "class", "text" or "image".
-    `vocabulary`: the training captions' words, most frequent first. `prompts`: a few conditions (class names or
-    captions) to show by default.
+    `vocabulary`, `captions`: the training captions' words, and the captions, most frequent first. `prompts`: a few
+    conditions (class names or captions) to show by default.
     """
 
     shape: tuple[int, ...]
     kind: str = "none"
     classes: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
@@ -143,12 +145,14 @@ class GanData(pl.LightningDataModule, ABC):
         if len(self.train) < 2:
             raise UserError(f"`data` has {len(self.train)} training pictures: at least 2 are needed")
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> Iterable[Batch]:
         """Return the endless stream of batches, starting at the trainer's iteration and the pictures seen before it."""
         trainer = self.trainer
         start, rank, world = (trainer.global_step, trainer.global_rank, trainer.world_size) if trainer else (0, 0, 1)
         seen = getattr(trainer.lightning_module, "images_seen", None) if trainer else None
         stream = Stream(self.train, self.reals_per_iteration, self.seed, start, rank, world, seen)
+        if not self.workers and not torch.cuda.is_available():
+            return stream
         return DataLoader(
             stream,
             batch_size=None,

@@ -89,6 +89,8 @@ class Batch:
 
     def chunk(self, parts: int) -> list[Batch]:
         """Return `parts` equal, consecutive batches. Raise an error if the images do not divide evenly."""
+        if parts == 1:
+            return [self]
         if len(self) % parts:
             raise ValueError(f"a batch of {len(self)} images does not divide into {parts} equal parts")
         size = len(self) // parts

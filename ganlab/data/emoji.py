@@ -17,6 +17,7 @@ from ganlab.data.neighbours import Neighbours
 from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
+from ganlab.data.splits import text_spec
 from ganlab.data.wordings import wordings
 
 PROMPTS = (
@@ -99,10 +100,7 @@ class EmojiData(GanData):
         return Pictures(images[rows], captions, concepts, mirrors, said, near)
 
     def _spec(self, train: Pictures) -> DataSpec:
-        from ganlab.data.vocabulary import vocabulary
-
         captions = train.condition
         assert isinstance(captions, list)
         prompts = [prompt for prompt in PROMPTS if prompt in set(captions)][:SHOWN]
-        words = tuple(vocabulary(caption for said in train.all_wordings() for caption in said))
-        return DataSpec(train.shape, "text", vocabulary=words, prompts=tuple(prompts))
+        return text_spec(train, prompts)

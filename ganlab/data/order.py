@@ -22,13 +22,11 @@ def rows_at(position: int, count: int, size: int, seed: int) -> np.ndarray:
     if size >= LARGE:
         epochs, places = np.divmod(np.arange(position, position + count), size)
         return permuted(places, size, key(seed, epochs))
-    parts = []
-    while count > 0:
-        epoch, place = divmod(position, size)
-        part = _order(size, seed, epoch)[place : place + count]
-        parts.append(part)
-        position, count = position + len(part), count - len(part)
-    return np.concatenate(parts)
+    epoch, place = divmod(position, size)
+    found = _order(size, seed, epoch)[place : place + count]
+    if len(found) == count:
+        return found
+    return np.concatenate([found, rows_at(position + len(found), count - len(found), size, seed)])
 
 
 @lru_cache(maxsize=2)

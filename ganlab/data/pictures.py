@@ -73,12 +73,20 @@ class Pictures:
             return self._balance.rows_at(position, count, seed)
         return rows_at(position, count, len(self), seed)
 
-    def batch(self, rows: np.ndarray, random: np.random.Generator) -> Batch:
+    @property
+    def needs_random(self) -> bool:
+        """Return whether a batch depends on random numbers, which mirror pictures and choose mismatches."""
+        return self._codes is not None or self.flip is not False
+
+    def batch(self, rows: np.ndarray, random: np.random.Generator | None = None) -> Batch:
         """Return the pictures in `rows`, flipped and paired with mismatched conditions as `random` decides.
 
-        A picture that cannot be read is replaced, together with its condition (see `_read`).
+        A picture that cannot be read is replaced, together with its condition (see `_read`). Without `random` the
+        pictures are not flipped, and conditions are not paired.
         """
         rows, images = self._read(rows)
+        if random is None:
+            return Batch(images, take(self.condition, torch.from_numpy(rows)))
         mirrored = torch.from_numpy(self._mirrors(rows) & (random.random(len(rows)) < 0.5))
         images = _mirror(images, mirrored)
         if self._codes is None:

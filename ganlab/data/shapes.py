@@ -17,6 +17,7 @@ from ganlab.data.cache import cached_array
 from ganlab.data.drawing import FACTS, draw, lay_out
 from ganlab.data.pictures import Pictures
 from ganlab.data.scenes import COLOURS, HELD_OUT, SHAPES, Scene, Thing, near_miss, parse, scenes, things
+from ganlab.data.splits import text_spec
 from ganlab.errors import UserError
 
 SMALLEST, LARGEST = 32, 128
@@ -88,12 +89,10 @@ class ShapesData(GanData):
         return draw(lay_out(drawn, np.random.default_rng([self.seed, split, 1])), self.size)
 
     def _spec(self, train: Pictures) -> DataSpec:
-        from ganlab.data.vocabulary import vocabulary
-
         captions, strange = train.condition, self.unseen.condition
         assert isinstance(captions, list) and isinstance(strange, list)
         prompts = [*dict.fromkeys(captions)][:PROMPTS] + [*dict.fromkeys(strange)][:PROMPTS]
-        return DataSpec(train.shape, "text", vocabulary=tuple(vocabulary(captions)), prompts=tuple(prompts))
+        return text_spec(train, prompts)
 
 
 def check_drawable(size: int) -> None:

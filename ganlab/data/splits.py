@@ -50,12 +50,15 @@ class Found:
 def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
     """Return the description of training pictures with captions, with these classes, or with neither."""
     if isinstance(train.condition, list):
-        prompts = tuple(dict.fromkeys(train.condition))[:PROMPTS]
-        return DataSpec(train.shape, "text", vocabulary=_vocabulary(train), prompts=prompts)
+        return text_spec(train, tuple(dict.fromkeys(train.condition))[:PROMPTS])
     return DataSpec(train.shape, "class" if classes else "none", classes=classes, prompts=classes)
 
 
-def _vocabulary(train: Pictures) -> tuple[str, ...]:
-    from ganlab.data.vocabulary import vocabulary
+def text_spec(train: Pictures, prompts: Sequence[str]) -> DataSpec:
+    """Return the description of training pictures with captions."""
+    from ganlab.data.vocabulary import distinct, vocabulary
 
-    return tuple(vocabulary(caption for wordings in train.all_wordings() for caption in wordings))
+    said = train.all_wordings()
+    words = vocabulary(caption for wordings in said for caption in wordings)
+    captions = distinct(first for first, *_ in said)
+    return DataSpec(train.shape, "text", (), tuple(words), tuple(captions), tuple(prompts))

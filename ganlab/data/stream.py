@@ -45,4 +45,6 @@ class Stream(IterableDataset):
         seen = self.start * self.world_size * self.batch_size if self.seen is None else self.seen
         position = seen + ((iteration - self.start) * self.world_size + self.rank) * self.batch_size
         rows = self.pictures.rows_at(position, self.batch_size, self.seed)
+        if not self.pictures.needs_random:
+            return self.pictures.batch(rows)
         return self.pictures.batch(rows, np.random.default_rng([self.seed, iteration, self.rank]))

@@ -20,6 +20,15 @@ def tokenize(caption: str) -> list[str]:
     return WORD.findall(unicodedata.normalize("NFKC", caption).lower())
 
 
+def distinct(captions: Iterable[str], limit: int = 4_096) -> list[str]:
+    """Return the `limit` most frequent captions, most frequent first, then in the order given.
+
+    >>> distinct(["an apple", "a pear", "a pear"])
+    ['a pear', 'an apple']
+    """
+    return [caption for caption, _ in Counter(captions).most_common(limit)]
+
+
 def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:
     """Return the `limit` most frequent words, most frequent first, then in alphabetical order.
 

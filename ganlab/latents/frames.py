@@ -15,7 +15,7 @@ from torch import Tensor
 from ganlab.errors import UserError
 from ganlab.files.durable import atomic_write
 from ganlab.loggers.sheet import picture, png
-from ganlab.sampling.writing import Writer, write_picture
+from ganlab.sampling.writing import Writer, write_pictures
 
 VIDEO = "imageio_ffmpeg"
 SUFFIXES = (".gif", ".mp4", ".png")
@@ -52,7 +52,7 @@ def _folder(path: Path, frames: Iterable[Tensor]) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     with Writer() as writer:
         for number, frame in enumerate(frames):
-            writer.submit(write_picture, path / f"{number:05d}.png", frame)
+            writer.submit(write_pictures, [path / f"{number:05d}.png"], frame[None])
     return path
 
 

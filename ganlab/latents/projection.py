@@ -30,7 +30,7 @@ from ganlab.loggers.sheet import picture, png
 from ganlab.metrics.perceptual import embedding_with_grad, perceptual_network
 from ganlab.networks.encoder import EncoderDecoder
 from ganlab.sampling.drawing import latents
-from ganlab.sampling.writing import native
+from ganlab.sampling.writing import encoded, native
 
 BATCH = 25  # random pictures compared at a time
 THIRDS = 3  # a third of the points goes on after each third of the steps
@@ -210,8 +210,8 @@ def write_point(path: Path, point: Point) -> Path:
 def written(folder: Path, goal: Tensor, states: Sequence[State], facts: Mapping[str, Any]) -> Path:
     """Write the goal uint8 (C, H, W), the last state, the strip of the states and the distances. Return the folder."""
     *_, last = states
-    atomic_write(folder / "goal.png", png(native(goal)))
-    atomic_write(folder / "projected.png", png(native(last.picture)))
+    atomic_write(folder / "goal.png", encoded(native(goal)))
+    atomic_write(folder / "projected.png", encoded(native(last.picture)))
     atomic_write(folder / "approach.png", png(strip([picture(one) for one in (goal, *(s.picture for s in states))])))
     write_point(folder / "latent.safetensors", last.point)
     names = ("step", "distance", "pixels", "perceptual")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,9 +43,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(help_text()) if cli.asks_for_help(words) else lecture(*understood(words))
+    cli.run(help_text(), lambda words: lecture(*understood(words)))
 
 
 def understood(words: Sequence[str]) -> tuple[list[str], LectureSettings]:

@@ -14,12 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ganlab.data.batch import to_uint8
+from ganlab.files.png import png_bytes
 from ganlab.metrics.features import as_colour
 
 LEGIBLE = 96  # pixels: smaller pictures are enlarged to at least this by a whole factor, each pixel a square
 MARGIN = 6
 FONT_SIZE = 12
 LINES = 3  # of a caption; longer text ends in an ellipsis
+CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}  # of Pillow's modes
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
@@ -68,6 +70,17 @@ def shortened(line: str, width: float) -> str:
     return line.rstrip() + "…"
 
 
+@lru_cache(maxsize=1024)
+def label(caption: str, width: int) -> Image.Image:
+    """Return a caption, wrapped and centred, as a picture `width` pixels wide. Many sheets show the same captions."""
+    lines, height = wrap(caption, width), FONT_SIZE + 3
+    paper = Image.new("RGB", (width, height * len(lines)), PAPER)
+    pen = ImageDraw.Draw(paper)
+    for number, words in enumerate(lines):
+        pen.text(((width - font().getlength(words)) / 2, number * height), words, INK, font())
+    return paper
+
+
 def picture(image: Tensor) -> Image.Image:
     """Return an image (C, H, W), uint8 or in [-1, 1], as a picture that is large enough to see.
 
@@ -91,19 +104,15 @@ def grid(images: Tensor, captions: Sequence[str] | None = None, columns: int = 8
         raise ValueError(f"a grid needs pictures and a caption each, got {len(images)} and {len(captions)}")
     cells = [picture(image) for image in images.detach().cpu()]
     width, height = cells[0].size
-    texts = [wrap(caption, width) for caption in captions]
+    labels = [label(caption, width) for caption in captions]
     columns = min(columns, len(cells))
-    line = FONT_SIZE + 3
-    row_height = height + 2 * MARGIN + line * max(map(len, texts))
+    row_height = height + 2 * MARGIN + max(one.height for one in labels)
     rows = -(-len(cells) // columns)
     sheet = Image.new("RGB", (columns * (width + MARGIN) + MARGIN, rows * row_height + MARGIN), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    for i, (cell, text) in enumerate(zip(cells, texts, strict=True)):
+    for i, (cell, words) in enumerate(zip(cells, labels, strict=True)):
         left, top = MARGIN + i % columns * (width + MARGIN), MARGIN + i // columns * row_height
         sheet.paste(cell, (left, top))
-        for number, words in enumerate(text):
-            middle = left + (width - font().getlength(words)) / 2
-            pen.text((middle, top + height + 3 + number * line), words, INK, font())
+        sheet.paste(words, (left, top + height + 3))
     return sheet
 
 
@@ -143,7 +152,9 @@ def drawn(figure: Any) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """Return the picture as the bytes of a PNG file."""
+    """Return the picture as the bytes of a PNG file. One with a palette is written by Pillow."""
+    if image.mode in CHANNELS:
+        return png_bytes(np.asarray(image).reshape(image.height, image.width, CHANNELS[image.mode]))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -21,8 +21,8 @@ class ConditionEncoder(nn.Module, ABC):
     """A map from conditions of one `kind`, "class" or "text", to vectors of `dim` numbers. Abstract."""
 
     kind: ClassVar[str]
-    needs: ClassVar[tuple[Literal["vocabulary", "classes"], ...]] = ()
-    """The constructor's parameters that the data determine: the captions' words, the number of classes."""
+    needs: ClassVar[tuple[Literal["vocabulary", "captions", "classes"], ...]] = ()
+    """The constructor's parameters that the data determine: the words or the captions, or the number of classes."""
     dim: Dim
     word_dim: int = 0
     """The size of a word's state; 0 if there are none."""

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
-from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt, ProperFraction
+from ganlab.config.ranges import Dim, EvenWidth, NonNegative, PositiveInt
 from ganlab.data.batch import Condition, send
 from ganlab.data.vocabulary import tokenize
+from ganlab.errors import UserError
 from ganlab.networks.attention import Words
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
@@ -130,8 +131,11 @@ class SentenceEncoder(ConditionEncoder):
 
     def forward(self, condition: Condition) -> Tensor:
         """Return vectors (N, dim) for N captions."""
-        vectors = self.sentences(_captions(condition), self.linear.weight.device)
-        return self.normalize(self.linear(self._noised(vectors)))
+        return self.read(self.sentences(_captions(condition), self.linear.weight.device))
+
+    def read(self, sentences: Tensor) -> Tensor:
+        """Return vectors (N, dim) for the frozen encoder's vectors (N, S) of N captions."""
+        return self.normalize(self.linear(self._noised(sentences)))
 
     def words(self, condition: Condition) -> Words:
         """Return states (N, L, word_dim) of the captions' word pieces, of unit variance, and a mask (N, L) of pieces.
@@ -149,78 +153,80 @@ class SentenceEncoder(ConditionEncoder):
         return frozen + self.noise * torch.randn_like(frozen) if self.training and self.noise else frozen
 
 
-class KnownWords(nn.Module):
-    """Captions -> (N, dim): trained vectors of the words in the vocabulary, and of their neighbours in order.
+class TrainedCaptions(nn.Module):
+    """Trained vectors (M, dim) of M captions: a caption's own, plus those of its words over sqrt(words).
 
-    The sum over words, pairs and triples of known words, over sqrt(words) (Joulin et al. 2017, "Bag of tricks"). Other
-    words are ignored. If the vocabulary lacks "draw", "me" and "a", then "draw me a red heart" gives the same as "red
-    heart". Pairs and triples tell "red circle above blue square" from its reverse. They share `buckets` vectors by
-    their hash, which start at zero, so an order that training lacks adds nothing. The result is zero if no word is
-    known. dropout: the probability that a word, pair or triple is left out in training.
+    Captions with a word in common share its vector (Joulin et al. 2017, "Bag of tricks"), so what red means is learned
+    from all red things.
     """
 
-    def __init__(
-        self, vocabulary: Sequence[str], dim: Dim, buckets: PositiveInt = 2048, dropout: ProperFraction = 0.0
-    ) -> None:
+    starts: Tensor
+    rows: Tensor
+    roots: Tensor
+
+    def __init__(self, captions: Sequence[str], dim: Dim) -> None:
         super().__init__()
-        self.rows = {word: row for row, word in enumerate(vocabulary, buckets)}
-        self.buckets, self.dropout = buckets, dropout
-        self.table = nn.EmbeddingBag(buckets + len(self.rows), dim, mode="sum")
-        nn.init.zeros_(self.table.weight.detach()[:buckets])
+        self.captions = tuple(captions)
+        split = [tokenize(caption) or [""] for caption in captions]
+        self.words = tuple(dict.fromkeys(chain.from_iterable(split)))
+        row = {word: number for number, word in enumerate(self.words)}
+        self.own, self.table = nn.Embedding(len(captions), dim), nn.EmbeddingBag(len(row), dim, mode="sum")
+        lengths = torch.tensor([len(words) for words in split])
+        for name, values in {
+            "rows": torch.tensor([row[word] for words in split for word in words]),
+            "starts": lengths.cumsum(0) - lengths,
+            "roots": lengths[:, None].sqrt(),
+        }.items():
+            self.register_buffer(name, values, persistent=False)
 
-    def forward(self, captions: Sequence[str]) -> Tensor:
-        """Return vectors (N, dim) for N captions."""
-        device, known = self.table.weight.device, [self._known(caption) for caption in captions]
-        bags = [[*(self.rows[word] for word in words), *neighbours(words, self.buckets)] for words in known]
-        rows = send(torch.tensor([*chain.from_iterable(bags)], dtype=torch.int64), device)
-        starts = send(torch.tensor([0, *map(len, bags[:-1])]).cumsum(0), device)
-        dropped = self.dropout if self.training else 0.0
-        kept = (torch.rand(len(rows), device=device) >= dropped).to(self.table.weight.dtype)
-        words = send(torch.tensor([max(1, len(one)) for one in known]), device)
-        return self.table(rows, starts, kept) / words.to(kept.dtype).sqrt()[:, None]
-
-    def _known(self, caption: str) -> tuple[str, ...]:
-        return tuple(word for word in tokenize(caption) if word in self.rows)
-
-
-@lru_cache(maxsize=100_000)
-def neighbours(words: tuple[str, ...], buckets: int) -> tuple[int, ...]:
-    """Return the buckets that pairs and triples of neighbouring words hash to."""
-    runs = (words[start : start + size] for size in (2, 3) for start in range(len(words) - size + 1))
-    return tuple(crc32(" ".join(run).encode()) % buckets for run in runs)
+    def forward(self) -> Tensor:
+        """Return the vectors."""
+        return self.own.weight + self.table(self.rows, self.starts) / self.roots
 
 
 class CaptionEncoder(ConditionEncoder):
-    """Captions -> (N, dim): a frozen sentence encoder, plus trained vectors of the words of training.
+    """Captions -> (N, dim): attention to the captions of training, whose keys are a frozen sentence encoder's vectors.
 
-    The sentence encoder covers unknown words. The known words cover details that matter in a small set of pictures,
-    such as colours, which are a small part of a sentence's vector. model, noise, hub: as in `SentenceEncoder`. buckets,
-    dropout: as in `KnownWords`. vocabulary: the words of the training captions.
+    A caption's weights are the softmax of `sharpness` times its cosines with the captions of training, as in attention
+    with frozen keys (Vaswani et al. 2017). Weighted means follow, of the keys, which a linear layer reads, and of
+    trained vectors. So a caption of training in other words gets nearly the vector that was trained, and a new one
+    gets a blend of its neighbours'.
+
+    captions: those of training, each once. model, noise, hub: as in `SentenceEncoder`.
     """
 
     kind = "text"
-    needs = ("vocabulary",)
+    needs = ("captions",)
+    keys: Tensor
 
     def __init__(
         self,
-        vocabulary: Sequence[str],
+        captions: Sequence[str],
         dim: Dim,
         model: str | None = None,
         noise: NonNegative = 0.0,
-        buckets: PositiveInt = 2048,
-        dropout: ProperFraction = 0.0,
+        sharpness: NonNegative = 30.0,
         hub: bool = True,
     ) -> None:
         super().__init__()
-        self.dim, self.vocabulary = dim, tuple(vocabulary)
+        if not captions:
+            raise UserError("condition=caption needs captions of training, and the data have none")
+        self.dim, self.sharpness = dim, sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
-        self.known = KnownWords(self.vocabulary, dim, buckets, dropout)
+        self.register_buffer("keys", self.sentence.sentences(captions, torch.device("cpu")))
+        self.values = TrainedCaptions(captions, dim)
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
 
     def forward(self, condition: Condition) -> Tensor:
         """Return vectors (N, dim) for N captions."""
-        return self.normalize(self.sentence(condition) + self.known(_captions(condition)))
+        return self.read(self.sentence.sentences(_captions(condition), self.keys.device))
+
+    def read(self, sentences: Tensor) -> Tensor:
+        """Return vectors (N, dim) for the sentence encoder's vectors (N, S) of N captions."""
+        nearness = F.normalize(sentences.to(self.keys.dtype), dim=1) @ F.normalize(self.keys, dim=1).T
+        weights = (self.sharpness * nearness).softmax(1)
+        return self.normalize(self.sentence.read(weights @ self.keys) + weights @ self.values())
 
     def words(self, condition: Condition) -> Words:
         """Return states and mask of the captions' word pieces, from the sentence encoder."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,9 +20,7 @@ MOST_CHECKPOINTS = 6
 class PageSettings:
     """The settings of the command line of page."""
 
-    checkpoint: list[str] = cli.setting(
-        [], "a run's folder (its best, else its last), a .ckpt, zoo:NAME or hf:USER/NAME; several: [A,B]; needed"
-    )
+    checkpoint: list[str] = cli.setting([], f"{cli.CHECKPOINT}; several: [A,B]; needed")
     host: str = cli.setting("127.0.0.1", "the address to listen on; 0.0.0.0 lets other machines use the page")
     port: Port = cli.setting(7860, "of the page; 0 for any free one")
     data: dict[str, str] = cli.setting({}, cli.DATA)
@@ -47,9 +44,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Help and mistakes in the words are answered before torch is loaded."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else page(checked(read(words)))
+    cli.run(HELP, lambda words: page(checked(read(words))))
 
 
 def read(words: Sequence[str]) -> PageSettings:

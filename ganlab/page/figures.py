@@ -17,7 +17,7 @@ QUESTIONS = {"realism": "real", "pair": "real pair", "match": "match"}
 
 def image(picture: Tensor, words: str) -> str:
     """Return the <img> of a picture uint8 (C, H, W). Its bytes are those of the PNG that `ganlab.sample` writes."""
-    content = base64.b64encode(encoded(native(picture), "png")).decode()
+    content = base64.b64encode(encoded(native(picture))).decode()
     return f'<img src="data:image/png;base64,{content}" alt="{escape(words)}">'
 
 

@@ -15,9 +15,7 @@ DTYPES = ("float32", "float16")
 class PublishSettings:
     """The parts of a checkpoint that are published, and the text of its card."""
 
-    checkpoint: str = cli.setting(
-        "", "a run's folder (its best, else its last), a .ckpt, zoo:NAME or hf:USER/NAME; needed"
-    )
+    checkpoint: str = cli.setting("", f"{cli.CHECKPOINT}; needed")
     discriminator: bool = cli.setting(False, "publish the discriminator too, for starts and for guided sampling")
     dtype: str = cli.setting("float32", "of the weights in model.safetensors: float32, or float16 (half the size)")
     text: list[str] = cli.setting([], "captions whose embeddings are stored beside a program of the generator")
@@ -30,12 +28,11 @@ class PublishSettings:
         None, "of the weights, by its name on the Hub, such as cc-by-4.0 [that of the data]"
     )
     address: str | None = cli.setting(None, "how the card's commands name it, such as zoo:mnist [its folder]")
-    allow: list[str] = cli.setting([], "packages whose classes it may name too; hub: it may fetch what it names")
+    allow: list[str] = cli.setting([], cli.ALLOW)
 
     def check(self) -> None:
         """Raise `UserError` if the settings cannot be right."""
-        if not self.checkpoint:
-            raise UserError("`checkpoint` is needed: pass checkpoint=runs/<recipe>/<version> or a .ckpt file")
+        cli.needs_checkpoint(self.checkpoint)
         check_choice("dtype", self.dtype, DTYPES)
 
 

@@ -1,8 +1,8 @@
 """The reading of captions, beside a program of the generator: stored embeddings, and the trained part as ONNX.
 
 captions.npz   captions, and the embedding (dim,) of each: what generator.onnx takes
-encoder.json   the sentence encoder's name, the known words, and the inputs of text.onnx
-text.onnx      a sentence's vector and the rows of its known words -> the embedding
+encoder.json   the sentence encoder's name
+text.onnx      a sentence's vector -> the embedding
 encoder.safetensors   the same weights as tensors
 """
 
@@ -18,14 +18,12 @@ import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ganlab.core.generative import GenerativeModule
-from ganlab.data.vocabulary import tokenize
 from ganlab.files.durable import atomic_write
 from ganlab.files.packaged import is_packaged
 from ganlab.networks.conditioning import ConditionEncoder
-from ganlab.networks.text import CaptionEncoder, SentenceEncoder, neighbours
+from ganlab.networks.text import CaptionEncoder, SentenceEncoder
 from ganlab.publishing.painter import embedding, encoders
 from ganlab.publishing.programs import OPSET, quiet
 
@@ -36,42 +34,18 @@ CAPTIONS_FILE, ENCODER_FILE, WEIGHTS_FILE, TEXT_FILE = (
     "text.onnx",
 )
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
-NOTHING = -1
-"""The row of no word: it fills up the rows of shorter captions."""
 
 
 class TextProjection(nn.Module):
-    """Sentence vectors (N, S) and rows of known words (N, L) int64 -> embeddings (N, dim), as the encoders give them.
-
-    rows: the rows of a caption's known words, pairs and triples in the table, filled up with -1 (`rows_of`).
-    """
+    """Sentence vectors (N, S) -> embeddings (N, dim), as the encoders give them, side by side."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.readers = nn.ModuleList(encoder for _, encoder in encoders(network))
 
-    def forward(self, sentence: Tensor, rows: Tensor) -> Tensor:
-        """Return the embeddings of all encoders side by side."""
-        return torch.cat([_read(encoder, sentence, rows) for encoder in self.readers], 1)
-
-
-def _read(encoder: nn.Module, sentence: Tensor, rows: Tensor) -> Tensor:
-    if isinstance(encoder, SentenceEncoder):
-        return encoder.normalize(encoder.linear(sentence * encoder.sentences.dim**0.5))
-    assert isinstance(encoder, CaptionEncoder)
-    known, there = encoder.known, (rows >= 0).to(sentence.dtype)
-    words = (rows >= known.buckets).sum(1).clamp(min=1).to(sentence.dtype)
-    vectors = known.table.weight[rows.clamp(min=0)] * there[:, :, None]
-    return encoder.normalize(_read(encoder.sentence, sentence, rows) + vectors.sum(1) / words.sqrt()[:, None])
-
-
-def rows_of(captions: Sequence[str], vocabulary: Sequence[str], buckets: int) -> Tensor:
-    """Return the rows (N, L) of captions' known words, pairs and triples, filled up with -1. L is at least 1."""
-    row = {word: number for number, word in enumerate(vocabulary, buckets)}
-    known = [tuple(word for word in tokenize(caption) if word in row) for caption in captions]
-    bags = [[*(row[word] for word in words), *neighbours(words, buckets)] for words in known]
-    longest = max([1, *map(len, bags)])
-    return torch.tensor([bag + [NOTHING] * (longest - len(bag)) for bag in bags])
+    def forward(self, sentence: Tensor) -> Tensor:
+        """Return the embeddings of all encoders."""
+        return torch.cat([encoder.read(sentence * sentence.shape[1] ** 0.5) for encoder in self.readers], 1)
 
 
 def write_text(module: GenerativeModule, captions: Sequence[str], folder: Path, onnx: bool) -> dict[str, Any]:
@@ -90,55 +64,46 @@ def write_text(module: GenerativeModule, captions: Sequence[str], folder: Path, 
 
 
 def _described(parts: Sequence[tuple[str, ConditionEncoder]]) -> dict[str, Any]:
-    """Return the classes of encoders, the name of the sentence encoder, and the known words."""
+    """Return the classes of encoders, the name of the sentence encoder, and the words that a trained one knows."""
     first = parts[0][1]
-    sentences = first.sentence if isinstance(first, CaptionEncoder) else first
-    model = sentences.sentences.model if isinstance(sentences, SentenceEncoder) else None
-    frozen = isinstance(sentences, SentenceEncoder)
+    encoder = _sentence_encoder(first)
+    model = encoder.sentences.model if encoder else None
     return {
         "encoders": {name: type(part).__name__ for name, part in parts},
-        "sentence_encoder": (PACKAGED if is_packaged(model) else model) if frozen else None,
+        "sentence_encoder": (PACKAGED if is_packaged(model) else model) if encoder else None,
         "known_words": list(getattr(first, "vocabulary", ())),
-        "buckets": first.known.buckets if isinstance(first, CaptionEncoder) else None,
     }
+
+
+def _sentence_encoder(encoder: ConditionEncoder) -> SentenceEncoder | None:
+    """Return the part that reads sentences by a frozen model, if there is one."""
+    part = encoder.sentence if isinstance(encoder, CaptionEncoder) else encoder
+    return part if isinstance(part, SentenceEncoder) else None
 
 
 def _write_projection(module: GenerativeModule, captions: Sequence[str], folder: Path) -> dict[str, Any]:
     """Write `text.onnx` if a frozen sentence encoder reads the captions. Return its difference from the encoders."""
     first = encoders(module.average)[0][1]
-    if not isinstance(first, CaptionEncoder | SentenceEncoder):
+    sentence_encoder = _sentence_encoder(first)
+    if sentence_encoder is None:
         return {"text": f"{type(first).__name__} is trained whole: only stored captions can be drawn without ganlab"}
     import onnxruntime
 
-    sentences, rows = text_inputs(first, captions)
-    batch, words = torch.export.Dim("batch"), torch.export.Dim("words")
-    projection = TextProjection(module.average).eval()
-    example = (sentences[:1].repeat(3, 1), rows[:1].repeat(3, 1))
-    if rows.shape[1] < 2:
-        example = (example[0], F.pad(example[1], (0, 1), value=NOTHING))
+    sentences = torch.stack(sentence_encoder.sentences.vectors(captions, torch.device("cpu")))
     with quiet(), torch.no_grad():
         torch.onnx.export(
-            projection,
-            example,
+            TextProjection(module.average).eval(),
+            (sentences[:1].repeat(3, 1),),
             folder / TEXT_FILE,
-            input_names=["sentence", "rows"],
+            input_names=["sentence"],
             output_names=["embedding"],
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
-            dynamic_shapes=({0: batch}, {0: batch, 1: words}),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )
     session = onnxruntime.InferenceSession(folder / TEXT_FILE, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"sentence": sentences.numpy(), "rows": rows.numpy()})
+    (found,) = session.run(None, {"sentence": sentences.numpy()})
     own = embedding(module.average, captions)
     return {"text": TEXT_FILE, "largest_difference_of_embeddings": float((torch.from_numpy(found) - own).abs().max())}
-
-
-def text_inputs(encoder: CaptionEncoder | SentenceEncoder, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Return the inputs of `text.onnx` for captions: the sentence encoder's vectors (N, S), and rows (N, L)."""
-    frozen = (encoder.sentence if isinstance(encoder, CaptionEncoder) else encoder).sentences
-    vectors = torch.stack(frozen.vectors(captions, torch.device("cpu")))
-    if isinstance(encoder, SentenceEncoder):
-        return vectors, torch.full((len(captions), 1), NOTHING)
-    return vectors, rows_of(captions, encoder.vocabulary, encoder.known.buckets)

@@ -85,7 +85,7 @@ def _condition(data: GanData) -> str:
     spec = data.spec
     return {
         "class": f" in {len(spec.classes):,} classes",
-        "text": f" with captions of {len(spec.vocabulary):,} words",
+        "text": f" with {len(spec.captions):,} captions of {len(spec.vocabulary):,} words",
         "image": " with the pictures that they are made from",
     }.get(spec.kind, "")
 

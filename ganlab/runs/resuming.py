@@ -6,7 +6,7 @@ All checks come before the first change, so a refused resume leaves the folder u
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None
 
     A network sees them as numbers. Other words of the same count would fit its weights, but with another meaning.
     """
-    told = {"class": ["classes"], "text": ["vocabulary"] if _reads_vocabulary(recipe) else []}.get(spec.kind, [])
+    told = {"class": ["classes"], "text": _read_facts(recipe)}.get(spec.kind, [])
     for name in ["shape", "kind", *told]:
         here, there = getattr(spec, name), getattr(stored, name)
         if here != there:
@@ -92,9 +92,10 @@ def _in_short(value: Any) -> str:
     return f"is {value}" if value else "has none"
 
 
-def _reads_vocabulary(recipe: Recipe) -> bool:
+def _read_facts(recipe: Recipe) -> Sequence[str]:
+    """Return the facts of the data that the encoder of captions depends on."""
     node = recipe.get("condition")
-    return node is not None and "vocabulary" in locate(node["_target_"]).needs
+    return () if node is None else locate(node["_target_"]).needs
 
 
 def _differences(recipe: Recipe, stored: Recipe) -> Iterator[str]:

@@ -17,8 +17,8 @@ BATCH = 64
 
 def latents(module: GenerativeModule, seeds: Sequence[int]) -> Tensor:
     """Return (len(seeds), latent_dim). Row i depends on seeds[i] alone."""
-    rows = [module.draw_latent(1, torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.cat(rows)
+    random = torch.Generator()
+    return torch.cat([module.draw_latent(1, random.manual_seed(seed)) for seed in seeds])
 
 
 @torch.no_grad()

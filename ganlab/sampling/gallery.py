@@ -26,7 +26,7 @@ from ganlab.errors import UserError, nearest, suggestion
 from ganlab.files.durable import atomic_write
 from ganlab.loggers.sheet import comparison, grid, png, scatter
 from ganlab.sampling.drawing import BATCH, draw
-from ganlab.sampling.writing import Writer, write_manifest, write_picture
+from ganlab.sampling.writing import Writer, write_manifest, write_pictures
 
 COLUMNS = 8
 PAGE = 256  # pictures on a sheet at most
@@ -145,7 +145,7 @@ def class_number(spec: DataSpec, label: str) -> int:
 class Drawing:
     """The settings by which requested pictures are drawn and written.
 
-    form: the format of single pictures, a key of `FORMATS`. batch: pictures drawn at a time. truncation: 1 for none.
+    form: the format of single pictures: png, jpg or webp. batch: pictures drawn at a time. truncation: 1 for none.
     facts: further columns of the manifest, the same for every picture.
     """
 
@@ -183,10 +183,10 @@ def draw_gallery(
 
 def _written(writer: Writer, paths: Sequence[Path], batches: Iterable[Tensor]) -> Iterator[Tensor]:
     """Yield the batches. Their pictures are being written to `paths` meanwhile."""
-    left = iter(paths)
+    done = 0
     for images in batches:
-        for image in images:
-            writer.submit(write_picture, next(left), image)
+        writer.submit(write_pictures, paths[done : done + len(images)], images)
+        done += len(images)
         yield images
 
 

@@ -13,28 +13,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from ganlab.files.durable import atomic_write, quick_write
+from ganlab.files.png import png_bytes
 from ganlab.metrics.features import as_colour
 
 FORMATS: Mapping[str, Mapping[str, Any]] = {
-    "png": {"format": "PNG"},
     "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     "webp": {"format": "WEBP", "lossless": True, "method": 0},
 }
-"""The settings of Pillow for each format. PNG and WebP keep every pixel, JPEG does not."""
+"""The settings of Pillow for the formats beside PNG. WebP keeps every pixel, JPEG does not."""
 
 MANIFEST = "metadata.jsonl"
-AHEAD = 256  # files that may wait for the disk: more would only take memory
+AHEAD = 4  # batches that may wait for the disk: more would only take memory
 
 
 class Writer:
     """Threads that write files. Leaving its block waits for all of them, and raises the first error."""
 
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(min(4, (os.cpu_count() or 1)))
+        self.pool = ThreadPoolExecutor(min(4, max(1, (os.cpu_count() or 1) - 1)))  # a core is left for the generator
         self.waiting: deque[Future[Any]] = deque()
 
     def submit(self, function: Callable[..., Any], *values: Any) -> None:
@@ -55,22 +56,24 @@ class Writer:
                 one.result()
 
 
-def native(image: Tensor) -> Image.Image:
-    """Return uint8 (C, H, W) as a picture of exactly that size."""
-    levels = as_colour(image[None])[0]
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
+def native(image: Tensor) -> np.ndarray:
+    """Return uint8 (C, H, W) as the pixels (H, W, 3) of a picture."""
+    return as_colour(image[None])[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def encoded(picture: Image.Image, form: str) -> bytes:
-    """Return a picture as the bytes of a file of that format, one of `FORMATS`."""
+def encoded(pixels: np.ndarray, form: str = "png") -> bytes:
+    """Return pixels uint8 (H, W, 3) as the bytes of a file of that format: png, or one of `FORMATS`."""
+    if form == "png":
+        return png_bytes(pixels)
     buffer = io.BytesIO()
-    picture.save(buffer, **FORMATS[form])
+    Image.fromarray(pixels).save(buffer, **FORMATS[form])
     return buffer.getvalue()
 
 
-def write_picture(path: Path, image: Tensor) -> None:
-    """Write uint8 (C, H, W) in the format that the suffix names."""
-    quick_write(path, encoded(native(image), path.suffix[1:]))
+def write_pictures(paths: Sequence[Path], images: Tensor) -> None:
+    """Write uint8 (N, C, H, W) as N files, each in the format that its suffix names."""
+    for path, pixels in zip(paths, as_colour(images).permute(0, 2, 3, 1).contiguous().numpy(), strict=True):
+        quick_write(path, encoded(pixels, path.suffix[1:]))
 
 
 def write_manifest(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

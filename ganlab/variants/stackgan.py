@@ -192,7 +192,7 @@ def stage_one_of(state: Mapping[str, Tensor], theirs: DataSpec, ours: DataSpec) 
     part = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
     if not part:
         raise UserError("`variant.stage_one` has no Stage I: name a run of recipe=stackgan")
-    for what in ("shape", "kind", "classes", "vocabulary"):
+    for what in ("shape", "kind", "classes", "vocabulary", "captions"):
         if getattr(theirs, what) != getattr(ours, what):
             raise UserError(f"`variant.stage_one` learned from data with another {what}: use the same data")
     return part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +36,7 @@ Examples
 
 def main() -> None:
     """Run the command line. Nothing heavy is loaded to list the models."""
-    words = sys.argv[1:]
-    with cli.errors_in_one_line():
-        print(HELP) if cli.asks_for_help(words) else show(cli.read_settings(ZooSettings, words))
+    cli.run(HELP, lambda words: show(cli.read_settings(ZooSettings, words)))
 
 
 def show(settings: ZooSettings) -> None:

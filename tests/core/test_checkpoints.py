@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ganlab.files.archive import check_archive
 SPECS = {
     "none": DataSpec((3, 32, 32)),
     "class": DataSpec((3, 32, 32), "class", ("cat", "dog")),
-    "text": DataSpec((3, 32, 32), "text", vocabulary=("a", "cat")),
+    "text": DataSpec((3, 32, 32), "text", vocabulary=("a", "cat"), captions=("a cat", "cat")),
     "image": DataSpec((3, 64, 64), "image"),
     "points": DataSpec((2,)),
 }
@@ -35,7 +36,7 @@ def spec_of(recipe: Recipe) -> DataSpec:
     condition = recipe.get("condition")
     kind = locate(condition["_target_"]).kind if condition else locate(recipe["variant"]["_target_"]).reads
     spec = SPECS[kind or "none"]
-    return DataSpec((3, 64, 64), "text", vocabulary=("a", "cat")) if recipe["recipe"] == "stackgan" else spec
+    return replace(spec, shape=(3, 64, 64)) if recipe["recipe"] == "stackgan" else spec
 
 
 def written(path: Path, recipe: Recipe, state: dict[str, Any], **changes: Any) -> Path:

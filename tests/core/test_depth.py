@@ -136,7 +136,7 @@ def test_a_side_that_learns_nothing_is_refused(vanilla: Make, sgd: Side) -> None
 
 
 def test_two_stages_are_refused_in_one_line() -> None:
-    spec = DataSpec((3, 64, 64), "text", vocabulary=("a",))
+    spec = DataSpec((3, 64, 64), "text", vocabulary=("a",), captions=("a",))
     with pytest.raises(UserError, match=r"`discriminator\.freeze` .*ModuleDict"):
         make_module(compose("recipe=stackgan", "condition=words", "discriminator.freeze=1"), spec)
 

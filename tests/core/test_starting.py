@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from ganlab.core.starting import Start, model_to_start_from, sha256, warm_start
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
 from ganlab.networks.players import places
-from ganlab.networks.text import KnownWords
+from ganlab.networks.text import CaptionEncoder
 
 Same = Callable[[Any, Any], bool]
 WORDS = ("recipe=cgan_text2img", "condition=words", "condition.dim=4", "latent_dim=3", "perturbation=[]")
+CAPTIONS = ("recipe=cgan_text2img", "condition.dim=4", "latent_dim=3", "perturbation=[]")
 NARROW = ("network.generator.width=4", "network.discriminator.width=4")
 TEXT = DataSpec((3, 16, 16), "text", vocabulary=("a", "red", "cat", "dog"))
 PARTS = ("generator", "discriminator", "average")
@@ -147,26 +149,18 @@ def test_words_go_over_by_word() -> None:
     assert generator.done.startswith("4 of 5 rows taken")
 
 
-def test_known_words_keep_the_vectors_of_pairs() -> None:
-    """Pairs go by their hash among as many buckets, words by word."""
-    from ganlab.core.transfer import Tensors, differences, take
-    from ganlab.networks.players import labelled_rows
-
-    torch.manual_seed(0)
-    theirs, ours = KnownWords(("a", "red", "cat"), 3, buckets=8), KnownWords(("cat", "owl"), 3, buckets=8)
-    nn.init.normal_(theirs.table.weight)
-    sides = [
-        Tensors({"table": one.table.weight}, {"table": labelled_rows(nn.Sequential(one), ())["0.table.weight"]})
-        for one in (ours, theirs)
-    ]
-    assert [one.done for one in differences(*sides)] == ["9 of 10 rows taken, by what they stand for"]
-    take(*sides)
-    assert torch.equal(ours.table.weight[:8], theirs.table.weight[:8])
-    assert torch.equal(ours.table.weight[ours.rows["cat"]], theirs.table.weight[theirs.rows["cat"]])
-    other = KnownWords(("cat",), 3, buckets=4)
-    rows = {"table": labelled_rows(nn.Sequential(other), ())["0.table.weight"]}
-    (one,) = differences(Tensors({"table": other.table.weight}, rows), sides[1])
-    assert one.done.startswith("1 of 5 rows")
+def test_recalled_captions_go_over_by_caption() -> None:
+    model = made(replace(TEXT, captions=("a cat", "a red dog")), *CAPTIONS, *NARROW)
+    spec = DataSpec((3, 16, 16), "text", captions=("an owl", "a cat"))
+    module = made(spec, *CAPTIONS, *NARROW, seed=1)
+    new = module.generator.encoder.values.own.weight[0].detach().clone()
+    begin(module, stored(model))
+    ours, theirs = (one.generator.encoder for one in (module, model))
+    assert torch.equal(ours.values.own.weight[1], theirs.values.own.weight[0])
+    assert torch.equal(ours.values.own.weight[0], new)
+    cat = (one.values.table.weight[one.values.words.index("cat")] for one in (ours, theirs))
+    assert torch.equal(*cat)
+    torch.testing.assert_close(ours.keys, CaptionEncoder(spec.captions, 4).keys)
 
 
 def test_classes_go_over_by_name(same: Same) -> None:
@@ -319,6 +313,6 @@ def test_a_strangers_file_runs_nothing(file: Path, tmp_path: Path) -> None:
 
 def test_two_models_to_start_from_are_refused(file: Path) -> None:
     words = ("recipe=stackgan", "variant.stage_one_iterations=0", f"variant.stage_one={file}", "condition=words")
-    module = make_module(compose(*words), DataSpec((3, 64, 64), "text", vocabulary=("a",)))
+    module = make_module(compose(*words), DataSpec((3, 64, 64), "text", vocabulary=("a",), captions=("a",)))
     with pytest.raises(UserError, match="pass one of them"):
         warm_start(module, stored(made(TEXT, *WORDS, *NARROW)))

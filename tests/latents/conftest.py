@@ -45,7 +45,8 @@ def spec_of(recipe: dict) -> DataSpec:
     kind = variant.reads or (locate(recipe["condition"]["_target_"]).kind if recipe.get("condition") else "none")
     side = 64 if variant.__name__ == "StackGAN" else 16
     words = ("a", "red", "apple", "blue", "car")
-    return DataSpec((3, side, side), kind, classes=("dog", "cat", "cow"), vocabulary=words)
+    captions = ("a red apple", "a blue car")
+    return DataSpec((3, side, side), kind, classes=("dog", "cat", "cow"), vocabulary=words, captions=captions)
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Con
     yield folder, Contents(file), said.getvalue()
 
 
-SPEC = DataSpec((3, 16, 16), "text", vocabulary=("thing", "0", "1"), prompts=("a thing",))
+SPEC = DataSpec((3, 16, 16), "text", vocabulary=("thing", "0", "1"), captions=("a thing",), prompts=("a thing",))
 
 
 class Things(GanData):

@@ -36,7 +36,9 @@ def test_it_plays(network: str, game: str, trainer: Callable, noise: Callable) -
     tiny += ["network.discriminator.side=32", "network.discriminator.mixed=4"] if network == "projected" else []
     side = 64 if game == "stackgan" else 16
     recipe = compose(*GAMES[game], f"network={network}", *tiny, "latent_dim=4", "batch_size=4", "average.ramp=1")
-    module = make_module(recipe, DataSpec((3, side, side), "text", vocabulary=("thing", "0", "1")))
+    module = make_module(
+        recipe, DataSpec((3, side, side), "text", vocabulary=("thing", "0", "1"), captions=("thing 0",))
+    )
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     trainer(1).fit(module, datamodule=noise(shape=(3, side, side), captions=2, count=8))
     after = module.state_dict()

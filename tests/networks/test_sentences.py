@@ -12,7 +12,7 @@ import torch
 from ganlab.errors import UserError
 from ganlab.files.packaged import NAMES, packaged_folder
 from ganlab.networks.sentences import FrozenSentences, Memory, frozen_sentences
-from ganlab.networks.text import CaptionEncoder, KnownWords, SentenceEncoder
+from ganlab.networks.text import CaptionEncoder, SentenceEncoder, TrainedCaptions
 
 CAPTIONS = ["a red apple", "a green apple", "the stock market", ""]
 CPU = torch.device("cpu")
@@ -69,41 +69,45 @@ def test_both_players_and_every_copy_share_one_model(encoder):
     assert pickle.loads(pickle.dumps(encoder)).sentences is encoder.sentences
 
 
-def test_only_known_words_count():
-    bag = KnownWords(["red", "heart", "apple"], dim=6)
-    assert torch.equal(bag(["draw me a Red heart, please"]), bag(["red heart"]))
-    torch.testing.assert_close(bag(["red heart"]), (bag(["red"]) + bag(["heart"])) / 2**0.5)
-    assert torch.equal(bag(["a puppy", ""]), torch.zeros(2, 6))
-    assert torch.equal(KnownWords([], dim=6)(["red"]), torch.zeros(1, 6))
+KNOWN = ["red heart", "blue heart", "dog face"]
 
 
-def test_the_order_of_known_words_counts_as_soon_as_it_is_trained():
-    """Pairs start at zero; a step changes the vectors of the orders that were read and no others."""
-    bag = KnownWords(["red", "blue", "above"], dim=6)
-    one, other, third = "red above blue", "blue above red", "above red"
-    assert torch.allclose(bag([one]), bag([other]))
-    bag([one]).sum().backward()
-    with torch.no_grad():
-        bag.table.weight[: bag.buckets] -= bag.table.weight.grad[: bag.buckets]
-    assert not torch.allclose(bag([one]), bag([other]))
-    torch.testing.assert_close(bag([third]), (bag(["above"]) + bag(["red"])) / 2**0.5)
+def test_a_caption_of_training_gets_its_own_vector_in_other_words_too():
+    """A large sharpness takes the nearest caption: its key and its trained vector."""
+    encoder = CaptionEncoder(KNOWN, dim=8, sharpness=300.0)
+    own = encoder.normalize(encoder.sentence.read(encoder.keys) + encoder.values())
+    torch.testing.assert_close(encoder(KNOWN), own, atol=1e-3, rtol=0)
+    asked = ["a heart that is red", "draw me a blue heart, please", "the face of a dog"]
+    torch.testing.assert_close(encoder(asked), own, atol=0.02, rtol=0)
 
 
-def test_words_are_left_out_in_training_only():
-    bag = KnownWords(["red"], dim=1, dropout=0.25)
-    drawn = bag(["red"] * 4000)
-    assert 0.72 < (drawn != 0).float().mean() < 0.78
-    assert torch.equal(bag.eval()(["red"]), bag.table.weight[bag.buckets :])
+def test_a_new_caption_gets_a_blend_of_its_neighbours():
+    """The weights are the softmax of the cosines; without sharpness all captions of training count alike."""
+    encoder = CaptionEncoder(KNOWN, dim=8, sharpness=5.0)
+    (asked,) = encoder.sentence.sentences(["purple heart"], CPU)
+    scores = (5 * torch.stack([torch.cosine_similarity(asked, key, 0) for key in encoder.keys])).exp()
+    key, value = ((scores @ each / scores.sum())[None] for each in (encoder.keys, encoder.values()))
+    torch.testing.assert_close(encoder(["purple heart"]), encoder.normalize(encoder.sentence.read(key) + value))
+    encoder.sharpness = 0.0
+    torch.testing.assert_close(encoder(["purple heart"]), encoder(["stock market"]))
 
 
-def test_a_caption_encoder_adds_known_words_to_the_sentence():
-    """Without vectors of words it is the sentence encoder, normalized once more."""
-    encoder = CaptionEncoder(["red", "heart"], dim=8)
-    sentence = encoder.normalize(encoder.sentence(CAPTIONS))
-    assert not torch.equal(encoder(CAPTIONS), sentence)
-    torch.nn.init.zeros_(encoder.known.table.weight.detach())
-    assert torch.equal(encoder(CAPTIONS), sentence)
+def test_captions_share_the_vectors_of_their_words():
+    values = TrainedCaptions(KNOWN, dim=6)
+    own, rows = values.own.weight, dict(zip(values.words, values.table.weight, strict=True))
+    torch.testing.assert_close(values()[0] - own[0], (rows["red"] + rows["heart"]) / 2**0.5)
+    torch.testing.assert_close(values()[1] - own[1], (rows["blue"] + rows["heart"]) / 2**0.5)
+    assert TrainedCaptions([""], dim=6)().shape == (1, 6)
+
+
+def test_a_caption_encoder_has_the_sentence_encoders_words():
+    encoder = CaptionEncoder(KNOWN, dim=8)
     assert torch.equal(encoder.words(["a"])[0], encoder.sentence.words(["a"])[0])
+
+
+def test_captions_of_training_are_needed():
+    with pytest.raises(UserError, match="needs captions of training"):
+        CaptionEncoder([], dim=8)
 
 
 def test_a_caption_is_read_once_and_the_memory_is_bounded():

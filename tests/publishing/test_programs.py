@@ -13,10 +13,10 @@ from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
-from ganlab.networks.conditioning import ConditionEncoder
-from ganlab.publishing.painter import Painter, embedding, encoders, examples
+from ganlab.networks.sentences import frozen_sentences
+from ganlab.publishing.painter import Painter, embedding, examples
 from ganlab.publishing.programs import PROGRAMS
-from ganlab.publishing.text import CAPTIONS_FILE, text_inputs, write_text
+from ganlab.publishing.text import CAPTIONS_FILE, write_text
 from tests.core.test_checkpoints import spec_of
 
 SMALL = ("network.generator.width=8", "network.discriminator.width=8")
@@ -81,10 +81,8 @@ def test_captions_can_be_read_without_ganlab(condition: str, tmp_path: Path) -> 
     captions = ["a cat", "cat a", "a a cat cat", "a zebra", "", "zebras"]
     facts = write_text(module, captions, tmp_path, onnx=True)
     session = onnxruntime.InferenceSession(tmp_path / facts["text"])
-    (encoder,) = (part for _, part in encoders(module.average))
-    assert isinstance(encoder, ConditionEncoder)
-    sentence, rows = text_inputs(encoder, captions)  # type: ignore[arg-type]
-    (found,) = session.run(None, {"sentence": sentence.numpy(), "rows": rows.numpy()})
+    sentences = torch.stack(frozen_sentences().vectors(captions, torch.device("cpu")))
+    (found,) = session.run(None, {"sentence": sentences.numpy()})
     own = embedding(module.average, captions).numpy()
     assert np.abs(found - own).max() < MOST
     assert len({row.tobytes() for row in own.round(3)}) == len(captions)

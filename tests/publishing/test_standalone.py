@@ -16,8 +16,6 @@ from PIL import Image
 from ganlab.core.checkpoints import load_module
 from ganlab.data.batch import to_uint8
 from ganlab.export import ExportSettings, export
-from ganlab.publishing.painter import encoders
-from ganlab.publishing.text import rows_of, write_text
 from tests.docs.pages import DOCS, blocks
 
 PAGE = DOCS / "howto" / "export.md"
@@ -53,15 +51,3 @@ def test_the_pages_program_draws_the_checkpoints_pictures(
     side = module.spec.shape[-1]
     drawn = sheet.reshape(4, side, 4, side, -1).transpose(0, 2, 1, 3, 4).reshape(own.shape)
     assert np.abs(own.astype(int) - drawn).max() <= 1 and len(np.unique(own)) > 20
-
-
-def test_the_pages_rows_are_those_of_ganlab(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
-    module = load_module(checkpoint("recipe=cgan_text2img"))
-    captions = ["A Cat!", "cat a cat", "", "a ﬁne cat", "unknown"]
-    write_text(module, captions, tmp_path, onnx=False)
-    (program,) = (block.text for block in blocks(PAGE) if "def rows" in block.text)
-    names: dict[str, Any] = {}
-    exec(program, names)
-    (encoder,) = (part for _, part in encoders(module.average))
-    expected = rows_of(captions, encoder.vocabulary, encoder.known.buckets)
-    assert np.array_equal(names["rows"](captions, tmp_path), expected.numpy())

@@ -105,7 +105,7 @@ def test_words_of_other_models_are_refused() -> None:
 
 
 def test_words_that_were_never_read_are_named() -> None:
-    spec = DataSpec((3, 16, 16), "text", vocabulary=("a", "red", "circle"))
+    spec = DataSpec((3, 16, 16), "text", vocabulary=("a", "red", "circle"), captions=("a red circle",))
     module = SimpleNamespace(spec=spec, recipe={"condition": {"_target_": "ganlab.networks.text.WordEncoder"}})
     assert strange_words(module, ["a red circle"]) == ""
     assert "circel (did you mean circle?), qqq" in strange_words(module, ["a circel", "a qqq"])

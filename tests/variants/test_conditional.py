@@ -12,7 +12,7 @@ from ganlab.data.batch import Batch
 from ganlab.variants import ConditionalGAN
 
 WORDS = ("recipe=cgan_text2img", "network.generator.width=4", "network.discriminator.width=4", "latent_dim=3")
-SPEC = DataSpec((3, 32, 32), "text", vocabulary=("a", "red", "heart"))
+SPEC = DataSpec((3, 32, 32), "text", vocabulary=("a", "red", "heart"), captions=("a red heart",))
 CAPTIONS = ["a red heart", "a heart"]
 
 
