@@ -158,7 +158,7 @@ def train_matcher(
 ) -> Matcher:
     """Train a matcher for captioned real pictures. The global random state does not change.
 
-    AdamW whose rate rises over 50 steps and falls to zero, in bfloat16, on the processor. Raise `ValueError` if there
+    AdamW whose rate rises over 50 steps and falls to zero, in float32, on the processor. Raise `ValueError` if there
     are no captions.
     """
     if not isinstance(pictures.condition, list):
@@ -175,9 +175,7 @@ def _fit(matcher: Matcher, batches: Iterable[Example], steps: int, rate: float, 
     optimizer = torch.optim.AdamW(matcher.parameters(), lr=rate, weight_decay=0.1)
     for step, (images, captions, codes) in enumerate(batches):
         optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50) * (1 - step / steps)
-        with torch.autocast("cpu", torch.bfloat16):
-            similarity = matcher(images, captions)
-        loss = contrast(similarity.float(), codes)
+        loss = contrast(matcher(images, captions), codes)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
