@@ -48,13 +48,13 @@ def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-@torch.no_grad()
 def average_across_processes(tensors: Iterable[Tensor]) -> None:
     """Replace each tensor, in place, by its mean over all processes. Do nothing in a single process."""
     if not is_distributed():
         return
-    for bucket in buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
-        Mean(bucket).write(bucket)
+    with torch.no_grad():
+        for bucket in buckets([tensor for tensor in tensors if tensor.is_floating_point()]):
+            Mean(bucket).write(bucket)
 
 
 class Mean:

@@ -227,8 +227,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._step(name, self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
         self.sides[name].constraint.enforce(self.player(name))
-        if self._reducers:
-            average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
+        average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
 
     # The two calls of Lightning around a step. They take as long as the step of a small network -----------------------
 

@@ -23,6 +23,7 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.files.durable import atomic_write
 from ganlab.files.published import CONFIG_FILE, FORMAT, MODEL_FILE, is_regular, read_config
+from ganlab.networks.conditioning import ConditionEncoder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 LEFT_OUT = ("discriminator.", "remembering.")
@@ -54,18 +55,27 @@ class Absent(nn.Module):
 
 
 def weights(module: GenerativeModule, dtype: str = "float32", discriminator: bool = False) -> dict[str, Tensor]:
-    """Return the tensors to publish by name. dtype: "float32" or "float16", for floating ones."""
+    """Return the tensors to publish by name. dtype: "float32" or "float16", for the parameters of networks.
+
+    Buffers keep their dtype, and so does what reads the generator's conditions: a rounded embedding changes every layer
+    that it modulates.
+    """
     state = module.state_dict()
     chosen = {f"generator.{name}": value for name, value in module.average.state_dict().items()}
     if discriminator:
         chosen |= {name: value for name, value in state.items() if not name.startswith(("generator.", "average."))}
-    return {name: _stored(value, DTYPES[dtype]) for name, value in chosen.items()}
+    readers = tuple(
+        f"generator.{name}." for name, part in module.average.named_modules() if isinstance(part, ConditionEncoder)
+    )
+    kept = {name for name, _ in module.named_buffers()}
+    kept |= {f"generator.{name}" for name, _ in module.average.named_buffers()}
+    kept |= {name for name in chosen if name.startswith(readers)}
+    return {name: _stored(value, None if name in kept else DTYPES[dtype]) for name, value in chosen.items()}
 
 
-def _stored(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a copy on the CPU with the elements in the usual order."""
-    value = value.detach().cpu()
-    return (value.to(dtype) if value.is_floating_point() else value).clone(memory_format=torch.contiguous_format)
+def _stored(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Return a copy on the CPU with the elements in the usual order, of this dtype or its own."""
+    return value.detach().to("cpu", dtype).clone(memory_format=torch.contiguous_format)
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> Path:

@@ -18,9 +18,9 @@ SHAPES = ("data=shapes", "data.count=40", "data.held_out_count=20")
     ("words", "data"),
     [
         (("recipe=ring", "data.count=500", "data.held_out_count=100"), "500 points of 2, 100 held out"),
-        (("recipe=cgan_text2img", *SHAPES), "40 pictures of 3 x 32 x 32 with captions of"),
-        (("recipe=stackgan", *SHAPES), "40 pictures of 3 x 64 x 64 with captions of"),
-        (("recipe=vae", *SHAPES), "40 pictures of 3 x 32 x 32 with captions of"),
+        (("recipe=cgan_text2img", *SHAPES), "40 pictures of 3 x 32 x 32 with 39 captions of"),
+        (("recipe=stackgan", *SHAPES), "40 pictures of 3 x 64 x 64 with 39 captions of"),
+        (("recipe=vae", *SHAPES), "40 pictures of 3 x 32 x 32 with 39 captions of"),
     ],
 )
 def test_says_what_there_is_and_what_it_costs(words: tuple[str, ...], data: str) -> None:
