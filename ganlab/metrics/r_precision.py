@@ -23,11 +23,11 @@ HASHED, PART = 2**17, 2**10  # pictures that identify a training set, and those 
 
 
 def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
-    """Return the matcher of these training pictures, from the cache or trained now (about a minute)."""
+    """Return the matcher of these training pictures, from the cache or trained now (a few minutes)."""
     name = f"matcher-{digest(_pixels(train), train.condition, seed)}.pt"
 
     def make(part: Path) -> None:
-        say("ganlab: training the matcher that R-precision needs, on real pictures (once; about a minute)")
+        say("ganlab: training the matcher that R-precision needs, on real pictures (once; a few minutes)")
         torch_save(train_matcher(train, seed=seed).stored(), part)
 
     return Matcher.restored(torch.load(cached_path(name, make), weights_only=True))
