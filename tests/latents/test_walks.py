@@ -121,6 +121,7 @@ def test_an_animation_and_a_strip_have_all_frames(run: Path, tmp_path: Path) -> 
     assert np.abs(shown[0] - frames[0]).mean() < 4  # 256 colours in place of all
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the reader leaves its pipe open
 def test_a_video_has_all_frames_nearly_as_they_were_drawn(run: Path, tmp_path: Path) -> None:
     """H.264 is lossy: on the average a level is off by a few of 255."""
     loop = {"checkpoint": str(run), "around": 4, "frames": 6}
