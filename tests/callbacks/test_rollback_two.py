@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.variants import VanillaGAN
+from tests.two_processes import found_by_two
 
 BATCH, LAST = 4, 30
 
@@ -96,22 +96,7 @@ def main(folder: Path) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> list[dict[str, Any]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("two")
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
-    shared["GANLAB_CACHE"] = str(folder / "cache")
-    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
-    running = [
-        subprocess.Popen(
-            command, env={**os.environ, **shared, "LOCAL_RANK": str(rank)}, stdout=-1, stderr=-2, text=True
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=200)[0] for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return found_by_two(__file__, folder, free_port(), GANLAB_CACHE=str(folder / "cache"))
 
 
 def test_both_went_back_and_on_to_the_end(ranks: list[dict[str, Any]]) -> None:

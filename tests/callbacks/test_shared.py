@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -29,6 +28,7 @@ from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.variants import VanillaGAN
+from tests.two_processes import found_by_two
 
 COUNT = 301  # samples: an odd number, in two batches
 METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
@@ -98,25 +98,8 @@ def main(folder: Path) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> list[dict[str, Any]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("shared")
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
-    shared |= {"GANLAB_OFFLINE": "1", "GANLAB_CACHE": str(folder / "cache")}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", __file__, str(folder)],
-            env={**os.environ, **shared, "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=300)[0] for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    cache = str(folder / "cache")
+    return found_by_two(__file__, folder, free_port(), GANLAB_OFFLINE="1", GANLAB_CACHE=cache)
 
 
 def test_each_process_draws_half_of_the_samples(ranks: list[dict[str, Any]]) -> None:

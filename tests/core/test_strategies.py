@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ from ganlab.perturbations import AdaptiveAugmentation
 from ganlab.processes import average_across_processes
 from ganlab.regularizers import R1, LeCam
 from ganlab.variants import VanillaGAN
+from tests.two_processes import found_by_two
 
 BATCH = 4  # of one process
 LONG = 6  # iterations
@@ -243,20 +243,7 @@ def main(folder: Path) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> list[dict[str, Any]]:
     """What the two processes found."""
     folder = tmp_path_factory.mktemp("two")
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0", "OMP_NUM_THREADS": "1"}
-    environments = [{**os.environ, **shared, "LOCAL_RANK": str(rank)} for rank in range(2)]
-    command = [sys.executable, "-W", "ignore", __file__, str(folder)]
-    running = [
-        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for env in environments
-    ]
-    try:
-        said = [process.communicate(timeout=300)[0] for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [0, 0], "\n".join(said)
-    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    found = found_by_two(__file__, folder, free_port())
     found[0]["checkpoint"] = torch.load(folder / "step=2.ckpt", weights_only=True)
     return found
 
