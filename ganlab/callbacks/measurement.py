@@ -74,9 +74,14 @@ class EveryImages(Schedule):
         """Start to count from the images seen."""
         self._before = module.images_seen
 
+    @property
+    def interval(self) -> int:
+        """Return the images between two measurements."""
+        return self.images
+
     def due(self, module: GenerativeModule) -> bool:
-        """Return whether a multiple was passed since the last call."""
-        passed = module.images_seen // self.images > self._before // self.images
+        """Return whether a multiple of the interval was passed since the last call."""
+        passed = module.images_seen // self.interval > self._before // self.interval
         self._before = module.images_seen
         return passed
 
@@ -92,12 +97,10 @@ class Widening(EveryImages):
     doublings: int = 0
     _ended: float | None = None
 
-    def due(self, module: GenerativeModule) -> bool:
-        """Return whether a multiple of the present interval was passed since the last call."""
-        interval = self.images * 2**self.doublings
-        passed = module.images_seen // interval > self._before // interval
-        self._before = module.images_seen
-        return passed
+    @property
+    def interval(self) -> int:
+        """Return the images between two measurements."""
+        return self.images * 2**self.doublings
 
     def spent(self, seconds: float, now: float) -> bool:
         """Note that a measurement took so many seconds and ended now. Return whether that was too much.

@@ -124,10 +124,9 @@ class Quality(BestTracker):
     def _widen(self, trainer: pl.Trainer, seconds: float) -> None:
         self.schedule.doublings += 1
         if trainer.is_global_zero:
-            every = self.schedule.images * 2**self.schedule.doublings
             say(
                 f"ganlab: measuring quality took {seconds:.0f} s, more than {self.schedule.share:.0%} of the time "
-                f"(`callbacks.quality.time_share`): from now on every {every:,} images"
+                f"(`callbacks.quality.time_share`): from now on every {self.schedule.interval:,} images"
             )
 
     def state_dict(self) -> dict[str, Any]:
