@@ -19,12 +19,13 @@ from ganlab.metrics.metric import CAPTIONS, HIGHER, Result, SampleMetric, Sample
 from ganlab.metrics.target import captions_of
 
 CANDIDATES = 100
+PRECISION = "float32"  # that matchers are trained in: others in the cache are not the same
 HASHED, PART = 2**17, 2**10  # pictures that identify a training set, and those in memory at a time
 
 
 def matcher_for(train: Pictures, seed: int = 0) -> Matcher:
     """Return the matcher of these training pictures, from the cache or trained now (a few minutes)."""
-    name = f"matcher-{digest(_pixels(train), train.condition, seed)}.pt"
+    name = f"matcher-{digest(_pixels(train), train.condition, seed, PRECISION)}.pt"
 
     def make(part: Path) -> None:
         say("ganlab: training the matcher that R-precision needs, on real pictures (once; a few minutes)")
