@@ -12,11 +12,20 @@ from torch import Tensor, nn
 
 
 class Members:
-    """The parameters of a network and the places of its buffers."""
+    """The parameters of a network and the places of its buffers.
+
+    Buffers outside the state are constants, and left out.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.parameters = list(network.parameters())
-        self.buffers = [(part, name) for part in network.modules() for name, _ in part.named_buffers(recurse=False)]
+        kept = network.state_dict().keys()
+        self.buffers = [
+            (part, name)
+            for where, part in network.named_modules()
+            for name, _ in part.named_buffers(recurse=False)
+            if f"{where}.{name}".lstrip(".") in kept
+        ]
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of the parameters that have one."""

@@ -18,7 +18,7 @@ from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.heads import OneLogit, RealismLogit
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
-from ganlab.networks.text import CaptionEncoder, WordBags, WordTable
+from ganlab.networks.text import WordBags, WordTable
 from ganlab.perturbations import Perturbation
 
 NETWORK, ONE_LOGIT = "network.", "head.realism."
@@ -92,7 +92,7 @@ def _place(name: str, start: str, player: nn.Module) -> str:
 
 
 def labelled_rows(player: nn.Module, classes: Sequence[str]) -> dict[str, list[Hashable]]:
-    """Return what each row of a table stands for, by the table's name in the player: a word, a caption or a class."""
+    """Return what each row of a table stands for, by the table's name in the player: a word or a class."""
     return {
         f"{where}.{table}": labels for where, part in player.named_modules() for table, labels in _tables(part, classes)
     }
@@ -103,7 +103,5 @@ def _tables(part: nn.Module, classes: Sequence[str]) -> Iterator[tuple[str, list
         yield "table.weight", [*classes]
     elif isinstance(part, WordTable):
         yield "own.weight", [None, *part.rows]
-    elif isinstance(part, CaptionEncoder):
-        yield "keys", [*part.captions]
     elif isinstance(part, WordBags):
         yield "table.weight", [*part.words]

@@ -210,9 +210,10 @@ class CaptionEncoder(ConditionEncoder):
         super().__init__()
         if not captions:
             raise UserError("condition=caption needs captions of training, and the data have none")
-        self.dim, self.captions, self.sharpness = dim, tuple(captions), sharpness
+        self.dim, self.sharpness = dim, sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
-        self.register_buffer("keys", self.sentence.sentences(captions, torch.device("cpu")))
+        keys = self.sentence.sentences(captions, torch.device("cpu"))
+        self.register_buffer("keys", keys, persistent=False)
         self.values = WordBags(captions, dim)
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
