@@ -22,7 +22,7 @@ from ganlab.project import ProjectSettings
 from ganlab.project import project as project_command
 from tests.latents.conftest import random_module
 
-BRIEF = Search(tries=50, starts=3, steps=90, seed=10_000)
+BRIEF = Search(tries=50, starts=6, steps=100, rate=0.3, seed=10_000)
 ERROR = 2.0
 """The stated error: a generated picture comes back with a mean absolute difference of at most so many levels of 255."""
 

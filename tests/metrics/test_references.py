@@ -25,6 +25,8 @@ from ganlab.metrics.kernels import kernel_distance
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets
 
 COUNT = 10
+FLOAT32 = 2e-6
+"""KID is a small difference of mean kernels of about 2.3, and torch-fidelity has these in float32: four steps of it."""
 NAMES = {"fid": "frechet_inception_distance", "kid": "kernel_inception_distance_mean", "is": "inception_score_mean"}
 
 
@@ -91,7 +93,7 @@ def theirs(weights: Path, both: tuple[Tensor, Tensor]) -> dict[str, float]:
 def test_torch_fidelity(seen, theirs):
     (real, _), (fake, logits) = seen["tf1"]
     assert frechet(Sample.of(real), Sample.of(fake)).value == pytest.approx(theirs[NAMES["fid"]], rel=1e-4)
-    assert kernel_distance(real, fake) == pytest.approx(theirs[NAMES["kid"]], rel=1e-4)
+    assert kernel_distance(real, fake) == pytest.approx(theirs[NAMES["kid"]], abs=FLOAT32)
     assert inception_score(logits, 1)[0] == pytest.approx(theirs[NAMES["is"]], rel=1e-4)
     precision, recall = (part.mean().item() for part in members(real, fake, 3)[:2])
     assert (precision, recall) == pytest.approx((theirs["precision"], theirs["recall"]), rel=1e-4)
