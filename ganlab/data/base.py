@@ -27,8 +27,8 @@ class DataSpec:
     """The description of a data set that a model needs, in plain values.
 
     A checkpoint carries it, so sampling needs no data. `kind` of condition: "none", "class", "text" or "image".
-    `vocabulary`, `captions`: the training captions' words, and the captions, most frequent first. `prompts`: a few
-    conditions (class names or captions) to show by default.
+    `vocabulary`, `captions`: the words of the training captions, most frequent first, and the pictures' first captions,
+    then those that several pictures share. `prompts`: a few conditions (class names or captions) to show by default.
     """
 
     shape: tuple[int, ...]

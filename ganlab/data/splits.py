@@ -14,6 +14,7 @@ from ganlab.data.pictures import Pictures
 from ganlab.data.source import Source
 
 PROMPTS = 12  # captions shown by default: one grid
+DESCRIBED = 4_096  # captions in the description at most
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
 
 def text_spec(train: Pictures, prompts: Sequence[str]) -> DataSpec:
     """Return the description of training pictures with captions."""
-    from ganlab.data.vocabulary import distinct, vocabulary
+    from ganlab.data.vocabulary import distinct, shared, vocabulary
 
     said = train.all_wordings()
     words = vocabulary(caption for wordings in said for caption in wordings)
-    captions = distinct(first for first, *_ in said)
+    captions = list(dict.fromkeys([*distinct(first for first, *_ in said), *shared(said)]))[:DESCRIBED]
     return DataSpec(train.shape, "text", (), tuple(words), tuple(captions), tuple(prompts))

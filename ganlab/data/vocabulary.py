@@ -20,13 +20,23 @@ def tokenize(caption: str) -> list[str]:
     return WORD.findall(unicodedata.normalize("NFKC", caption).lower())
 
 
-def distinct(captions: Iterable[str], limit: int = 4_096) -> list[str]:
-    """Return the `limit` most frequent captions, most frequent first, then in the order given.
+def distinct(captions: Iterable[str]) -> list[str]:
+    """Return each caption once, the most frequent first, then in the order given.
 
     >>> distinct(["an apple", "a pear", "a pear"])
     ['a pear', 'an apple']
     """
-    return [caption for caption, _ in Counter(captions).most_common(limit)]
+    return [caption for caption, _ in Counter(captions).most_common()]
+
+
+def shared(wordings: Iterable[Iterable[str]]) -> list[str]:
+    """Return the captions that several of the pictures have, in order of appearance. wordings: those of each picture.
+
+    >>> shared([["an apple", "a fruit"], ["a pear", "a fruit"]])
+    ['a fruit']
+    """
+    counts = Counter(chain.from_iterable(dict.fromkeys(said) for said in wordings))
+    return [caption for caption, count in counts.items() if count > 1]
 
 
 def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:

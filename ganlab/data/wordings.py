@@ -1,8 +1,9 @@
-"""Captions of an emoji: its Unicode name in a few sentences, its aliases and its keywords.
+"""Captions of an emoji: its Unicode name in a few sentences, its aliases and keywords, and the kind of thing it is.
 
 Aliases come from the package emoji, keywords from Unicode's CLDR (keywords.tsv). A phrase counts as another name of a
 concept only if no other concept has it, so training never names a held-out concept. The templates differ from those
-of `benchmarks/wordings.py`, except for "a ...".
+of `benchmarks/wordings.py`, except for "a ...". A kind, such as "an animal", is a caption of many drawings, and the
+only one that several concepts share: what a generator draws for it should vary.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +25,28 @@ COLOURS = "light blue|red|orange|yellow|green|blue|purple|brown|black|white|grey
 COLOURED = re.compile(rf"({COLOURS}) ((?:\w+ )*\w+)")
 NAMES, RELATED = 3, 3  # the most phrases of a concept's own, and the most shared keywords beside its name
 ASKED, TINTED = 4, 4  # the number of sentences of each of the next two lists that a name gets
+
+KINDS: Mapping[str, Collection[str]] = {
+    "a face": ("face",),
+    "people": ("man", "woman", "person", "boy", "girl", "men", "women", "people"),
+    "a hand": ("hand", "hands", "fist", "finger"),
+    "an animal": ("animal",),
+    "an insect": ("insect",),
+    "a plant": ("plant",),
+    "a fruit": ("fruit",),
+    "a vegetable": ("vegetable",),
+    "something to eat": ("food", "dessert", "restaurant"),
+    "something to drink": ("drink", "beverage"),
+    "a vehicle": ("vehicle", "car", "bus", "train", "bicycle"),
+    "a building": ("building",),
+    "a piece of clothing": ("clothing", "clothes"),
+    "a tool": ("tool",),
+    "a ball": ("ball",),
+    "a musical instrument": ("instrument",),
+    "the weather": ("weather",),
+    "a heart": ("heart", "hearts"),
+}
+"""Kinds, and the words that mark them, in a drawing's name or among its keywords. No kind is the name of a drawing."""
 
 REQUESTS = (
     "{a}{name} on its own",
@@ -67,14 +90,22 @@ TINTS = (
 def wordings(one: Emoji, most: int) -> list[str]:
     """Return up to `most` different captions of a drawing, its Unicode name first.
 
-    The order is: the name and sentences, phrases of its own, the name with its keywords.
+    The order is: the name, its kinds, its name in other orders, phrases of its own, the name with its keywords,
+    sentences.
     """
     name = one.caption
     coloured = _by_colour(name) if COLOURED.fullmatch(name) else []
     own, shared = ([], []) if name.startswith("no ") else _phrases(one)
     related = [", ".join([name, *shared[:RELATED]])] if shared else []
-    every = [name, f"{_article(name)}{name}", *coloured, *own[:NAMES], *related, *_sentences(name)]
+    kinds = [] if name.startswith("no ") else _kinds(one)
+    every = [name, f"{_article(name)}{name}", *kinds, *coloured, *own[:NAMES], *related, *_sentences(name)]
     return list(dict.fromkeys(every))[:most]
+
+
+def _kinds(one: Emoji) -> list[str]:
+    """Return what a drawing is one of."""
+    marks = {*one.caption.lower().split(), *(phrase.lower() for phrase in _said_of(one))}
+    return [kind for kind, words in KINDS.items() if marks & {*words}]
 
 
 def _sentences(name: str) -> list[str]:

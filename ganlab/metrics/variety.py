@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,14 +28,20 @@ def distance_within(embedded: Tensor) -> float:
     return float(2 * (embedded - embedded.mean(0)).square().sum() / (count - 1))
 
 
-def shown_alike(pictures: Pictures) -> list[list[int]]:
-    """Return the rows of the pictures that share a key, or a caption if there are no keys: a list for each."""
-    keys = pictures.keys if pictures.keys is not None else captions_of(pictures, np.arange(len(pictures)))
-    return list(rows_of(keys).values())
+def rows_by_caption(pictures: Pictures) -> dict[str, list[int]]:
+    """Return the rows of the pictures that have a caption, for each caption that several have; else for each caption.
+
+    All wordings of a picture are its captions.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, wordings in enumerate(pictures.all_wordings()):
+        for caption in dict.fromkeys(wordings):
+            rows.setdefault(caption, []).append(row)
+    return {caption: found for caption, found in rows.items() if len(found) > 1} or rows
 
 
 class Variety(PerceptualMetric):
-    """Mean perceptual distance between 8 samples of one caption; beside it that of reals that show the same."""
+    """Mean perceptual distance between 8 samples of one caption; beside it that of reals that have the same caption."""
 
     name = "variety"
     better = HIGHER
@@ -43,16 +49,21 @@ class Variety(PerceptualMetric):
 
     @classmethod
     def targets(cls, target: Target) -> list[Target]:
-        """Return a target with `EACH` samples for each of some captions.
+        """Return a target with `EACH` samples for each of some captions that several real pictures have.
 
-        Captions of which there are several real pictures are chosen first, so that the two numbers compare.
+        Each caption is put in the place of another one, in a picture that has it. If no two pictures have a caption
+        in common, the captions are those of single pictures, and there is no number of reals.
         """
-        groups = shown_alike(target.real)
-        order = np.random.default_rng(target.seed).permutation(len(groups))
-        alone_last = sorted(order.tolist(), key=lambda group: len(groups[group]) < 2)
-        captions = max(1, min(MOST_CAPTIONS, target.count // EACH, len(groups)))
-        rows = np.repeat([groups[group][0] for group in alone_last[:captions]], EACH)
-        return [replace(target, chosen=rows, count=len(rows))]
+        by_caption = list(rows_by_caption(target.real).items())
+        most = max(1, min(MOST_CAPTIONS, target.count // EACH))
+        placed: dict[int, str] = {}
+        for number in np.random.default_rng(target.seed).permutation(len(by_caption))[:most]:
+            caption, rows = by_caption[number]
+            if free := [row for row in rows if row not in placed]:
+                placed[free[0]] = caption
+        said = [placed.get(row, own) for row, own in enumerate(captions_of(target.real, np.arange(len(target.real))))]
+        chosen = np.repeat(list(placed), EACH)
+        return [replace(target, pictures=replace(target.real, condition=said), chosen=chosen, count=len(chosen))]
 
     @torch.no_grad()
     def look(self, samples: Samples) -> Tensor:
@@ -60,24 +71,22 @@ class Variety(PerceptualMetric):
         return embedding(self.network, samples.images)
 
     def compute(self) -> Result:
-        """Return the mean over captions with its standard error; beside it that of reals, if any show the same."""
-        shown, values = self.target.rows[self.rows.places.numpy()].tolist(), self.rows.values
-        captions = {row: group for row, group in rows_of(shown).items() if len(group) > 1}
+        """Return the mean over captions with its standard error; beside it that of reals, if several have one."""
+        values, places = self.rows.values, self.rows.places
+        captions = {said: rows for said, rows in rows_of(self.target.captions(places)).items() if len(rows) > 1}
         if not captions:
             raise ValueError("variety needs two samples of one caption")
-        result = self._mean([distance_within(values[group]) for group in captions.values()])
-        if reals := self._of_reals(captions):
-            result.beside = {"variety_of_reals": self._mean(reals)}
+        result = self._mean([distance_within(values[rows]) for rows in captions.values()])
+        reals = [rows for said, rows in rows_by_caption(self.target.real).items() if said in captions and len(rows) > 1]
+        if reals:
+            result.beside = {"variety_of_reals": self._mean([self._within(rows) for rows in reals])}
         return result
 
-    def _of_reals(self, shown: Collection[Hashable]) -> list[float]:
-        """Return the distance within each group of real pictures that show the same as a caption; `EACH` at most."""
-        groups = [group[:EACH] for group in shown_alike(self.target.real) if group[0] in shown and len(group) > 1]
-        return [self._within(np.array(group)) for group in groups]
-
     @torch.no_grad()
-    def _within(self, rows: np.ndarray) -> float:
-        return distance_within(embedding(self.network, self.target.real.get(rows)).cpu())
+    def _within(self, rows: Sequence[int]) -> float:
+        """Return the distance within `EACH` of the real pictures, or fewer, that are spread over these rows."""
+        spread = np.linspace(0, len(rows) - 1, min(EACH, len(rows))).round().astype(int)
+        return distance_within(embedding(self.network, self.target.real.get(np.array(rows)[spread])).cpu())
 
     @staticmethod
     def _mean(distances: list[float]) -> Result:
