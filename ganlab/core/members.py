@@ -5,9 +5,10 @@ Plain torch. A list is valid as long as the network has the same modules, parame
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 
@@ -55,8 +56,8 @@ class Members:
         buffers = [(part, name, getattr(part, name)) for part, name in self.buffers]
         for parameter in trainable:
             parameter.requires_grad_(False)
-        for part, name, buffer in buffers:
-            setattr(part, name, buffer.clone())
+        for (part, name, _), copy in zip(buffers, _copies([buffer for _, _, buffer in buffers]), strict=True):
+            setattr(part, name, copy)
         try:
             yield
         finally:
@@ -64,3 +65,12 @@ class Members:
                 parameter.requires_grad_(True)
             for part, name, buffer in buffers:
                 setattr(part, name, buffer)
+
+
+@torch.no_grad()
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return copies, made by one operation on a GPU."""
+    copies = [torch.empty_like(tensor) for tensor in tensors]
+    if copies:
+        torch._foreach_copy_(copies, list(tensors))
+    return copies
