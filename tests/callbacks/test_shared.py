@@ -24,6 +24,8 @@ from ganlab.core.sides import Side
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.data.base import DataSpec, GanData
 from ganlab.data.pictures import Pictures
+from ganlab.metrics import kernels
+from ganlab.metrics.kernels import kernel_distance
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
@@ -31,7 +33,7 @@ from ganlab.variants import VanillaGAN
 from tests.two_processes import found_by_two
 
 COUNT = 301  # samples: an odd number, in two batches
-METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
+METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage", "fid_infinity")
 SPEC = DataSpec((1, 16, 16))
 
 
@@ -61,6 +63,13 @@ def look(fails: bool = False, **kwargs: Any) -> dict[str, Any]:
     network = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
     module = Counting(SPEC, network, NonSaturating(), adam, adam, MovingAverage(50, 1.0), latent_dim=3)
     module.fails = fails
+    subsets: list[int] = []  # of KID, that this process computes
+
+    def counted(real: Tensor, fake: Tensor) -> float:
+        subsets.append(len(real))
+        return kernel_distance(real, fake)
+
+    kernels.kernel_distance = counted
     quality = Quality(every=10_000, count=COUNT, metrics=METRICS, extractor="small")
     data = Noise()
     data.reals_per_iteration = 4
@@ -71,7 +80,7 @@ def look(fails: bool = False, **kwargs: Any) -> dict[str, Any]:
     with redirect_stderr(StringIO()) as told:
         trainer.fit(module, data)
     values = {name: one.value for name, one in quality.results.items()}
-    module.fails = False
+    module.fails, kernels.kernel_distance = False, kernel_distance
     with torch.no_grad():
         alone = {name: one.value for each in quality._evaluators for name, one in each.measure(module).items()}
     return {
@@ -79,6 +88,7 @@ def look(fails: bool = False, **kwargs: Any) -> dict[str, Any]:
         "alone": alone,
         "best": quality.state_dict(),
         "drawn": module.drawn,
+        "subsets": len(subsets),
         "iterations": module.iteration,
         "told": [line for line in told.getvalue().splitlines() if "cannot measure" in line],
     }
@@ -105,6 +115,10 @@ def ranks(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
 def test_each_process_draws_half_of_the_samples(ranks: list[dict[str, Any]]) -> None:
     whole = COUNT  # drawn once more by each process alone, to compare
     assert [rank["shared"]["drawn"] - whole for rank in ranks] == [151, 150]
+
+
+def test_each_process_computes_half_of_the_subsets(ranks: list[dict[str, Any]]) -> None:
+    assert [rank["shared"]["subsets"] for rank in ranks] == [kernels.SUBSETS / 2] * 2
 
 
 def test_two_processes_find_the_numbers_of_one(ranks: list[dict[str, Any]]) -> None:
