@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.callbacks.quality import Quality
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
@@ -28,8 +29,10 @@ from ganlab.metrics import kernels
 from ganlab.metrics.kernels import kernel_distance
 from ganlab.networks import dcgan
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.heads import ProjectionHead
+from ganlab.networks.text import WordEncoder
 from ganlab.objectives import NonSaturating
-from ganlab.variants import VanillaGAN
+from ganlab.variants import ConditionalGAN, VanillaGAN
 from tests.two_processes import found_by_two
 
 COUNT = 301  # samples: an odd number, in two batches
@@ -54,6 +57,45 @@ class Counting(VanillaGAN):
             raise ValueError("no samples here")
         self.drawn += len(latent)
         return super().sample(latent, condition)
+
+
+class Captioned(GanData):
+    """450 pictures with 15 captions, one brightness for each, with noise."""
+
+    def load(self) -> tuple[Pictures, Pictures, DataSpec]:
+        which = np.arange(450) % 15
+        noise = np.random.default_rng(0).integers(0, 60, (450, *SPEC.shape))
+        images = (noise + 12 * which[:, None, None, None]).astype(np.uint8)
+        captions = [f"thing {number}" for number in which]
+        words = ("thing", *map(str, range(15)))
+        pictures = Pictures(images, captions)
+        return pictures, pictures, DataSpec(SPEC.shape, "text", vocabulary=words, captions=tuple(captions[:15]))
+
+
+def watch(**kwargs: Any) -> dict[str, Any]:
+    """Play two iterations, look for collapse after the last one, and draw the samples of the look once more alone."""
+    torch.manual_seed(0)
+    data = Captioned()
+    data.setup()
+    data.reals_per_iteration = 4
+    adam = Side(partial(torch.optim.Adam, lr=1e-2))
+    network = Architecture(partial(dcgan.Generator, width=4), partial(dcgan.Trunk, width=4))
+    words = partial(WordEncoder, data.spec.vocabulary, 4)
+    average = MovingAverage(50, 1.0)
+    module = ConditionalGAN(data.spec, network, words, ProjectionHead, NonSaturating(), adam, adam, average, 3)
+    monitor = CollapseMonitor(every=10_000, count=301)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(
+        max_steps=2, accelerator="cpu", callbacks=[monitor], enable_checkpointing=False, **quiet, **kwargs
+    )
+    trainer.fit(module, data)
+    with torch.no_grad():
+        alone = monitor.detector.source(trainer, module).draw(module)
+    kinds = {"shared": monitor._samples, "alone": alone}
+    return {
+        kind: {name: [(one.features, one.per_condition) for one in parts] for name, parts in samples.items()}
+        for kind, samples in kinds.items()
+    } | {"looks": monitor.looks}
 
 
 def look(fails: bool = False, **kwargs: Any) -> dict[str, Any]:
@@ -100,6 +142,7 @@ def main(folder: Path) -> None:
     kwargs = {"devices": 2, "default_root_dir": folder}
     found = {"shared": look(strategy=TwoPlayerStrategy(), **kwargs)}
     found["failed"] = look(fails=rank == 1, strategy=TwoPlayerStrategy(), **kwargs)
+    found["watched"] = watch(strategy=TwoPlayerStrategy(), **kwargs)
     torch.save(found, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -127,6 +170,16 @@ def test_two_processes_find_the_numbers_of_one(ranks: list[dict[str, Any]]) -> N
     assert set(found) == {f"{name}_small" for name in METRICS}
     for name, value in alone.items():
         assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+
+
+def test_both_draw_the_samples_of_a_look_for_collapse(ranks: list[dict[str, Any]]) -> None:
+    """Features of both generators, and those of the commonest captions, are those of one process. Process 0 decides."""
+    assert [rank["watched"]["looks"] for rank in ranks] == [1, 0]
+    for rank in ranks:
+        shared, alone = rank["watched"]["shared"], rank["watched"]["alone"]
+        assert set(shared) == {"averaged", "live"}
+        assert len(shared["averaged"][0][1]) == 15 * 20
+        torch.testing.assert_close(shared, alone, rtol=1e-6, atol=1e-6)
 
 
 def test_both_know_the_best(ranks: list[dict[str, Any]]) -> None:
