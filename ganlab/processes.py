@@ -16,6 +16,11 @@ from torch import Tensor
 Value = TypeVar("Value")
 Sized = TypeVar("Sized", bound=Tensor)
 
+Work = Callable[[slice], Tensor]
+"""The values (n, ...) of the items that the slice takes of all items."""
+Divide = Callable[[int, Work], Tensor]
+"""(count, work) -> the values (count, ...) of `count` items: `alone` or `divided`."""
+
 BUCKET = 25 * 2**20  # bytes in one message, as DistributedDataParallel has it
 
 
@@ -118,6 +123,25 @@ def together(work: Callable[[], Value]) -> Value:
     for rank, lines in enumerate(told):
         if lines:
             raise RuntimeError(f"process {rank}: {lines[0]}")
+    return found
+
+
+def alone(count: int, work: Work) -> Tensor:
+    """Return the values (count, ...) of all items."""
+    return work(slice(count))
+
+
+def divided(count: int, work: Work) -> Tensor:
+    """Return the values (count, ...) of all items, of which each process computes a part. Every process must call this.
+
+    Raises:
+        Exception: on every process, if the work fails on one. See `together`.
+    """
+    rank, world = own_share()
+    parts = gather_values(together(lambda: work(slice(rank, count, world)).cpu()))
+    found = torch.empty(count, *parts[0].shape[1:], dtype=parts[0].dtype)
+    for first, part in enumerate(parts):
+        found[first::world] = part
     return found
 
 

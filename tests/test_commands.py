@@ -81,6 +81,19 @@ def test_two_processes_start_from_a_model(run: Path, photos: Path) -> None:
     assert after["ganlab"]["recipe"]["origin"]["images_seen"] == 4 * 8 * 2
 
 
+def test_divided_states_go_on_in_one_process_and_again_in_two(tmp_path: Path) -> None:
+    """`trainer.strategy=zero1` with `resume=auto`; in one process there is nothing to divide."""
+    fast = ("callbacks.quality.count=64", "data.count=300", "data.held_out_count=100", "batch_size=8")
+    words = ("recipe=ring", *fast, "trainer.strategy=zero1", "trainer.accelerator=cpu", "run_dir=shared", "resume=auto")
+    for devices, steps in ((2, 3), (1, 5), (2, 6)):
+        type_in(tmp_path, "fit", *words, f"trainer.devices={devices}", f"trainer.max_steps={steps}")
+    saved = read_checkpoint(RunFolder(tmp_path / "shared").last())
+    assert saved["ganlab"]["images_seen"] == (3 + 1) * 2 * 8 + 2 * 8
+    for states in saved["optimizer_states"]:
+        assert {float(state["step"]) for state in states["state"].values()} == {6.0}
+        assert list(states["state"]) == states["param_groups"][0]["params"]
+
+
 def test_a_picture_does_not_depend_on_how_many_are_drawn_with_it(run: Path, tmp_path: Path) -> None:
     for out, count in (("few", 1), ("many", 5)):
         type_in(

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 
 from ganlab.callbacks.measurement import EveryImages, Measurement, Values, log, positive
 from ganlab.collapse.alarm import Alarm, announce, nan_alarm
-from ganlab.collapse.detector import CollapseDetector, Finding, GracePeriod
+from ganlab.collapse.detector import CollapseDetector, Finding, GracePeriod, Samples
 from ganlab.collapse.diagnostic_log import DiagnosticLog
 from ganlab.collapse.history import History
 from ganlab.collapse.policies import make_policy
@@ -25,6 +25,7 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
 from ganlab.evaluation.extract import checked_split
 from ganlab.metrics.extractors import checked_extractor
+from ganlab.processes import divided, together
 
 
 class CollapseMonitor(Measurement):
@@ -73,18 +74,25 @@ class CollapseMonitor(Measurement):
         self.alarms: list[Alarm] = []
         self.open: list[str] = []  # topics of the alarms since the last healthy look
         self.looks, self.seconds = 0, 0.0
+        self._started = 0.0
+        self._samples: Samples = {}
         self._finding: Finding | None = None
         self._had_first_iteration = False
 
     # Looks ---------------------------------------------------------------------------------------------------------
 
+    def collect(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
+        """Draw this process's share of the samples, and exchange their features."""
+        self._started = time.monotonic()
+        source = together(lambda: self.detector.source(trainer, module))
+        self._samples = source.draw(module, divided)
+
     def measure(self, trainer: pl.Trainer, module: GenerativeModule) -> Values:
         """Return the losses and the diagnostics, and keep the finding."""
-        started = time.monotonic()
-        values, self._finding = self.detector.look(trainer, module)
+        values, self._finding = self.detector.look(trainer, module, self._samples)
         values["collapse/alarm"] = float(self._finding.alarm is not None or bool(self.open))
         values |= self.diagnostics.look(trainer, module, values["collapse/averaged/bins"])
-        self.looks, self.seconds = self.looks + 1, self.seconds + time.monotonic() - started
+        self.looks, self.seconds = self.looks + 1, self.seconds + time.monotonic() - self._started
         return values
 
     def share(self, trainer: pl.Trainer) -> None:

@@ -103,15 +103,14 @@ class Quality(BestTracker):
         self._metrics: list[list[Metric]] = []  # of each evaluator, between `collect` and `measure`
 
     def collect(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
-        """Draw this process's share of the samples, take their features, and exchange what all processes found."""
+        """Draw this process's share of the samples, take their features, and do its share of the computation."""
         self._metrics = together(lambda: self._own_share(trainer, module))
         if not is_distributed():
             return
         leaders = gather_values(self._evaluators[0].leading)
         if len(set(leaders)) > 1:
             raise UserError(f"the processes have different extractors ({', '.join(leaders)}): set `extractor`")
-        for metric in chain(*self._metrics):
-            metric.synchronize()
+        Evaluator.exchange(list(chain(*self._metrics)))
 
     def look(self, trainer: pl.Trainer, module: GenerativeModule) -> None:
         """Measure, and double the interval if that took too long."""

@@ -1,6 +1,7 @@
 """The collapse detector: losses of both generators at a look, and the decision on them.
 
-A look works on one process and changes nothing. It uses a module only by its public methods.
+All processes draw the samples of a look, and one decides. A look changes nothing, and uses a module only by its public
+methods.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.data.cache import remembered_array
 from ganlab.loggers.sheet import Exhibit
 
+Samples = dict[str, list[FeatureSample]]
+"""The samples of each generator at a look."""
+
 
 class LossEvaluator:
     """Evaluates the loss of every indicator on both generators."""
@@ -32,7 +36,7 @@ class LossEvaluator:
     def __init__(self, source: SampleSource) -> None:
         self.source = source
         self.indicators = fit_indicators(source.baseline, source.size, source.seed, source.remember)
-        self.samples: dict[str, list[FeatureSample]] = {}
+        self.samples: Samples = {}
 
     @property
     def series(self) -> dict[str, Indicator]:
@@ -55,9 +59,9 @@ class LossEvaluator:
         """Return what is lost, by the name of the indicator."""
         return {one.name: one.description for one in self.indicators}
 
-    def evaluate(self, module: GenerativeModule) -> dict[str, float]:
-        """Draw new samples and return the loss of each series."""
-        self.samples = self.source.draw(module)
+    def evaluate(self, module: GenerativeModule, samples: Samples) -> dict[str, float]:
+        """Return the loss of each series on samples of the module."""
+        self.samples = samples
         return {name: self._loss(one, self.samples[name.partition("/")[0]]) for name, one in self.series.items()}
 
     @staticmethod
@@ -111,13 +115,24 @@ class CollapseDetector:
         self.every, self.chance, self.grace = every, chance, grace
         self.count, self.split, self.extractor, self.seed = count, split, extractor, seed
         self.history = History()
+        self._source: SampleSource | None = None
         self._evaluator: LossEvaluator | None = None
         self._test: CollapseTest | None = None
 
-    def look(self, trainer: pl.Trainer, module: GenerativeModule) -> tuple[dict[str, float], Finding]:
-        """Return the values to log, which are the losses and the strongest test statistic, and the finding."""
+    def source(self, trainer: pl.Trainer, module: GenerativeModule) -> SampleSource:
+        """Return the source of samples, which is made at the first look."""
+        if self._source is None:
+            data = trainer.datamodule  # type: ignore[attr-defined]
+            self._source = SampleSource(data, module, self.count, self.split, self.extractor, self.seed)
+        return self._source
+
+    def look(self, trainer: pl.Trainer, module: GenerativeModule, samples: Samples) -> tuple[dict[str, float], Finding]:
+        """Return the values to log, which are the losses and the strongest test statistic, and the finding.
+
+        samples: of the module, drawn now.
+        """
         evaluator, test = self._prepared(trainer, module)
-        losses = evaluator.evaluate(module)
+        losses = evaluator.evaluate(module, samples)
         self.history.enter(module.phase, losses)
         self.history.add(module.images_seen, losses)
         statistics = test.statistics(self.history, evaluator.tolerances)
@@ -133,10 +148,7 @@ class CollapseDetector:
 
     def _prepared(self, trainer: pl.Trainer, module: GenerativeModule) -> tuple[LossEvaluator, CollapseTest]:
         """Return evaluator and test, which are made at the first look."""
-        if self._evaluator is None:
-            data = trainer.datamodule  # type: ignore[attr-defined]
-            source = SampleSource(data, module, self.count, self.split, self.extractor, self.seed)
-            self._evaluator = LossEvaluator(source)
+        self._evaluator = self._evaluator or LossEvaluator(self.source(trainer, module))
         self._test = self._test or CollapseTest(null_distribution(self._planned_looks(trainer, module)), self.chance)
         return self._evaluator, self._test
 

@@ -22,6 +22,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.extract import real_features, split_of
 from ganlab.evaluation.sources import Generated, labels_of
 from ganlab.metrics.extractors import extractor_named
+from ganlab.processes import Divide, Share, alone
 from ganlab.sampling.drawing import on_device
 
 MAX_REALS = 5_000
@@ -55,14 +56,14 @@ class SampleSource:
         self.size = self.baseline.sample_size(count)
         self.chunks = -(-count // self.size)
 
-    def draw(self, module: GenerativeModule) -> dict[str, list[FeatureSample]]:
+    def draw(self, module: GenerativeModule, divide: Divide = alone) -> dict[str, list[FeatureSample]]:
         """Draw `chunks` samples of `size` of each generator. Looks have independent latents.
 
-        The samples of the averaged generator also have those per condition.
+        The samples of the averaged generator also have those per condition. divide: who draws which samples.
         """
-        averaged, per_condition, conditions = self._sample(module, conditional=True)
+        averaged, per_condition, conditions = self._sample(module, divide)
         with module.sampling_live():
-            live, *_ = self._sample(module, conditional=False)
+            live = self._features(module, self._generated(module), divide)
         return {
             AVERAGED: [FeatureSample(part, per_condition, conditions) for part in averaged.split(self.size)],
             LIVE: [FeatureSample(part) for part in live.split(self.size)],
@@ -92,33 +93,47 @@ class SampleSource:
 
     # Generated images ----------------------------------------------------------------------------------------------
 
-    def _sample(self, module: GenerativeModule, conditional: bool) -> tuple[Tensor, Tensor, list[Hashable]]:
+    def _generated(self, module: GenerativeModule) -> Generated:
+        """Return the samples of this look, which are those of `module.sample`."""
+        return Generated(module, self.pictures, self.chunks * self.size, self.seed + module.images_seen)
+
+    def _features(self, module: GenerativeModule, source: Generated, divide: Divide) -> Tensor:
+        """Return the features (N, D) of all samples."""
+
+        def drawn(which: slice) -> Tensor:
+            share = Share(which.start or 0, which.step or 1)
+            own = Generated(module, self.pictures, source.rows, source.seed, share)
+            return torch.cat([self._extract(images) for images, _ in own.batches()])
+
+        return divide(source.total, drawn)
+
+    def _sample(self, module: GenerativeModule, divide: Divide) -> tuple[Tensor, Tensor, list[Hashable]]:
         """Return features of samples, of samples per condition, and the conditions of the latter."""
-        seed = self.seed + module.images_seen
-        source = Generated(module, self.pictures, self.chunks * self.size, seed)
-        batches = [(self._extract(images), labels) for images, labels in source.batches()]
-        features = torch.cat([rows for rows, _ in batches])
-        if not (conditional and self._groups):
+        source = self._generated(module)
+        features = self._features(module, source, divide)
+        if not self._groups:
             return features, torch.empty(0, 0), []
         if module.spec.kind == "class":
-            labels = [label for _, names in batches for label in names]
+            labels = labels_of(self.pictures, torch.from_numpy(source.rows))
             rows = [row for row, label in enumerate(labels) if label in self._groups]
             return features, features[rows], [labels[row] for row in rows]
-        return (
-            features,
-            self._per_caption(module, seed + 1),
-            [name for name in self._groups for _ in range(PER_CONDITION)],
-        )
+        names: list[Hashable] = [name for name in self._groups for _ in range(PER_CONDITION)]
+        return features, self._per_caption(module, source.seed + 1, divide), names
 
-    def _per_caption(self, module: GenerativeModule, seed: int) -> Tensor:
+    def _per_caption(self, module: GenerativeModule, seed: int, divide: Divide) -> Tensor:
         """Return features of `PER_CONDITION` new samples of each group, with the captions of its real images.
 
         Classes need no new samples, because the drawn ones repeat them often enough.
         """
         places = np.concatenate([group[:PER_CONDITION] for group in self._groups.values()])
-        condition = on_device(take(self.pictures.condition, torch.from_numpy(self.rows[places])), module.device)
+        rows = torch.from_numpy(self.rows[places])
         latent = module.draw_latent(len(places), torch.Generator().manual_seed(seed))
-        return self._extract(module.sample(latent, condition))
+
+        def drawn(which: slice) -> Tensor:
+            condition = on_device(take(self.pictures.condition, rows[which]), module.device)
+            return self._extract(module.sample(latent[which], condition))
+
+        return divide(len(places), drawn)
 
 
 def _common_groups(labels: list[str]) -> dict[str, np.ndarray]:

@@ -90,7 +90,7 @@ class Trainer:
     """Some settings of Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"] | Component
-    strategy: Literal["auto", "ddp"] | Component
+    strategy: Literal["auto", "ddp", "zero1"] | Component
     devices: Annotated[int, Range(least=1)] | Literal[-1] | list[NonNegativeInt] | str
     num_nodes: Annotated[int, Range(least=1, most=10_000)]
     max_steps: Annotated[int, Range(least=-1)]

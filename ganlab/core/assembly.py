@@ -24,7 +24,7 @@ from ganlab.config.preflight import check_parts
 from ganlab.config.ranges import sides
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import launcher
-from ganlab.core.strategies import TwoPlayerStrategy
+from ganlab.core.strategies import STRATEGIES
 from ganlab.core.trial import check_players
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
@@ -201,11 +201,11 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     _check_sync_batchnorm(trainer)
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
-    if strategy in ("auto", "ddp") and several:
-        return TwoPlayerStrategy()
-    if strategy != "auto" and several:
-        raise UserError(f"`trainer.strategy` must be auto or ddp with several devices, got {strategy!r}")
-    return strategy
+    if not several:
+        return "auto" if strategy == "zero1" else strategy
+    if strategy not in tuple(STRATEGIES):
+        raise UserError(f"`trainer.strategy` must be {', '.join(STRATEGIES)} with several devices, got {strategy!r}")
+    return STRATEGIES[strategy]()
 
 
 def _check_precision(trainer: Mapping[str, Any]) -> None:

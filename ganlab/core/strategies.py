@@ -3,20 +3,24 @@
 Lightning's own strategy wraps the whole module in one DistributedDataParallel. A turn then leaves half of the
 parameters without gradients, and it crashes or also sends the other side's gradients. Here nothing is wrapped. Every
 process starts from the weights of rank 0. During each turn's last backward pass, the gradients of the side in turn are
-averaged (`ganlab.core.reducer`).
+averaged (`ganlab.core.reducer`). The states of optimizers may be divided among the processes (`ganlab.core.sharding`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import pytorch_lightning as pl
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.distributed.utils import _sync_module_states  # type: ignore[attr-defined]
+from torch.optim import Optimizer
 
 from ganlab.core.launcher import Launcher
+from ganlab.core.sharding import ShardedStates
 from ganlab.processes import BUCKET, limit
 
 
@@ -36,3 +40,36 @@ class TwoPlayerStrategy(DDPStrategy):
 
     def _register_ddp_hooks(self) -> None:
         """Do nothing: there is no DistributedDataParallel wrapper to register hooks on."""
+
+
+class Zero1Strategy(TwoPlayerStrategy):
+    """`TwoPlayerStrategy` in which each process keeps the optimizer states of a share of each side's parameters.
+
+    Checkpoints have the states of all, as without sharding. So a run may go on with or without it, on any number of
+    processes.
+    """
+
+    def setup_optimizers(self, trainer: pl.Trainer) -> None:
+        """Make the optimizers, and divide their states."""
+        super().setup_optimizers(trainer)
+        self._sharded = {id(optimizer): ShardedStates(optimizer) for optimizer in self.optimizers}
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Return the state dict with the states of all processes on process 0. Every process must call this."""
+        return self._sharded[id(optimizer)].whole_state()
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Load this process's share of the states."""
+        shares = [
+            self._sharded[id(optimizer)].own_part(state)
+            for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True)
+        ]
+        super().load_optimizer_state_dict({**checkpoint, "optimizer_states": shares})
+
+
+STRATEGIES: dict[str, type[TwoPlayerStrategy]] = {
+    "auto": TwoPlayerStrategy,
+    "ddp": TwoPlayerStrategy,
+    "zero1": Zero1Strategy,
+}
+"""The strategies of several processes, by their names in settings."""

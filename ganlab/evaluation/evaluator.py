@@ -23,7 +23,7 @@ from ganlab.metrics.metric import Metric
 from ganlab.metrics.result import ORIGIN, Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError
-from ganlab.processes import Share
+from ganlab.processes import Share, divided
 
 Plan = tuple[Target, list[type[Metric]]]
 
@@ -54,6 +54,15 @@ class Evaluator:
                 kinds, target, Generated(module, target.real, target.rows, target.seed, share), module.device
             )
         ]
+
+    @staticmethod
+    def exchange(metrics: Sequence[Metric]) -> None:
+        """Give all processes the samples of all, and share the work of computing. Every process must call this."""
+        for metric in metrics:
+            metric.synchronize()
+        for metric in metrics:
+            with complaints(type(metric)):
+                metric.prepare(divided)
 
     @staticmethod
     def results(metrics: Sequence[Metric], module: GenerativeModule) -> dict[str, Result]:

@@ -15,6 +15,7 @@ from ganlab.errors import UserError
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Gathering, Sample
 from ganlab.metrics.samples import Samples
+from ganlab.processes import Divide, alone
 
 T = TypeVar("T")
 
@@ -153,13 +154,13 @@ class FeatureSets:
         """Return a new generator with the seed of the measurement."""
         return torch.Generator().manual_seed(self.seed)
 
-    def once(self, make: Callable[[FeatureSets], T]) -> T:
-        """Return `make(self)`, computed once for all metrics."""
+    def once(self, make: Callable[[FeatureSets, Divide], T], divide: Divide = alone) -> T:
+        """Return `make(self, divide)`, computed once for all metrics. divide: who does which part of the work."""
         if make not in self._made:
-            self._made[make] = make(self)
+            self._made[make] = make(self, divide)
         found: T = self._made[make]
         return found
 
     @cached_property
-    def _made(self) -> dict[Callable[[FeatureSets], Any], Any]:
+    def _made(self) -> dict[Callable[[FeatureSets, Divide], Any], Any]:
         return {}

@@ -6,6 +6,7 @@ Functions of features (N, D) and logits (N, K).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from ganlab.metrics.gathering import SplitScores
 from ganlab.metrics.metric import HIGHER, REAL_FEATURES, FeatureMetric, Result
 from ganlab.metrics.moments import precise
 from ganlab.metrics.needs import CLASSES
+from ganlab.processes import Divide, alone
 
 CHUNK = 1024  # rows of a distance matrix held at once
 NEIGHBOURS = 5
@@ -42,12 +44,24 @@ def mean_score(sums: SplitScores) -> tuple[float, float]:
     return float(scores.mean()), float(scores.std(correction=0))
 
 
-def neighbour_distances(features: Tensor, k: int) -> Tensor:
-    """Return each sample's distance to its k-th nearest other sample, (N,) float64. Raise `ValueError` if k >= N."""
+def neighbour_distances(features: Tensor, k: int, divide: Divide = alone) -> Tensor:
+    """Return each sample's distance to its k-th nearest other sample, (N,) float64. Raise `ValueError` if k >= N.
+
+    divide: who computes which rows.
+    """
     if not 1 <= k < len(features):
         raise ValueError(f"`k` must be between 1 and {len(features) - 1}, the other samples there are, got {k}")
     x = precise(features)
-    return torch.cat([torch.cdist(rows, x).kthvalue(k + 1, dim=1).values for rows in torch.split(x, CHUNK)])
+    return divide(len(x), lambda which: _by_chunks(x[which], lambda rows: _kth(torch.cdist(rows, x), k + 1)))
+
+
+def _kth(distances: Tensor, k: int) -> Tensor:
+    return distances.kthvalue(k, dim=1).values
+
+
+def _by_chunks(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the function's values (N, ...) of rows (N, D), `CHUNK` rows at a time."""
+    return torch.cat([function(rows) for rows in torch.split(x, CHUNK)])
 
 
 def within_balls(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:
@@ -57,7 +71,7 @@ def within_balls(points: Tensor, centers: Tensor, radius: Tensor) -> Tensor:
     the fakes' balls) of Kynkäänniemi et al. 2019, eq. 1 and 2.
     """
     x, y = precise(points), precise(centers)
-    return torch.cat([(torch.cdist(rows, y) <= radius).any(1) for rows in torch.split(x, CHUNK)])
+    return _by_chunks(x, lambda rows: (torch.cdist(rows, y) <= radius).any(1))
 
 
 class Members(NamedTuple):
@@ -69,28 +83,42 @@ class Members(NamedTuple):
     coverage: Tensor
 
 
-def members(real: Tensor, fake: Tensor, k: int = 5) -> Members:
+def members(real: Tensor, fake: Tensor, k: int = 5, divide: Divide = alone) -> Members:
     """Return the memberships in balls, which reach to each sample's k-th nearest neighbour of its kind. float64.
 
     Precision: fakes within (distance <= radius) some real's ball. Recall: reals within some fake's ball (Kynkäänniemi
     et al. 2019, there k = 3). Density: the number of reals' balls around a fake (distance < radius), over k. Coverage:
     reals with a fake in their ball (<) (Naeem et al. 2020). For equal distributions density averages 1 and coverage 1 -
-    prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then below 1.
+    prod_{i=1..k} (M - i)/(M + N - i); precision and recall are then below 1. divide: who computes which rows.
     """
     x, y = precise(real), precise(fake)
-    radius_real = neighbour_distances(x, k)
-    balls, covered = torch.zeros(len(y), dtype=torch.int64, device=y.device), []
-    for rows, radius in zip(torch.split(x, CHUNK), torch.split(radius_real, CHUNK), strict=True):
-        within = torch.cdist(rows, y) < radius[:, None]
-        balls += within.sum(0)
-        covered.append(within.any(1))
-    precision, recall = within_balls(y, x, radius_real), within_balls(x, y, neighbour_distances(y, k))
-    return Members(precision.double(), recall.double(), balls.double() / k, torch.cat(covered).double())
+    radius_real, radius_fake = (neighbour_distances(each, k, divide).to(each.device) for each in (x, y))
+
+    def of_fakes(which: slice) -> Tensor:
+        return _by_chunks(y[which], lambda rows: _around(torch.cdist(rows, x), radius_real))
+
+    def of_reals(which: slice) -> Tensor:
+        parts = zip(torch.split(x[which], CHUNK), torch.split(radius_real[which], CHUNK), strict=True)
+        return torch.cat([_reached(torch.cdist(rows, y), radius_fake, own) for rows, own in parts])
+
+    precision, balls = divide(len(y), of_fakes).unbind(1)
+    recall, coverage = divide(len(x), of_reals).unbind(1)
+    return Members(precision, recall, balls / k, coverage)
 
 
-def members_of(sets: FeatureSets) -> Members:
+def _around(distances: Tensor, radius: Tensor) -> Tensor:
+    """Return whether a fake is within some real's ball, and the number of balls around it: (n, 2) float64."""
+    return torch.stack([(distances <= radius).any(1), (distances < radius).sum(1)], 1).double()
+
+
+def _reached(distances: Tensor, radius: Tensor, own_radius: Tensor) -> Tensor:
+    """Return whether a real is within some fake's ball, and whether a fake is in its own: (n, 2) float64."""
+    return torch.stack([(distances <= radius).any(1), (distances < own_radius[:, None]).any(1)], 1).double()
+
+
+def members_of(sets: FeatureSets, divide: Divide) -> Members:
     """Return the memberships for as many reals as fakes."""
-    return members(*sets.alike, NEIGHBOURS)
+    return members(*sets.alike, NEIGHBOURS, divide)
 
 
 class InceptionScore(FeatureMetric):
@@ -117,6 +145,10 @@ class BallMetric(FeatureMetric, ABC):
         """Return the mean with its standard error, balls held fixed."""
         values = self.values(self.sets.once(members_of))
         return Result.mean(values, k=NEIGHBOURS, compared=self.sets.pairs)
+
+    def prepare(self, divide: Divide) -> None:
+        """Compute the memberships."""
+        self.sets.once(members_of, divide)
 
     @abstractmethod
     def values(self, found: Members) -> Tensor:

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.metrics.feature_sets import FeatureSets
 from ganlab.metrics.gathering import Sample, rows_of
 from ganlab.metrics.metric import LABELS, LOWER, PICTURES, FeatureMetric, Result, Target
 from ganlab.metrics.moments import Moments, frechet_distance_of_sets, precise
 from ganlab.metrics.spread import Estimate
+from ganlab.processes import Divide, alone
 
 POINTS, SMALLEST = 15, 0.1  # sample sizes on the line, evenly spaced, and the first's share of all there is
 
@@ -67,19 +69,26 @@ def _roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.clamp(min=0).sqrt(), vectors
 
 
-def frechet_infinity(real: Sample, fake: Sample, generator: torch.Generator | None = None) -> Estimate:
+def frechet_infinity(
+    real: Sample, fake: Sample, generator: torch.Generator | None = None, divide: Divide = alone
+) -> Estimate:
     """Return the distance of infinitely many fakes (Chong & Forsyth 2020): the intercept of a line in 1 / N.
 
     The expected distance of N fakes is d + c / N to first order. d is fitted to `POINTS` random subsets, from a tenth
     up to all of the fakes, with its standard error from the line's residuals (too small, because subsets overlap). The
-    bias of the reference remains, and that of subsets that are small against the number of features.
+    bias of the reference remains, and that of subsets that are small against the number of features. divide: who
+    computes which subset.
     """
     features = fake.features
     sizes = np.unique(np.linspace(max(2, SMALLEST * len(features)), len(features), POINTS).astype(int))
     if len(sizes) < 3:
         raise ValueError(f"a line in 1 / N needs more samples than {len(features)}")
-    found = [_distance(real, features[_some(len(features), int(size), generator)]) for size in sizes]
-    line, covariance = np.polyfit(1 / sizes, found, 1, cov=True)
+    chosen = [_some(len(features), int(size), generator) for size in sizes]
+
+    def distances(which: slice) -> Tensor:
+        return torch.tensor([_distance(real, features[rows]) for rows in chosen[which]], dtype=torch.float64)
+
+    line, covariance = np.polyfit(1 / sizes, divide(len(sizes), distances).numpy(), 1, cov=True)
     return Estimate(float(line[1]), float(covariance[1, 1]) ** 0.5)
 
 
@@ -133,6 +142,11 @@ class FrechetDistance(FeatureMetric):
         )
 
 
+def infinity_of(sets: FeatureSets, divide: Divide) -> Estimate:
+    """Return the distance of infinitely many fakes."""
+    return frechet_infinity(sets.real, sets.fake, sets.random, divide)
+
+
 class FrechetInfinity(FeatureMetric):
     """The Fréchet distance of infinitely many samples, by a line in 1/N."""
 
@@ -142,8 +156,11 @@ class FrechetInfinity(FeatureMetric):
 
     def compute(self) -> Result:
         """Return the line's intercept with its standard error."""
-        found = frechet_infinity(self.sets.real, self.sets.fake, self.sets.random)
-        return Result.of(found, points=POINTS, compared=len(self.sets.fake.features))
+        return Result.of(self.sets.once(infinity_of), points=POINTS, compared=len(self.sets.fake.features))
+
+    def prepare(self, divide: Divide) -> None:
+        """Compute the distances of the subsets."""
+        self.sets.once(infinity_of, divide)
 
 
 class FrechetPerClass(FeatureMetric):

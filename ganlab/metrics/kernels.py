@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganlab.metrics.feature_sets import FeatureSets
 from ganlab.metrics.metric import LOWER, REAL_FEATURES, FeatureMetric, Result
 from ganlab.metrics.moments import precise
 from ganlab.metrics.spread import Estimate, standard_error
+from ganlab.processes import Divide, alone
 
 CHUNK = 1024  # rows of a kernel matrix held at once
 SUBSETS, SUBSET_SIZE = 50, 1000  # KID's; of fewer samples, half of them make a subset
@@ -42,26 +44,32 @@ def kernel_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def kid(
-    real: Tensor, fake: Tensor, subsets: int = 100, subset_size: int = 1000, generator: torch.Generator | None = None
+    real: Tensor,
+    fake: Tensor,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    generator: torch.Generator | None = None,
+    divide: Divide = alone,
 ) -> Estimate:
     """Return mean and standard deviation (over `subsets`, not `subsets` - 1) of the kernel distance of random subsets.
 
-    Raise `ValueError` if there are fewer samples than `subset_size`.
+    divide: who computes which subset. Raise `ValueError` if there are fewer samples than `subset_size`.
     """
     if min(len(real), len(fake)) < subset_size:
         raise ValueError(f"`subset_size` must be at most {min(len(real), len(fake))}, the samples there are")
-    draws = torch.tensor(
-        [
-            kernel_distance(_some(real, subset_size, generator), _some(fake, subset_size, generator))
-            for _ in range(subsets)
-        ],
-        dtype=torch.float64,
-    )
+    chosen = [[_some(x, subset_size, generator) for x in (real, fake)] for _ in range(subsets)]
+
+    def distances(which: slice) -> Tensor:
+        found = [kernel_distance(real[ours], fake[theirs]) for ours, theirs in chosen[which]]
+        return torch.tensor(found, dtype=torch.float64)
+
+    draws = divide(subsets, distances)
     return Estimate(float(draws.mean()), float(draws.std(correction=0)))
 
 
 def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    return x[torch.randperm(len(x), generator=generator)[:count].to(x.device)]
+    """Return `count` rows of x, by number."""
+    return torch.randperm(len(x), generator=generator)[:count].to(x.device)
 
 
 def cmmd(real: Tensor, fake: Tensor) -> Estimate:
@@ -87,6 +95,16 @@ def _means(x: Tensor, y: Tensor) -> Tensor:
     return torch.cat(list(rows()))
 
 
+def subset_size(sets: FeatureSets) -> int:
+    """Return the size of KID's subsets."""
+    return min(SUBSET_SIZE, sets.pairs // 2)
+
+
+def kid_of(sets: FeatureSets, divide: Divide) -> Estimate:
+    """Return the kernel distance of `SUBSETS` subsets."""
+    return kid(sets.real.features, sets.fake.features, SUBSETS, subset_size(sets), sets.random, divide)
+
+
 class KernelDistance(FeatureMetric):
     """Kernel distance: unbiased squared MMD with a cubic kernel, mean over random subsets (KID)."""
 
@@ -97,9 +115,11 @@ class KernelDistance(FeatureMetric):
 
     def compute(self) -> Result:
         """Return the mean over `SUBSETS` subsets with its deviation over subsets."""
-        size = min(SUBSET_SIZE, self.sets.pairs // 2)
-        found = kid(self.sets.real.features, self.sets.fake.features, SUBSETS, size, self.sets.random)
-        return Result.of(found, subsets=SUBSETS, subset_size=size)
+        return Result.of(self.sets.once(kid_of), subsets=SUBSETS, subset_size=subset_size(self.sets))
+
+    def prepare(self, divide: Divide) -> None:
+        """Compute the distances of the subsets."""
+        self.sets.once(kid_of, divide)
 
 
 class MeanDiscrepancy(FeatureMetric):

@@ -19,6 +19,7 @@ from ganlab.metrics.needs import CAPTIONS, LABELS, PICTURES, REAL_FEATURES, Need
 from ganlab.metrics.result import Result
 from ganlab.metrics.samples import Rows, Samples
 from ganlab.metrics.target import Target
+from ganlab.processes import Divide
 
 __all__ = [
     "CAPTIONS",
@@ -52,7 +53,8 @@ class Metric(ABC):
     """A number about generated samples. The first line of a metric's docstring is its line in help and docs.
 
     `update` may be called in any order and in batches of any size: samples carry their places. In several processes
-    each takes a part of the samples, then all call `synchronize`, and `compute` gives the number of a single process.
+    each takes a part of the samples, then all call `synchronize` and `prepare`, and `compute` gives the number of a
+    single process.
     """
 
     name: ClassVar[str]
@@ -74,6 +76,12 @@ class Metric(ABC):
     @abstractmethod
     def synchronize(self) -> None:
         """Exchange the samples of all processes. Every process must call this, after its last `update`."""
+
+    def prepare(self, divide: Divide) -> None:  # noqa: B027  # most numbers take no time
+        """Do the work of `compute` that processes can share. Every process must call this, after `synchronize`.
+
+        divide: gives each process its part, and the results to all. `compute` does without, and is then slower.
+        """
 
     @abstractmethod
     def compute(self) -> Result:

@@ -40,9 +40,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], float]]
     def write(loss: Callable[[int], float]) -> None:
         evaluate = LossEvaluator.evaluate
 
-        def scripted(self: LossEvaluator, module: Any) -> dict[str, float]:
+        def scripted(self: LossEvaluator, module: Any, samples: Any) -> dict[str, float]:
             if not self.samples:
-                evaluate(self, module)
+                evaluate(self, module, samples)
             return {name: loss(module.iteration) for name in SERIES}
 
         monkeypatch.setattr(LossEvaluator, "evaluate", scripted)
@@ -266,14 +266,18 @@ def ring_data() -> ToyData:
     return data
 
 
+def losses_of(evaluator: LossEvaluator, module: Any) -> dict[str, float]:
+    return evaluator.evaluate(module, evaluator.source.draw(module))
+
+
 def test_points_of_one_mode_have_lost_the_other_seven(ring_data: ToyData) -> None:
     """What the ring's own points and one mode's look like to the monitor's eyes."""
     module: Any = RingPoints(ring_data)
     evaluator = LossEvaluator(SampleSource(ring_data, module, 500, "train", "small", 0))
-    assert evaluator.evaluate(module)["averaged/recall"] < 0.05
+    assert losses_of(evaluator, module)["averaged/recall"] < 0.05
     assert evaluator.missing().bins == []
     module.density = ring(modes=1)
-    losses = evaluator.evaluate(module)
+    losses = losses_of(evaluator, module)
     assert losses["averaged/bins"] == pytest.approx(7 / 8, abs=0.03)
     assert losses["averaged/dropped"] == pytest.approx(7 / 8, abs=0.02)
     assert losses["averaged/recall"] == pytest.approx(7 / 8, abs=0.05)
@@ -287,9 +291,9 @@ def test_a_lost_class_is_named_though_the_generator_is_told_no_class(ring_data: 
     ring_data.spec = replace(ring_data.spec, classes=tuple("ABCDEFGH"))
     module: Any = RingPoints(ring_data)
     evaluator = LossEvaluator(SampleSource(ring_data, module, 500, "train", "small", 0))
-    assert evaluator.evaluate(module)["averaged/dropped_labels"] == 0
+    assert losses_of(evaluator, module)["averaged/dropped_labels"] == 0
     module.density = replace(ring(), weights=torch.tensor([1.0] * 2 + [0.0] * 6))
-    assert evaluator.evaluate(module)["averaged/dropped_labels"] == pytest.approx(6 / 8, abs=0.03)
+    assert losses_of(evaluator, module)["averaged/dropped_labels"] == pytest.approx(6 / 8, abs=0.03)
     assert sorted(evaluator.missing().labels.values()) == list("CDEFGH")
     assert "next to no samples of " in evaluator.missing().words
 

@@ -8,6 +8,7 @@ import pytest
 
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data, make_strategy
+from ganlab.core.strategies import Zero1Strategy
 from ganlab.data.base import GanData
 from ganlab.errors import UserError
 
@@ -51,3 +52,10 @@ def test_a_penalty_without_gradients_may_share_a_batch() -> None:
 def test_synchronized_batch_normalization_needs_gpus() -> None:
     with pytest.raises(UserError, match=r"`trainer.sync_batchnorm` needs GPUs.*network=resnet"):
         make_strategy({"sync_batchnorm": True, "accelerator": "cpu", "devices": 2})
+
+
+def test_states_are_divided_only_among_several() -> None:
+    assert make_strategy({"strategy": "zero1", "devices": 1}) == "auto"
+    assert type(make_strategy({"strategy": "zero1", "accelerator": "cpu", "devices": 2})) is Zero1Strategy
+    with pytest.raises(UserError, match=r"`trainer.strategy` must be auto, ddp, zero1 with several devices, got 'tp'"):
+        make_strategy({"strategy": "tp", "accelerator": "cpu", "devices": 2})
