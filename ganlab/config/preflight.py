@@ -40,6 +40,7 @@ def check_parts(recipe: Recipe) -> None:
     """Raise `UserError` for settings that contradict each other."""
     _check_pack(recipe)
     _check_accumulation(recipe)
+    _check_checkpointed_blocks(recipe)
     for player in ("generator", "discriminator"):
         if not recipe["network"].get(player):
             raise UserError(
@@ -81,6 +82,18 @@ def _check_accumulation(recipe: Recipe) -> None:
         if size % parts or size // parts % pack:
             whole = f"`batch_size`, {size}" + (f", into whole packs of {pack}" if pack > 1 else "")
             raise UserError(f"`{side}.accumulate` must divide {whole}, got {parts}")
+
+
+def _check_checkpointed_blocks(recipe: Recipe) -> None:
+    """Raise `UserError` for checkpointed blocks beside compiled code, which decides itself what to compute again.
+
+    Synchronized batch normalization would wait for the other processes in the backward pass.
+    """
+    others = {"compile": recipe.get("compile"), "trainer.sync_batchnorm": recipe["trainer"].get("sync_batchnorm")}
+    for side in ("generator", "discriminator"):
+        if recipe.get(side, {}).get("checkpoint_blocks"):
+            for name in (name for name, on in others.items() if on):
+                raise UserError(f"`{side}.checkpoint_blocks` does not go with `{name}`: leave out one of them")
 
 
 def _check_network(path: str, node: Any, recipe: Recipe) -> None:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganlab.core.activation_checkpointing import checkpoint_blocks
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.batch_statistics import local_statistics
 from ganlab.core.depth import freeze, make_optimizer
@@ -80,6 +81,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         self.frozen = {
             name: freeze(name, self.player(name), side, spec.shape, latent_dim) for name, side in self.sides.items()
         }
+        for name, side in self.sides.items():
+            if side.checkpoint_blocks:
+                checkpoint_blocks(name, self.player(name))
         self.images_seen = 0
         self.recipe: dict[str, Any] = {}
         self._logged = RunningMeans()

@@ -26,10 +26,11 @@ class Side:
     of their computation in a run of mixed precision, "same" as the run's or "float32". message_precision: of the
     gradients that several processes exchange, "same" as the gradients' or "bfloat16". share_images: whether a
     generator with one turn learns from the images that the discriminator saw. That saves a forward pass, and keeps the
-    generator's graph in memory during the discriminator's turn. constraint: the set of allowed weights. freeze: the
-    number of blocks of layers nearest to the input that do not learn (a block has the maps of one size), or "trunk":
-    the whole network, so that only head and condition encoder learn. layer_decay: the factor of the rate from each
-    block to the one before it, on the way from the output to the input; 1 for one rate.
+    generator's graph in memory during the discriminator's turn. checkpoint_blocks: whether results inside blocks of
+    layers are computed again in the backward pass, to save memory (activation checkpointing). constraint: the set of
+    allowed weights. freeze: the number of blocks of layers nearest to the input that do not learn (a block has the maps
+    of one size), or "trunk": the whole network, so that only head and condition encoder learn. layer_decay: the factor
+    of the rate from each block to the one before it, on the way from the output to the input; 1 for one rate.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -41,6 +42,7 @@ class Side:
     penalty_precision: Literal["same", "float32"] = "same"
     message_precision: Literal["same", "bfloat16"] = "same"
     share_images: bool = True
+    checkpoint_blocks: bool = False
     constraint: Constraint = field(default_factory=Unconstrained)
     freeze: NonNegativeInt | Literal["trunk"] = 0
     layer_decay: LayerDecay = 1.0

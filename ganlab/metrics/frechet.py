@@ -11,7 +11,7 @@ from torch import Tensor
 from ganlab.metrics.feature_sets import FeatureSets
 from ganlab.metrics.gathering import Sample, rows_of
 from ganlab.metrics.metric import LABELS, LOWER, PICTURES, FeatureMetric, Result, Target
-from ganlab.metrics.moments import Moments, frechet_distance_of_sets, precise
+from ganlab.metrics.moments import Moments, frechet_distance_of_sets, is_accurate, precise
 from ganlab.metrics.spread import Estimate
 from ganlab.processes import Divide, alone
 
@@ -29,24 +29,31 @@ def frechet(real: Sample, fake: Sample) -> Estimate:
     ours, theirs = real.gaussian, fake.gaussian
     mean, covariance = theirs.mean.to(ours.mean), theirs.covariance.to(ours.mean)
     shift, centred = mean - ours.mean, precise(fake.features).to(ours.mean) - mean
-    cross, transported = _transport(real, fake, covariance, centred)
-    value = shift.square().sum() + (ours.covariance + covariance).trace() - 2 * cross
+    rest = shift.square().sum() + (ours.covariance + covariance).trace()
+    cross, transported = _transport(real, fake, covariance, centred, rest)
+    value = rest - 2 * cross
     if not len(centred):
         return Estimate(float(value), None)
     influence = 2 * centred @ shift + centred.square().sum(1) - transported
     return Estimate(float(value), float(influence.std()) / fake.count**0.5)
 
 
-def _transport(real: Sample, fake: Sample, covariance: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
+def _transport(real: Sample, fake: Sample, covariance: Tensor, centred: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
     """Return tr (S_ref S)^1/2, and (y - m).T(y - m) of every kept fake.
 
-    The smallest possible matrix is used, because it has the least rounding. A, B are the centred rows of few reals and
+    The smallest possible matrix is used, because it has the least rounding. rest: the distance is rest - 2 tr (S_ref
+    S)^1/2. A, B are the centred rows of few reals and
     fakes over sqrt(N - 1), R the root of S_ref.
     """
     few_reals, few_fakes = (one.whole and one.count <= covariance.shape[0] for one in (real, fake))
     a, b = _rows(real) if few_reals else centred, centred / max(len(centred) - 1, 1) ** 0.5
     if few_reals and few_fakes:  # A B^T = U s V^T; b.T b is the diagonal of V s V^T
-        _, s, vh = torch.linalg.svd(a @ b.T, full_matrices=False)
+        cross = a @ b.T
+        if len(b) <= len(a):  # the Gram matrix takes half of the time
+            s, v = _roots(cross.T @ cross)
+            if is_accurate(s[1:], rest):  # centred rows make the smallest one zero
+                return s[1:].sum(), (len(b) - 1) * (v.square() * s).sum(1)
+        _, s, vh = torch.linalg.svd(cross, full_matrices=False)
         return s.sum(), (len(b) - 1) * (s[:, None] * vh.square()).sum(0)
     if few_fakes:  # B S_ref B^T = V s^2 V^T
         s, v = _roots(b @ real.gaussian.covariance @ b.T)

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.networks.architecture import Perturbed
-from ganlab.networks.codes import CodeReader
+from ganlab.networks.codes import CodedGenerator, CodeReader
 from ganlab.networks.conditional import AugmentedGenerator, CodeGenerator, ConditionalDiscriminator
 from ganlab.networks.conditioning import ClassEmbedding
+from ganlab.networks.encoder import EncoderDecoder
 from ganlab.networks.heads import OneLogit, RealismLogit
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
+from ganlab.networks.stages import StackedGenerator
 from ganlab.networks.text import WordBags, WordTable
 from ganlab.perturbations import Perturbation
 
@@ -32,6 +34,18 @@ def network_of(player: nn.Module) -> tuple[str, nn.Module]:
     while (name := _inside(network)) is not None:
         start, network = f"{start}{name}.", network.get_submodule(name)
     return start, network
+
+
+def networks_of(player: nn.Module) -> list[nn.Module]:
+    """Return all networks inside a player: those of both stages, an encoder's and a decoder's, or one."""
+    _, network = network_of(player)
+    if isinstance(network, nn.ModuleDict):
+        return [one for each in network.values() for one in networks_of(each)]
+    if isinstance(network, StackedGenerator):
+        return [network.stage_one.network, network.stage_two.network]
+    if isinstance(network, EncoderDecoder):
+        return [network.encoder.trunk, network.decoder]
+    return networks_of(network.network) if isinstance(network, CodedGenerator) else [network]
 
 
 def _inside(module: nn.Module) -> str | None:

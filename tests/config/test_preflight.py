@@ -32,6 +32,11 @@ VANILLA, RING = "recipe=vanilla", "recipe=ring"
         ([RING, "trainer.devices=banana"], "`trainer.devices` must be a number, a list"),
         ([RING, "trainer.num_nodes=2"], "`trainer.num_nodes`=2 needs to know the other machines"),
         ([RING, "pack=3"], "`pack` must divide `batch_size`"),
+        ([VANILLA, "generator.checkpoint_blocks=true", "compile=true"], "`generator.checkpoint_blocks` .* `compile`"),
+        (
+            [VANILLA, "discriminator.checkpoint_blocks=true", "+trainer.sync_batchnorm=true"],
+            "`discriminator.checkpoint_blocks` does not go with `trainer.sync_batchnorm`: leave out one",
+        ),
         ([RING, "generator.accumulate=3"], "`generator.accumulate` must divide `batch_size`, 64, got 3"),
     ],
 )

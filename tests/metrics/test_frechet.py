@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganlab.metrics.frechet import frechet, frechet_infinity, frechet_per_class
 from ganlab.metrics.gathering import Sample
-from ganlab.metrics.moments import Gaussian, frechet_distance_of_sets
+from ganlab.metrics.moments import Gaussian, frechet_distance_of_sets, is_accurate, rounding
 
 
 def normal(count: int, dim: int, seed: int = 0) -> Tensor:
@@ -92,3 +92,28 @@ def test_classes_with_too_few_pictures_are_left_out():
     assert list(frechet_per_class(real, ["a", "a", "a", "b", "c"], fake, ["a", "a", "b", "b", "d"])) == ["a"]
     with pytest.raises(ValueError, match="no class has 3 real"):
         frechet_per_class(real, list("aabbc"), fake, list("aabbc"), fewest=3)
+
+
+@pytest.mark.parametrize("shift", [1.0, 1e-3, 1e-6, 0.0])
+def test_few_samples_agree_with_singular_values(shift: float):
+    """Features whose scales fall by ten orders, and sets that are nearly or exactly equal, with and without spread."""
+    scales = torch.logspace(0, -10, 80, dtype=torch.float64)
+    x = normal(60, 80) * scales
+    y = x + shift * normal(60, 80, 1) * scales
+    a, b = ((one - one.mean(0)) / 59**0.5 for one in (x, y))
+    rest = (x.mean(0) - y.mean(0)).square().sum() + a.square().sum() + b.square().sum()
+    exact = float(rest - 2 * torch.linalg.svdvals(a @ b.T).sum())
+    assert frechet_distance_of_sets(x, y) == pytest.approx(exact, rel=1e-8, abs=1e-14)
+    assert frechet(Sample.of(x), Sample.of(y)).value == pytest.approx(exact, rel=1e-8, abs=1e-14)
+
+
+def test_the_bound_of_rounding_holds():
+    """Singular values over ten orders. The error is near the bound's order, and equal sets do not pass."""
+    orthogonal = [torch.linalg.qr(normal(60, 60, seed)).Q for seed in (0, 1)]
+    true = torch.logspace(0, -10, 60, dtype=torch.float64)
+    matrix = orthogonal[0] * true @ orthogonal[1]
+    roots = torch.linalg.eigvalsh(matrix @ matrix.T).clamp(min=0).sqrt()
+    error = (roots.sum() - true.sum()).abs()
+    assert 1e-4 * rounding(roots) < error < rounding(roots)
+    assert is_accurate(roots[-30:], 3 * true.sum())
+    assert not is_accurate(roots, 2 * true.sum())
