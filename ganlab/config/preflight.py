@@ -89,7 +89,8 @@ def _check_checkpointed_blocks(recipe: Recipe) -> None:
 
     Synchronized batch normalization would wait for the other processes in the backward pass.
     """
-    others = {"compile": recipe.get("compile"), "trainer.sync_batchnorm": recipe["trainer"].get("sync_batchnorm")}
+    trainer = recipe.get("trainer") or {}  # a stored recipe that is opened to draw comes without it
+    others = {"compile": recipe.get("compile"), "trainer.sync_batchnorm": trainer.get("sync_batchnorm")}
     for side in ("generator", "discriminator"):
         if recipe.get(side, {}).get("checkpoint_blocks"):
             for name in (name for name, on in others.items() if on):

@@ -136,9 +136,13 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     @property
     def images_before(self) -> int:
-        """Return the images seen by the model whose average this run continues; 0 if it continues none."""
+        """Return the images seen by the model whose average this run continues; 0 if it continues none.
+
+        An average with random layers does not continue: its half-life begins short, as in a run from nothing.
+        """
         seen, parts = self.origin.get("images_seen"), self.origin.get("parts")
-        return seen if isinstance(seen, int) and isinstance(parts, list) and "average" in parts else 0
+        continues = self.origin.get("average_continues", isinstance(parts, list) and "average" in parts)
+        return seen if isinstance(seen, int) and continues is True else 0
 
     def unlogged(self) -> dict[str, Tensor]:
         """Return the means of all terms since the last row of the log, on this process."""

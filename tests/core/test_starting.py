@@ -189,6 +189,15 @@ def test_a_generator_alone(same: Same) -> None:
     assert same(floats(module.discriminator), fresh)
 
 
+def test_an_average_goes_on_only_if_all_of_its_layers_went_over() -> None:
+    """With a random layer it has a short half-life at first, or that layer would stay random for long."""
+    model = made(TEXT, *WORDS, *NARROW)
+    for words, before in ((WORDS, 640), ((*WORDS, "latent_dim=5"), 0)):
+        module = made(TEXT, *words, *NARROW, seed=1)
+        module.recipe["origin"] = begin(module, stored(model)).origin
+        assert module.images_before == before
+
+
 def test_an_average_alone_starts_both(same: Same) -> None:
     model, module = made(TEXT, *WORDS, *NARROW), made(TEXT, *WORDS, *NARROW, seed=1)
     begin(module, stored(model), ["average"])

@@ -67,6 +67,7 @@ def test_the_origin_is_in_all_files(source: Path, words: tuple[str, ...], tmp_pa
         "recipe": "cgan_text2img",
         "images_seen": 24,
         "parts": ["generator", "discriminator", "average"],
+        "average_continues": True,
     }
     recipe = yaml.safe_load(RunFolder(run).recipe_file.read_text())
     assert recipe["origin"] == expected
