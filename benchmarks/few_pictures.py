@@ -29,6 +29,7 @@ ARMS = {
     "scratch": "perturbation=[]",
     "augmented": "",
     "zoo": "init=zoo:emoji",
+    "zoo_unaugmented": "init=zoo:emoji perturbation=[]",
     "zoo_frozen": "init=zoo:emoji discriminator.freeze=2",
 }
 NUMBERS = ("kid_imagenet", "copying_imagenet")
