@@ -22,6 +22,7 @@ from grid import between, is_done, train
 
 STEPS = 400
 BATCH = 16
+SIDE = 64  # pixels, as zoo:emoji
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS, PAGE = DOCS / "few_pictures", DOCS / "howto" / "starting.md"
 START, END = "<!-- table: python benchmarks/few_pictures.py page -->", "<!-- end of table -->"
@@ -58,11 +59,11 @@ def cells(sizes: Sequence[int], seeds: int, arms: Sequence[str] = tuple(ARMS)) -
 def words(cell: Cell, pictures: Path) -> list[str]:
     """Return the settings of a cell's command. The first look is after a quarter of the iterations."""
     return [
-        "recipe=cgan_text2img",
+        "recipe=text2img_64",
         *ARMS[cell.arm].split(),
         "data=folder",
+        f"data.size={SIDE}",
         f"data.root={pictures}",
-        "data.size=32",
         "data.flip=true",
         f"batch_size={BATCH}",
         f"trainer.max_steps={STEPS}",
@@ -95,15 +96,15 @@ def write_pictures(size: int, seed: int, folder: Path) -> Path:
 
 
 def unseen(wide: bool) -> tuple[np.ndarray, list[str]]:
-    """Return the emoji that zoo:emoji was not trained on, uint8 (N, 3, 32, 32), and their captions.
+    """Return the emoji that zoo:emoji was not trained on, uint8 (N, 3, SIDE, SIDE), and their captions.
 
     wide: with flags and signs.
     """
     from ganlab.data.emoji import EmojiData
 
-    seen = set(EmojiData().load()[0].condition)
+    seen = set(EmojiData(size=SIDE).load()[0].condition)
     images, captions = [], []
-    for pictures in EmojiData(flags=wide, signs=wide).load()[:2]:
+    for pictures in EmojiData(size=SIDE, flags=wide, signs=wide).load()[:2]:
         rows = [row for row, caption in enumerate(pictures.condition) if caption not in seen]
         images.append(pictures.get(np.array(rows, int)).numpy())
         captions += [pictures.condition[row] for row in rows]
