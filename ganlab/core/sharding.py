@@ -31,7 +31,7 @@ def owners(sizes: Sequence[int], world: int) -> list[int]:
     """Return the process that each parameter belongs to. The largest one goes first, each to the lightest process.
 
     >>> owners([3, 8, 4, 2], 2)
-    [1, 0, 1, 0]
+    [1, 0, 1, 1]
     """
     loads = [0] * world
     found = [0] * len(sizes)

@@ -53,7 +53,7 @@ def test_every_command_of_few_pictures_composes(benchmark: Any) -> None:
     for cell in few.cells([60], 1):
         recipe = compose(*few.words(cell, Path("pictures")))
         assert (recipe["init"] is not None) == cell.arm.startswith("zoo")
-        assert bool(recipe["perturbations"]) == (cell.arm != "scratch")
+        assert bool(recipe["perturbations"]) == (cell.arm not in ("scratch", "zoo_unaugmented"))
 
 
 def test_a_cell_is_trained_and_kept(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
