@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ganlab.config.trust import admitted, plain
 from ganlab.core.assembly import make_module
+from ganlab.core.contents import check_content
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.likeness import check_like
 from ganlab.core.published import LEFT_OUT, Absent, read_published
@@ -29,8 +30,6 @@ from ganlab.errors import UserError
 from ganlab.files.archive import check_archive
 from ganlab.files.published import MODEL_FILE
 
-MOST_COUNTED, LONGEST_SIDE, MOST_WORDS = 2**53, 2**14, 100_000
-KINDS = ("none", "class", "text", "image")
 TRAINING = ("trainer", "logger", "callbacks")
 """The parts of a recipe that only training uses."""
 MOST_LEFT_OUT = 2**30
@@ -125,66 +124,6 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, printable and short."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     return "".join(sign for sign in lines[0] if sign.isprintable())[:200]
-
-
-# Content of a checkpoint ------------------------------------------------------------------------------------------
-
-
-def check_content(content: Mapping[str, Any], where: object) -> None:
-    """Raise `UserError` if weights, counters or the data's description have a wrong type or are out of range."""
-    saved = content["ganlab"]
-    for name in ("iteration", "images_seen"):
-        if not is_whole(saved.get(name), MOST_COUNTED, least=0):
-            raise UserError(f"{where}: `{name}` must be a whole number of at least 0")
-    if not isinstance(saved.get("recipe"), dict):
-        raise UserError(f"{where}: `recipe` must be settings")
-    _check_spec(saved.get("spec"), where)
-    _check_weights(content.get("state_dict"), where)
-
-
-def is_whole(value: Any, most: int, least: int = 1) -> bool:
-    """Return whether a value is a whole number from `least` to `most`."""
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _check_spec(spec: Any, where: object) -> None:
-    names = {"shape", "kind", "classes", "vocabulary", "captions", "prompts"}
-    if not isinstance(spec, dict) or not {"shape"} <= spec.keys() <= names or spec.get("kind", "none") not in KINDS:
-        raise UserError(f"{where}: `spec` must say {', '.join(sorted(names))}")
-    shape = spec["shape"]
-    if (
-        not isinstance(shape, list | tuple)
-        or len(shape) not in (1, 3)
-        or not all(is_whole(side, LONGEST_SIDE) for side in shape)
-    ):
-        raise UserError(f"{where}: `spec.shape` must be 1 or 3 whole numbers from 1 to {LONGEST_SIDE}")
-    for name in ("classes", "vocabulary", "captions", "prompts"):
-        words = spec.get(name, ())
-        if not isinstance(words, list | tuple) or len(words) > MOST_WORDS or not all(map(_is_word, words)):
-            raise UserError(f"{where}: `spec.{name}` must be a list of words, {MOST_WORDS} at most")
-
-
-def _is_word(word: Any) -> bool:
-    return isinstance(word, str) and len(word) <= 10_000
-
-
-def _check_weights(state: Any, where: object) -> None:
-    """Raise `UserError` if weights are not dense tensors, or share memory to look larger than they are."""
-    if not isinstance(state, Mapping):
-        raise UserError(f"{where}: `state_dict` must be tensors by name")
-    for name, value in state.items():
-        if not (isinstance(name, str) and isinstance(value, Tensor) and is_backed(value)):
-            raise UserError(f"{where}: `state_dict` must be dense tensors by name, and {ascii(name)[:60]} is none")
-    memory = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
-    if sum(value.nbytes for value in state.values()) > sum(memory.values()):
-        raise UserError(f"{where}: `state_dict` has tensors that share their memory")
-
-
-def is_backed(tensor: Tensor) -> bool:
-    """Return whether a tensor stores each of its elements."""
-    if tensor.layout != torch.strided or tensor.device.type != "cpu":
-        return False
-    return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
 
 
 # Comparison with the recipe ---------------------------------------------------------------------------------------

@@ -27,8 +27,9 @@ class DataSpec:
     """The description of a data set that a model needs, in plain values.
 
     A checkpoint carries it, so sampling needs no data. `kind` of condition: "none", "class", "text" or "image".
-    `vocabulary`, `captions`: the words of the training captions, most frequent first, and the pictures' first captions,
-    then those that several pictures share. `prompts`: a few conditions (class names or captions) to show by default.
+    `vocabulary`, `captions`: the words of the training captions, most frequent first, and the pictures' first captions.
+    `shared`: other captions that several pictures have, each with the places in `captions` of those pictures' first
+    ones. `prompts`: a few conditions (class names or captions) to show by default.
     """
 
     shape: tuple[int, ...]
@@ -36,6 +37,7 @@ class DataSpec:
     classes: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
+    shared: dict[str, list[int]] = field(default_factory=dict)
     prompts: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:

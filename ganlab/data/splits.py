@@ -57,9 +57,10 @@ def spec_of(train: Pictures, classes: tuple[str, ...]) -> DataSpec:
 
 def text_spec(train: Pictures, prompts: Sequence[str]) -> DataSpec:
     """Return the description of training pictures with captions."""
-    from ganlab.data.vocabulary import distinct, shared, vocabulary
+    from ganlab.data.vocabulary import distinct, members, vocabulary
 
     said = train.all_wordings()
     words = vocabulary(caption for wordings in said for caption in wordings)
-    captions = list(dict.fromkeys([*distinct(first for first, *_ in said), *shared(said)]))[:DESCRIBED]
-    return DataSpec(train.shape, "text", (), tuple(words), tuple(captions), tuple(prompts))
+    captions = distinct(first for first, *_ in said)[:DESCRIBED]
+    shared = members(said, captions, DESCRIBED - len(captions))
+    return DataSpec(train.shape, "text", (), tuple(words), tuple(captions), shared, tuple(prompts))

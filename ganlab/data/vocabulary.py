@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -29,14 +29,22 @@ def distinct(captions: Iterable[str]) -> list[str]:
     return [caption for caption, _ in Counter(captions).most_common()]
 
 
-def shared(wordings: Iterable[Iterable[str]]) -> list[str]:
-    """Return the captions that several of the pictures have, in order of appearance. wordings: those of each picture.
+def members(wordings: Iterable[Sequence[str]], captions: Sequence[str], limit: int) -> dict[str, list[int]]:
+    """Return, for at most `limit` captions that several pictures share, the places in `captions` of their first ones.
 
-    >>> shared([["an apple", "a fruit"], ["a pear", "a fruit"]])
-    ['a fruit']
+    wordings: all captions of each picture. Those that are in `captions` themselves are left out.
+
+    >>> members([["an apple", "a fruit"], ["a pear", "a fruit"], ["a car"]], ["an apple", "a car", "a pear"], 10)
+    {'a fruit': [0, 2]}
     """
-    counts = Counter(chain.from_iterable(dict.fromkeys(said) for said in wordings))
-    return [caption for caption, count in counts.items() if count > 1]
+    place = {caption: number for number, caption in enumerate(captions)}
+    pictures: dict[str, list[int]] = {}
+    for first, *others in wordings:
+        for caption in dict.fromkeys(others):
+            if caption not in place and first in place:
+                pictures.setdefault(caption, []).append(place[first])
+    several = ((caption, found) for caption, found in pictures.items() if len(found) > 1)
+    return {caption: sorted(set(found)) for caption, found in islice(several, limit)}
 
 
 def vocabulary(captions: Iterable[str], limit: int = 10_000) -> list[str]:

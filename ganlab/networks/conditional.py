@@ -58,7 +58,7 @@ class ConditionalGenerator(CodeGenerator):
 
     def code(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return latent and embedding side by side."""
-        return torch.cat([latent, self.encoder(condition)], 1)
+        return torch.cat([latent, self.encoder(condition, latent)], 1)
 
 
 class AugmentedGenerator(CodeGenerator):
@@ -75,11 +75,11 @@ class AugmentedGenerator(CodeGenerator):
     def code(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return z and the draw side by side."""
         z, noise = latent.split(self.parts, 1)
-        return torch.cat([z, self.augmentation(self.encoder(condition), noise)[0]], 1)
+        return torch.cat([z, self.augmentation(self.encoder(condition, latent), noise)[0]], 1)
 
-    def divergence(self, condition: Condition) -> Tensor:
+    def divergence(self, condition: Condition, latent: Tensor) -> Tensor:
         """Return the KL divergence of the distribution from N(0, 1) in nats, averaged over its dimensions: (N,)."""
-        embedding = self.encoder(condition)
+        embedding = self.encoder(condition, latent)
         return self.augmentation(embedding, embedding.new_zeros(len(embedding), self.parts[1]))[1]
 
 
@@ -95,7 +95,7 @@ def blended(network: nn.Module, other: Condition, share: float) -> Iterator[None
     """
     with ExitStack() as stack:
         for encoder in outer_encoders(network):
-            stack.enter_context(encoder.register_forward_hook(partial(_blend, encoder(other), share)))
+            stack.enter_context(encoder.register_forward_hook(partial(_blend, other, share)))
         for player in (part for part in network.modules() if isinstance(part, CodeGenerator) and part.reads):
             words = player.encoder.words(other)
             for layer in word_layers(player.network):
@@ -110,8 +110,9 @@ def outer_encoders(network: nn.Module) -> list[ConditionEncoder]:
     return [one for one in encoders if id(one) not in inner]
 
 
-def _blend(other: Tensor, share: float, encoder: nn.Module, given: Any, made: Tensor) -> Tensor:
-    return made.lerp(other, share)
+def _blend(other: Condition, share: float, encoder: ConditionEncoder, given: Any, made: Tensor) -> Tensor:
+    _, *latents = given
+    return made.lerp(encoder.forward(other, *latents), share)
 
 
 def _blend_words(words: Words, share: float, layer: WordAttention, given: Any, made: Tensor) -> Tensor:

@@ -18,18 +18,21 @@ from ganlab.networks.attention import Words
 
 
 class ConditionEncoder(nn.Module, ABC):
-    """A map from conditions of one `kind`, "class" or "text", to vectors of `dim` numbers. Abstract."""
+    """A map from conditions of one `kind`, "class" or "text", to vectors of `dim` numbers. Abstract.
+
+    A generator passes its latents too. An encoder may use them to choose between meanings of a condition.
+    """
 
     kind: ClassVar[str]
-    needs: ClassVar[tuple[Literal["vocabulary", "captions", "classes"], ...]] = ()
+    needs: ClassVar[tuple[Literal["vocabulary", "captions", "shared", "classes"], ...]] = ()
     """The constructor's parameters that the data determine: the words or the captions, or the number of classes."""
     dim: Dim
     word_dim: int = 0
     """The size of a word's state; 0 if there are none."""
 
     @abstractmethod
-    def forward(self, condition: Condition) -> Tensor:
-        """Return vectors (N, dim) for N conditions."""
+    def forward(self, condition: Condition, latent: Tensor | None = None) -> Tensor:
+        """Return vectors (N, dim) for N conditions. latent: (N, latent_dim) in a generator, None in a discriminator."""
 
     def words(self, condition: Condition) -> Words:
         """Return states and mask of the conditions' words. Raise `UserError` for an encoder without a `word_dim`."""
@@ -47,7 +50,7 @@ class ClassEmbedding(ConditionEncoder):
         self.dim = dim
         self.table = nn.Embedding(classes, dim)
 
-    def forward(self, condition: Condition) -> Tensor:
+    def forward(self, condition: Condition, latent: Tensor | None = None) -> Tensor:
         """Return the vectors (N, dim) of classes (N,)."""
         assert isinstance(condition, Tensor)
         return self.table(condition)

@@ -20,14 +20,14 @@ class Listener(nn.Module):
         self.encoder = encoder
         self.augmentation = ConditioningAugmentation(encoder.dim, dim)
 
-    def forward(self, condition: Condition, noise: Tensor) -> Tensor:
-        """Return the draw (N, dim), a function of condition and noise."""
-        draw, _ = self.augmentation(self.encoder(condition), noise)
+    def forward(self, condition: Condition, latent: Tensor, noise: Tensor) -> Tensor:
+        """Return the draw (N, dim), a function of condition, latent and noise, which is a part of the latent."""
+        draw, _ = self.augmentation(self.encoder(condition, latent), noise)
         return draw
 
-    def divergence(self, condition: Condition) -> Tensor:
+    def divergence(self, condition: Condition, latent: Tensor) -> Tensor:
         """Return the KL divergence of the distribution from N(0, 1) in nats, averaged over its dimensions: (N,)."""
-        embedding = self.encoder(condition)
+        embedding = self.encoder(condition, latent)
         _, divergence = self.augmentation(embedding, embedding.new_zeros(len(embedding), self.augmentation.dim))
         return divergence
 
@@ -76,14 +76,14 @@ class StackedGenerator(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and latent.requires_grad):
             small = self.small(latent, condition)
         _, _, noise = latent.split(self.parts, 1)
-        return self.stage_two.network(small, self.stage_two.listener(condition, noise))
+        return self.stage_two.network(small, self.stage_two.listener(condition, latent, noise))
 
     def small(self, latent: Tensor, condition: Condition) -> Tensor:
         """Return Stage I's pictures."""
         if self.done:
             self.stage_one.eval()
         z, noise, _ = latent.split(self.parts, 1)
-        return self.stage_one.network(torch.cat([z, self.stage_one.listener(condition, noise)], 1))
+        return self.stage_one.network(torch.cat([z, self.stage_one.listener(condition, latent, noise)], 1))
 
     @torch.no_grad()
     def finish(self, stage_one: Stage) -> None:

@@ -5,9 +5,10 @@ Plain PyTorch. Vocabularies are plain lists of words, so checkpoints can contain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from types import MappingProxyType
 from zlib import crc32
 
 import torch
@@ -20,6 +21,7 @@ from ganlab.data.batch import Condition, send
 from ganlab.data.vocabulary import tokenize
 from ganlab.errors import UserError
 from ganlab.networks.attention import Words
+from ganlab.networks.choice import Choice
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.sentences import frozen_sentences
 
@@ -88,7 +90,7 @@ class WordEncoder(ConditionEncoder):
         self.linear = nn.Linear(width, dim)
         self.normalize = nn.LayerNorm(dim)
 
-    def forward(self, condition: Condition) -> Tensor:
+    def forward(self, condition: Condition, latent: Tensor | None = None) -> Tensor:
         """Return vectors (N, dim) for N captions."""
         _, last = self.reader(self._vectors(_captions(condition)))
         return self.normalize(self.linear(last.transpose(0, 1).flatten(1)))
@@ -129,11 +131,11 @@ class SentenceEncoder(ConditionEncoder):
         self.linear = nn.Linear(self.sentences.dim, dim)
         self.normalize = nn.LayerNorm(dim)
 
-    def forward(self, condition: Condition) -> Tensor:
+    def forward(self, condition: Condition, latent: Tensor | None = None) -> Tensor:
         """Return vectors (N, dim) for N captions."""
         return self.read(self.sentences(_captions(condition), self.linear.weight.device))
 
-    def read(self, sentences: Tensor) -> Tensor:
+    def read(self, sentences: Tensor, latent: Tensor | None = None) -> Tensor:
         """Return vectors (N, dim) for the frozen encoder's vectors (N, S) of N captions."""
         return self.normalize(self.linear(self._noised(sentences)))
 
@@ -191,17 +193,22 @@ class CaptionEncoder(ConditionEncoder):
     trained vectors of the captions' words. So a caption of training in other words gets nearly the vector that was
     trained, and a new one gets a blend of its neighbours'.
 
-    captions: those of training, each once. model, noise, hub: as in `SentenceEncoder`.
+    A caption that several pictures share, as "an animal", stands for any of them. In a generator its weight goes to one
+    of its pictures' captions, which the latent chooses (`Choice`). A discriminator keeps it.
+
+    captions: those of training, each once. shared: other captions, each with the places in `captions` of its pictures'.
+    model, noise, hub: as in `SentenceEncoder`.
     """
 
     kind = "text"
-    needs = ("captions",)
+    needs = ("captions", "shared")
     keys: Tensor
 
     def __init__(
         self,
         captions: Sequence[str],
         dim: Dim,
+        shared: Mapping[str, Sequence[int]] = MappingProxyType({}),
         model: str | None = None,
         noise: NonNegative = 0.0,
         sharpness: NonNegative = 30.0,
@@ -212,6 +219,8 @@ class CaptionEncoder(ConditionEncoder):
             raise UserError("condition=caption needs captions of training, and the data have none")
         self.dim, self.sharpness = dim, sharpness
         self.sentence = SentenceEncoder(dim, model, noise, hub)
+        self.choice = Choice(len(captions), list(shared.values())) if shared else None
+        captions = [*captions, *shared]
         self.sentence.sentences.study(captions)
         keys = self.sentence.sentences(captions, torch.device("cpu"))
         self.register_buffer("keys", keys, persistent=False)
@@ -219,14 +228,16 @@ class CaptionEncoder(ConditionEncoder):
         self.normalize = nn.LayerNorm(dim)
         self.word_dim = self.sentence.word_dim
 
-    def forward(self, condition: Condition) -> Tensor:
+    def forward(self, condition: Condition, latent: Tensor | None = None) -> Tensor:
         """Return vectors (N, dim) for N captions."""
-        return self.read(self.sentence.sentences(_captions(condition), self.keys.device))
+        return self.read(self.sentence.sentences(_captions(condition), self.keys.device), latent)
 
-    def read(self, sentences: Tensor) -> Tensor:
+    def read(self, sentences: Tensor, latent: Tensor | None = None) -> Tensor:
         """Return vectors (N, dim) for the sentence encoder's vectors (N, S) of N captions."""
         nearness = F.normalize(sentences.to(self.keys.dtype), dim=1) @ F.normalize(self.keys, dim=1).T
         weights = (self.sharpness * nearness).softmax(1)
+        if self.choice is not None and latent is not None:
+            weights = self.choice(weights, latent)
         return self.normalize(self.sentence.read(weights @ self.keys) + weights @ self.values())
 
     def words(self, condition: Condition) -> Words:

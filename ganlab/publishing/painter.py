@@ -28,7 +28,7 @@ class Given(nn.Module):
         super().__init__()
         self.start, self.stop = start, stop
 
-    def forward(self, condition: Tensor) -> Tensor:
+    def forward(self, condition: Tensor, latent: Tensor | None = None) -> Tensor:
         """Return columns `start` to `stop` of (N, dim)."""
         return condition[:, self.start : self.stop]
 
@@ -94,9 +94,9 @@ def _take_values(part: Any) -> None:
 
 
 @torch.no_grad()
-def embedding(network: nn.Module, captions: Sequence[str]) -> Tensor:
-    """Return the embedding of captions (N, dim): what all condition encoders of a network give, side by side."""
-    return torch.cat([encoder(list(captions)) for _, encoder in encoders(network)], 1)
+def embedding(network: nn.Module, captions: Sequence[str], latent: Tensor) -> Tensor:
+    """Return the embedding of captions (N, dim) for latents: what a network's condition encoders give, side by side."""
+    return torch.cat([encoder(list(captions), latent) for _, encoder in encoders(network)], 1)
 
 
 class Inputs(NamedTuple):
@@ -120,7 +120,7 @@ def examples(module: GenerativeModule, count: int) -> Inputs:
         return Inputs(latent, labels, labels)
     if spec.kind == "text":
         captions = [line for line, _ in zip(_captions(module), range(count), strict=False)]
-        return Inputs(latent, captions, embedding(module.average, captions))
+        return Inputs(latent, captions, embedding(module.average, captions, latent))
     if spec.kind == "image":
         images = torch.rand(count, *spec.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         return Inputs(latent, images, images)

@@ -1,8 +1,8 @@
 """The reading of captions, beside a program of the generator: stored embeddings, and the trained part as ONNX.
 
-captions.npz   captions, and the embedding (dim,) of each: what generator.onnx takes
+captions.npz   captions, and the embedding (dim,) of each for the latent of seed 0: what generator.onnx takes
 encoder.json   the sentence encoder's name
-text.onnx      a sentence's vector -> the embedding
+text.onnx      a sentence's vector and a latent -> the embedding
 encoder.safetensors   the same weights as tensors
 """
 
@@ -25,7 +25,8 @@ from ganlab.files.packaged import is_packaged
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.text import CaptionEncoder, SentenceEncoder
 from ganlab.publishing.painter import embedding, encoders
-from ganlab.publishing.programs import OPSET, quiet
+from ganlab.publishing.programs import OPSET, batches, quiet
+from ganlab.sampling.drawing import latents
 
 CAPTIONS_FILE, ENCODER_FILE, WEIGHTS_FILE, TEXT_FILE = (
     "captions.npz",
@@ -37,15 +38,16 @@ PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class TextProjection(nn.Module):
-    """Sentence vectors (N, S) -> embeddings (N, dim), as the encoders give them, side by side."""
+    """Sentence vectors (N, S), latents (N, latent_dim) -> embeddings (N, dim) of the encoders, side by side."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.readers = nn.ModuleList(encoder for _, encoder in encoders(network))
 
-    def forward(self, sentence: Tensor) -> Tensor:
+    def forward(self, sentence: Tensor, latent: Tensor) -> Tensor:
         """Return the embeddings of all encoders."""
-        return torch.cat([encoder.read(sentence * sentence.shape[1] ** 0.5) for encoder in self.readers], 1)  # type: ignore[operator]
+        scaled = sentence * sentence.shape[1] ** 0.5
+        return torch.cat([encoder.read(scaled, latent) for encoder in self.readers], 1)  # type: ignore[operator]
 
 
 def write_text(module: GenerativeModule, captions: Sequence[str], folder: Path, onnx: bool) -> dict[str, Any]:
@@ -54,7 +56,8 @@ def write_text(module: GenerativeModule, captions: Sequence[str], folder: Path, 
     parts = encoders(network)
     if captions:
         content = io.BytesIO()
-        np.savez(content, captions=np.array(captions), embedding=embedding(network, captions).cpu().numpy())
+        embedded = embedding(network, captions, latents(module, [0] * len(captions)))
+        np.savez(content, captions=np.array(captions), embedding=embedded.cpu().numpy())
         atomic_write(folder / CAPTIONS_FILE, content.getvalue())
     tensors = {f"{name}.{key}": value for name, part in parts for key, value in part.state_dict().items()}
     atomic_write(folder / WEIGHTS_FILE, save({name: value.cpu().contiguous() for name, value in tensors.items()}))
@@ -90,20 +93,21 @@ def _write_projection(module: GenerativeModule, captions: Sequence[str], folder:
     import onnxruntime
 
     sentences = torch.stack(sentence_encoder.sentences.vectors(captions, torch.device("cpu")))
+    latent = latents(module, range(len(captions)))
     with quiet(), torch.no_grad():
         torch.onnx.export(
             TextProjection(module.average).eval(),
-            (sentences[:1].repeat(3, 1),),
+            (sentences[:1].repeat(3, 1), latent[:1].repeat(3, 1)),
             folder / TEXT_FILE,
-            input_names=["sentence"],
+            input_names=["sentence", "latent"],
             output_names=["embedding"],
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=batches((sentences, latent)),
             verbose=False,
         )
     session = onnxruntime.InferenceSession(folder / TEXT_FILE, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"sentence": sentences.numpy()})
-    own = embedding(module.average, captions)
+    (found,) = session.run(None, {"sentence": sentences.numpy(), "latent": latent.numpy()})
+    own = embedding(module.average, captions, latent)
     return {"text": TEXT_FILE, "largest_difference_of_embeddings": float((torch.from_numpy(found) - own).abs().max())}

@@ -70,7 +70,7 @@ class ConditionalGAN(RatioGame):
         """Return the head's terms and, with augmentation, its divergence."""
         terms = self.discriminator.generator_terms(self.objective, batch, fake)
         if isinstance(self.generator, AugmentedGenerator):
-            terms["kl"] = self.kl_weight * self.generator.divergence(batch.condition)
+            terms["kl"] = self.kl_weight * self.generator.divergence(batch.condition, fake.latent)
         return terms
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:

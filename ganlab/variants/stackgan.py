@@ -154,7 +154,7 @@ class StackGAN(AdversarialModule):
     def generator_terms(self, batch: Batch, fake: Fake) -> Terms:
         """Return the terms of the current stage's head, and the KL divergence of its conditioning augmentation."""
         terms = self.judge.generator_terms(self.objective, batch, fake)
-        return {**terms, "kl": self.kl_weight * self.generator.playing.listener.divergence(batch.condition)}
+        return {**terms, "kl": self.kl_weight * self._divergence(batch, fake)}
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
         """Return the current stage's logits that tell real from generated, summed: (N,). Images have full size."""
@@ -167,8 +167,11 @@ class StackGAN(AdversarialModule):
     def report(self, batch: Batch) -> dict[str, Tensor]:
         """Return the divergences and accuracies of the current stage's head, and its augmentation's KL divergence."""
         batch = replace(batch, images=self.fitted(batch.images))
-        report = self.judge.report(self.objective, batch, self.generate(batch))
-        return {**report, "kl": self.generator.playing.listener.divergence(batch.condition).mean()}
+        fake = self.generate(batch)
+        return {**self.judge.report(self.objective, batch, fake), "kl": self._divergence(batch, fake).mean()}
+
+    def _divergence(self, batch: Batch, fake: Fake) -> Tensor:
+        return self.generator.playing.listener.divergence(batch.condition, fake.latent)
 
 
 # Stage I of another run --------------------------------------------------------------------------------------------

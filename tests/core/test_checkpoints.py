@@ -24,7 +24,9 @@ from ganlab.files.archive import check_archive
 SPECS = {
     "none": DataSpec((3, 32, 32)),
     "class": DataSpec((3, 32, 32), "class", ("cat", "dog")),
-    "text": DataSpec((3, 32, 32), "text", vocabulary=("a", "cat"), captions=("a cat", "cat")),
+    "text": DataSpec(
+        (3, 32, 32), "text", vocabulary=("a", "cat"), captions=("a cat", "cat"), shared={"an animal": [0, 1]}
+    ),
     "image": DataSpec((3, 64, 64), "image"),
     "points": DataSpec((2,)),
 }
@@ -108,6 +110,10 @@ def test_a_tensor_that_only_looks_large_is_refused(ring: Recipe, weights: dict[s
         *({"spec": None}, {"spec": {}}, {"spec": {"shape": [10**9] * 3}}, {"spec": {"shape": [2], "extra": 1}}),
         *({"spec": {"shape": [2], "kind": "sound"}}, {"spec": {"shape": [2], "classes": [1]}}),
         *({"spec": {"shape": [3, 3]}}, {"spec": {"shape": "abc"}}, {"spec": {"shape": [2.0]}}),
+        *(
+            {"spec": {"shape": [2], "captions": ["a"], "shared": said}}
+            for said in (["b"], {"b": [1]}, {"b": []}, {1: [0]})
+        ),
     ],
 )
 def test_counters_and_descriptions_are_checked(

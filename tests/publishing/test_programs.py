@@ -17,6 +17,7 @@ from ganlab.networks.sentences import frozen_sentences
 from ganlab.publishing.painter import Painter, embedding, examples
 from ganlab.publishing.programs import PROGRAMS
 from ganlab.publishing.text import CAPTIONS_FILE, write_text
+from ganlab.sampling.drawing import latents
 from tests.core.test_checkpoints import spec_of
 
 SMALL = ("network.generator.width=8", "network.discriminator.width=8")
@@ -78,16 +79,18 @@ def test_captions_can_be_read_without_ganlab(condition: str, tmp_path: Path) -> 
     import onnxruntime
 
     module = moved("recipe=cgan_text2img", f"condition={condition}", *SMALL)
-    captions = ["a cat", "cat a", "a a cat cat", "a zebra", "", "zebras"]
+    captions = ["a cat", "cat a", "a a cat cat", "a zebra", "", "zebras", "an animal"]
     facts = write_text(module, captions, tmp_path, onnx=True)
+    latent = latents(module, range(len(captions)))
     session = onnxruntime.InferenceSession(tmp_path / facts["text"])
     sentences = torch.stack(frozen_sentences().vectors(captions, torch.device("cpu")))
-    (found,) = session.run(None, {"sentence": sentences.numpy()})
-    own = embedding(module.average, captions).numpy()
+    (found,) = session.run(None, {"sentence": sentences.numpy(), "latent": latent.numpy()})
+    own = embedding(module.average, captions, latent).numpy()
     assert np.abs(found - own).max() < MOST
     assert len({row.tobytes() for row in own.round(3)}) == len(captions)
     stored = np.load(tmp_path / CAPTIONS_FILE)
-    assert stored["captions"].tolist() == captions and np.array_equal(stored["embedding"], own)
+    same = embedding(module.average, captions, latents(module, [0] * len(captions))).numpy()
+    assert stored["captions"].tolist() == captions and np.array_equal(stored["embedding"], same)
 
 
 def test_a_reader_that_is_trained_whole_says_so(tmp_path: Path) -> None:
