@@ -21,7 +21,7 @@ from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
 from ganlab.errors import UserError
-from ganlab.networks.heads import accuracy
+from ganlab.networks.logits import accuracy
 from ganlab.objectives import Objective
 from ganlab.perturbations import Perturbation
 

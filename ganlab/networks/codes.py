@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from ganlab.data.batch import Fake
 from ganlab.errors import UserError
-from ganlab.networks.heads import RealismLogit, Terms
+from ganlab.networks.heads import Terms
+from ganlab.networks.logits import RealismLogit
 
 
 class Parts(NamedTuple):

@@ -7,80 +7,19 @@ it).
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 from ganlab.config.ranges import NonNegative
 from ganlab.errors import UserError
+from ganlab.networks.logits import PairLogit, RealismLogit, accuracy
 from ganlab.objectives import NonSaturating, Objective
 
 Logits = dict[str, Tensor]
 Terms = dict[str, Tensor]
 
 CLASSIFIER = NonSaturating()  # cross-entropy, in float32 whatever the logits are
-
-
-class RealismLogit(nn.Module):
-    """A logit of realism: one linear map over the whole feature map of x."""
-
-    def __init__(self, feature_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.linear = nn.Linear(math.prod(feature_shape), 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return one logit a sample, (N,), for features (N, *feature_shape)."""
-        return self.linear(features.flatten(1)).squeeze(1)
-
-
-class OneLogit(nn.Module):
-    """A check that a network returns one logit an image, (N,) or (N, 1). It returns (N,). owner: the network's name."""
-
-    def __init__(self, owner: str) -> None:
-        super().__init__()
-        self.owner = owner
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Return the logits as (N,). Raise `UserError` if they have another shape."""
-        if not isinstance(logits, Tensor) or logits.dim() not in (1, 2) or logits.shape[1:] not in ((), (1,)):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise UserError(
-                f"`network.discriminator` {self.owner} gives {found}: without a `feature_shape` its forward must "
-                "return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say `feature_shape`"
-            )
-        return logits.flatten()
-
-
-def one_logit(network: nn.Module) -> nn.Module:
-    """Return a network with one logit an image: a linear map on a trunk's features, or the network's own logit.
-
-    A trunk has a `feature_shape`. A network without one must return logits.
-    """
-    shape = getattr(network, "feature_shape", None)
-    return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
-
-
-class PairLogit(nn.Module):
-    """A logit of whether x and c fit: c shifts and scales a 1x1 mix of the features, the same at every position.
-
-    The shift alone is Reed et al. 2016 (section 4.1: c repeated at every position beside the features, then a 1x1
-    convolution). The scale lets c select features (Perez et al. 2018), which learns faster.
-    """
-
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
-        super().__init__()
-        features, _, _ = feature_shape
-        self.mix = nn.Conv2d(features, features, 1)
-        self.steer = nn.Linear(condition_dim, 2 * features)
-        self.linear = nn.Linear(math.prod(feature_shape), 1)
-
-    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """Return one logit a pair, (N,), for features (N, *feature_shape) and embeddings (N, condition_dim)."""
-        scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)
-        mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(features), 1 + scale), 0.2)
-        return self.linear(mixed.flatten(1)).squeeze(1)
 
 
 class Head(nn.Module, ABC):
@@ -116,11 +55,6 @@ class Head(nn.Module, ABC):
 
 def _of(logits: Logits | None, name: str) -> Tensor | None:
     return None if logits is None else logits[name]
-
-
-def accuracy(positive: Tensor, negative: Tensor, edge: float = 0.0) -> Tensor:
-    """Return the share of logits on the correct side of `edge`; 0.5 if they do not distinguish."""
-    return ((positive > edge).float().mean() + (negative <= edge).float().mean()) / 2
 
 
 class OneLogitHead(Head, ABC):

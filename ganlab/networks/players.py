@@ -16,7 +16,7 @@ from ganlab.networks.codes import CodedGenerator, CodeReader
 from ganlab.networks.conditional import AugmentedGenerator, CodeGenerator, ConditionalDiscriminator
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.encoder import EncoderDecoder
-from ganlab.networks.heads import OneLogit, RealismLogit
+from ganlab.networks.logits import OneLogit, RealismLogit
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
 from ganlab.networks.stages import StackedGenerator

@@ -16,7 +16,8 @@ from ganlab.metrics.imagenet import MEAN, SCALE
 from ganlab.networks import projected, resnet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.efficientnet import Lite0
-from ganlab.networks.heads import JointHead, PairLogit, ProjectionHead, RealismLogit, SeparateHead
+from ganlab.networks.heads import JointHead, ProjectionHead, SeparateHead
+from ganlab.networks.logits import PairLogit, RealismLogit
 from ganlab.networks.projected import Mixing, Trunk, frozen_features
 from ganlab.objectives import Hinge, RelativisticPairing
 from ganlab.perturbations import DiffAugment
