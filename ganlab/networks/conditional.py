@@ -19,6 +19,7 @@ from ganlab.errors import UserError
 from ganlab.networks.attention import WordAttention, Words, reading, word_layers
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits, Terms
+from ganlab.networks.scales import Scales, at_each_scale, verdicts
 from ganlab.objectives import Objective
 
 
@@ -123,13 +124,20 @@ def _blend_words(words: Words, share: float, layer: WordAttention, given: Any, m
 
 
 class ConditionalDiscriminator(nn.Module):
-    """A trunk on images, an encoder of conditions, and a head that compares the two."""
+    """A trunk on images, an encoder of conditions, and a head that compares the two, at each scale of the trunk."""
 
     def __init__(self, trunk: Any, encoder: ConditionEncoder, head: Callable[..., Head]) -> None:
         super().__init__()
         self.trunk = trunk
         self.encoder = encoder
-        self.head = head(feature_shape=trunk.feature_shape, condition_dim=encoder.dim)
+        self.head = at_each_scale(trunk, head, condition_dim=encoder.dim)
+
+    @property
+    def questions(self) -> Head:
+        """Return the head that defines the terms, of one scale: all scales have the same."""
+        head = self.head.scales[0] if isinstance(self.head, Scales) else self.head
+        assert isinstance(head, Head)
+        return head
 
     def forward(self, images: Tensor, *embeddings: Tensor) -> list[Logits]:
         """Return the head's logits for the images with each of the embedded conditions. The trunk runs once."""
@@ -138,27 +146,31 @@ class ConditionalDiscriminator(nn.Module):
 
     def own_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
         """Return the discriminator's terms: real pairs against generated and, if the head asks, mismatched ones."""
-        return self.head.discriminator_terms(objective, *self._judged(batch, fake))
+        return self.questions.discriminator_terms(objective, *self._judged(batch, fake))
 
     def generator_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
         """Return the terms of the generator that this discriminator judges."""
         own = self.encoder(batch.condition)
         (generated,) = self(fake.images, own)
         real = self(batch.images, own)[0] if objective.sees_reals else None
-        return self.head.generator_terms(objective, generated, real)
+        return self.questions.generator_terms(objective, generated, real)
 
     def logits(self, images: Tensor, condition: Condition) -> Logits:
-        """Return the head's logits by question, each (N,)."""
+        """Return the head's logits by question, each (N,); means over the scales if there are several."""
         (logits,) = self(images, self.encoder(condition))
-        return logits
+        return verdicts(logits)
 
     def critic_logit(self, images: Tensor, condition: Condition) -> Tensor:
         """Return the logits that tell real from generated, summed: (N,)."""
-        return self.head.critic_logit(self.logits(images, condition))
+        return self.questions.critic_logit(self.logits(images, condition))
+
+    def density_logit(self, images: Tensor, condition: Condition) -> Tensor:
+        """Return the logit that compares real with generated pairs only, (N,). Raise `UserError` if there is none."""
+        return self.questions.density_logit(self.logits(images, condition))
 
     def report(self, objective: Objective, batch: Batch, fake: Fake) -> dict[str, Tensor]:
         """Return divergences and accuracies."""
-        return self.head.report(objective, *self._judged(batch, fake))
+        return self.questions.report(objective, *map(verdicts, self._judged(batch, fake)))
 
     def _judged(self, batch: Batch, fake: Fake) -> tuple[Logits, Logits, Logits]:
         """Return the logits of real pairs, generated pairs and mismatched pairs. Each condition is encoded once."""

@@ -48,15 +48,6 @@ class OneLogit(nn.Module):
         return logits.flatten()
 
 
-def one_logit(network: nn.Module) -> nn.Module:
-    """Return a network with one logit an image: a linear map on a trunk's features, or the network's own logit.
-
-    A trunk has a `feature_shape`. A network without one must return logits.
-    """
-    shape = getattr(network, "feature_shape", None)
-    return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
-
-
 class PairLogit(nn.Module):
     """A logit of whether x and c fit: c shifts and scales a 1x1 mix of the features, the same at every position.
 
