@@ -3,6 +3,9 @@
 A head maps features (N, F, s, s) and a condition's embedding (N, E) to named logits (N,). It also defines each side's
 terms, given logits of real pairs, generated pairs and mismatched pairs (a real image with a condition that does not fit
 it).
+
+A head with a `word_dim` also attends to the words of the caption, whose states have that many numbers. Only what judges
+pairs does; realism is judged on the picture alone. `attention.reading` gives the words.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from ganlab.config.ranges import NonNegative
+from ganlab.config.ranges import NonNegative, NonNegativeInt
 from ganlab.errors import UserError
+from ganlab.networks.attention import attention_to_words
 from ganlab.networks.logits import PairLogit, RealismLogit, accuracy
 from ganlab.objectives import NonSaturating, Objective
 
@@ -74,11 +78,13 @@ class JointHead(OneLogitHead):
 
     L_D = real + (generated + mismatched) / 2. The optimum is biased: the generator converges to 2 p_data - p_mis
     (clipped at zero), not to p_data; see docs/conditioning.md.
+
+    word_dim: the size of the words' states that the pair's logit attends to; 0 for none.
     """
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, word_dim: NonNegativeInt = 0) -> None:
         super().__init__()
-        self.pair = PairLogit(feature_shape, condition_dim)
+        self.pair = PairLogit(feature_shape, condition_dim, word_dim)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
         """Return the logit of the pair."""
@@ -107,19 +113,28 @@ class JointHead(OneLogitHead):
         }
 
 
-class ProjectionHead(OneLogitHead):
-    """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias."""
+def _pooled(features: Tensor) -> Tensor:
+    return nn.functional.relu(features).sum((2, 3))
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+
+class ProjectionHead(OneLogitHead):
+    """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias.
+
+    word_dim: the size of the words' states to which phi(x) attends in the inner product; 0 for none.
+    """
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, word_dim: NonNegativeInt = 0) -> None:
         super().__init__()
         features, _, _ = feature_shape
+        self.attention = attention_to_words(features, word_dim)
         self.realism = nn.Linear(features, 1)
         self.embed = nn.Linear(condition_dim, features, bias=False)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
         """Return the logit of the pair."""
-        pooled = nn.functional.relu(features).sum((2, 3))
-        return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * pooled).sum(1)}
+        pooled, attended = _pooled(features), self.attention(features)
+        told = pooled if attended is features else _pooled(attended)
+        return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * told).sum(1)}
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
         """Return the objective against generated pairs."""
@@ -178,15 +193,21 @@ class SeparateHead(Head):
     match_weight: the weight of the match logit in the generator's loss. It strengthens the condition, at the price of a
     bias towards the pictures most typical of c (two images, two captions, non-saturating: a true 0.60 becomes 0.610 at
     0.1, 0.649 at 0.5, 0.696 at 1; with minimax 0.610, 0.647, 0.691; docs/conditioning.md).
+
+    word_dim: the size of the words' states that the pair's and the match logit attend to; 0 for none.
     """
 
     def __init__(
-        self, feature_shape: tuple[int, int, int], condition_dim: int, match_weight: NonNegative = 0.0
+        self,
+        feature_shape: tuple[int, int, int],
+        condition_dim: int,
+        match_weight: NonNegative = 0.0,
+        word_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.realism = RealismLogit(feature_shape)
-        self.pair = PairLogit(feature_shape, condition_dim)
-        self.match = PairLogit(feature_shape, condition_dim)
+        self.pair = PairLogit(feature_shape, condition_dim, word_dim)
+        self.match = PairLogit(feature_shape, condition_dim, word_dim)
         self.match_weight = match_weight
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import UserError
+from ganlab.networks.attention import attention_to_words
 
 
 def accuracy(positive: Tensor, negative: Tensor, edge: float = 0.0) -> Tensor:
@@ -53,11 +54,14 @@ class PairLogit(nn.Module):
 
     The shift alone is Reed et al. 2016 (section 4.1: c repeated at every position beside the features, then a 1x1
     convolution). The scale lets c select features (Perez et al. 2018), which learns faster.
+
+    word_dim: the size of the words' states that each position first attends to (Xu et al. 2018, eq. 2); 0 for none.
     """
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, word_dim: int = 0) -> None:
         super().__init__()
         features, _, _ = feature_shape
+        self.attention = attention_to_words(features, word_dim)
         self.mix = nn.Conv2d(features, features, 1)
         self.steer = nn.Linear(condition_dim, 2 * features)
         self.linear = nn.Linear(math.prod(feature_shape), 1)
@@ -65,5 +69,5 @@ class PairLogit(nn.Module):
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
         """Return one logit a pair, (N,), for features (N, *feature_shape) and embeddings (N, condition_dim)."""
         scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)
-        mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(features), 1 + scale), 0.2)
+        mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(self.attention(features)), 1 + scale), 0.2)
         return self.linear(mixed.flatten(1)).squeeze(1)
