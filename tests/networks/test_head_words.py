@@ -243,3 +243,14 @@ def test_a_composed_game_trains_the_attention(words: tuple[str, ...], trainer: C
 def test_a_condition_without_words_is_refused_before_training() -> None:
     with pytest.raises(UserError, match=r"^`head.word_dim` needs a condition whose words have 128 numbers, got 384"):
         make_module(compose(*GAME, *LIGHT, "head.word_dim=128"), SPEC)
+
+
+def test_the_heads_of_both_stages_attend(trainer: Callable, noise: Callable) -> None:
+    """In StackGAN the setting holds for the discriminator of each stage, which learns in its own stage."""
+    tiny = ("variant.augmented_dim=4", "variant.stage_two.generator.width=4", "variant.stage_two.discriminator.width=4")
+    game = ("recipe=stackgan", *WORDS, *LIGHT, *tiny, "variant.stage_one_iterations=1", "latent_dim=4", "batch_size=4")
+    module = make_module(compose(*game), DataSpec((3, 64, 64), "text", vocabulary=SPEC.vocabulary))
+    trainer(2).fit(module, datamodule=noise(shape=(3, 64, 64), captions=2, count=8))
+    for judge in module.discriminator.values():
+        layers = word_layers(judge.head)
+        assert len(layers) == 2 and all(layer.gamma != 0 for layer in layers)  # of pair and match
