@@ -13,7 +13,7 @@ from ganlab.constraints import Constraint, SpectralNormalization, Unconstrained,
 from ganlab.core.members import Members
 from ganlab.errors import UserError
 from ganlab.networks import resnet
-from ganlab.networks.heads import RealismLogit
+from ganlab.networks.logits import RealismLogit
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,8 @@ from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
 from ganlab.errors import UserError
-from ganlab.networks.heads import accuracy
+from ganlab.networks.logits import accuracy
+from ganlab.networks.scales import verdict
 from ganlab.objectives import Objective
 from ganlab.perturbations import Perturbation
 
@@ -73,8 +74,11 @@ class AdversarialModule(GenerativeModule, ABC):
         return Fake(images, latent)
 
     def critic(self, images: Tensor, condition: Condition) -> Tensor:
-        """Return the logits that tell real from generated, summed: (N,). Gradient penalties differentiate them."""
-        return self.discriminator(images)
+        """Return the logits that tell real from generated, summed: (N,). Gradient penalties differentiate them.
+
+        For a discriminator of several scales it is their mean.
+        """
+        return verdict(self.discriminator(images))
 
     def logits(self, images: Tensor, condition: Condition) -> dict[str, Tensor]:
         """Return the discriminator's logits by question, each (N,). See `ganlab.networks.heads` for the questions."""
@@ -91,8 +95,8 @@ class AdversarialModule(GenerativeModule, ABC):
     # What a variant may use ----------------------------------------------------------------------------------------
 
     def reals_to_compare(self, batch: Batch) -> Tensor | None:
-        """Return the critic's logits of the reals if the generator's objective compares with them, else None."""
-        return self.critic(batch.images, batch.condition) if self.objective.sees_reals else None
+        """Return the discriminator's logits of the reals if the generator's objective compares with them, else None."""
+        return self.discriminator(batch.images) if self.objective.sees_reals else None
 
     def penalties(self, side: str, batch: Batch, fake: Fake) -> Terms:
         """Return the side's regularizers that are due on this iteration, each (N,). Every turn adds them."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import UserError
-from ganlab.networks.heads import OneLogit
+from ganlab.networks.logits import OneLogit
 
 COUNT = 2  # pictures of a trial
 

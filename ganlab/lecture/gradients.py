@@ -24,7 +24,7 @@ from ganlab.lecture.play import adam, falling, game, learning, play, shuffled
 from ganlab.networks import dcgan, resnet
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.blocks import NoNorm
-from ganlab.networks.heads import RealismLogit
+from ganlab.networks.logits import RealismLogit
 from ganlab.objectives import Minimax, NonSaturating, Objective
 from ganlab.variants import VanillaGAN
 

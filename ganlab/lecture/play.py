@@ -18,7 +18,7 @@ from ganlab.data.base import GanData
 from ganlab.data.batch import Batch, Condition, Fake
 from ganlab.networks import mlp
 from ganlab.networks.architecture import Architecture
-from ganlab.networks.heads import RealismLogit
+from ganlab.networks.logits import RealismLogit
 from ganlab.objectives import Objective
 from ganlab.schedules import ConstantThenLinear
 from ganlab.variants import VanillaGAN

@@ -13,6 +13,7 @@ from ganlab.config.ranges import Group, Pack
 from ganlab.errors import UserError
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
+from ganlab.networks.scales import feature_scales
 from ganlab.perturbations import Perturbation
 
 
@@ -24,6 +25,7 @@ class Perturbed(nn.Module):
         self.perturbations = nn.ModuleDict(copy.deepcopy(dict(perturbations)))  # each trunk has its own state
         self.trunk = trunk
         self.feature_shape = getattr(trunk, "feature_shape", None)
+        self.feature_scales = feature_scales(trunk)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the trunk's features of perturbed images."""

@@ -82,14 +82,32 @@ class WordAttention(nn.Module):
         return x + self.gamma * self.out(seen.transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
+def attention_to_words(channels: int, word_dim: int) -> nn.Module:
+    """Return attention from maps of so many channels to words, or the identity for a `word_dim` of 0."""
+    return WordAttention(channels, word_dim) if word_dim else nn.Identity()
+
+
 def word_layers(network: nn.Module) -> list[WordAttention]:
     """Return the layers of a network that attend to words."""
     return [layer for layer in network.modules() if isinstance(layer, WordAttention)]
 
 
+def check_words(network: nn.Module, word_dim: int, setting: str) -> None:
+    """Raise `UserError` if the network attends to words of another size than `word_dim`, which is 0 for no words.
+
+    setting: the name of the network's setting, for the message.
+    """
+    for layer in word_layers(network):
+        if layer.word_dim != word_dim:
+            raise UserError(
+                f"`{setting}` needs a condition whose words have {layer.word_dim} numbers, got "
+                f"{word_dim or 'one without words'}: pass condition=words, or its width as word_dim"
+            )
+
+
 @contextmanager
-def reading(network: nn.Module, words: Words) -> Iterator[None]:
-    """Set the words of the network's word attention inside the block."""
+def reading(network: nn.Module, words: Words | None) -> Iterator[None]:
+    """Set the words of the network's word attention inside the block. `None` is for a network without any."""
     layers = word_layers(network)
     for layer in layers:
         layer.words = words

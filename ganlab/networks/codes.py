@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from ganlab.data.batch import Fake
 from ganlab.errors import UserError
-from ganlab.networks.heads import RealismLogit, Terms
+from ganlab.networks.heads import Terms
+from ganlab.networks.logits import RealismLogit
+from ganlab.networks.scales import at_each_scale
 
 
 class Parts(NamedTuple):
@@ -58,15 +60,15 @@ class CodeReader(nn.Module):
             raise UserError(f"`pack` must be 1 with codes, got {pack}: they are read off each image by itself")
         self.trunk = trunk
         self.parts = parts
-        self.realism = RealismLogit(trunk.feature_shape)
+        self.realism = at_each_scale(trunk, RealismLogit)
         self.codes = nn.Linear(prod(trunk.feature_shape), parts.categories + parts.continuous)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (N,) of images."""
+        """Return the logits (N,) of images, or (N, S) of a trunk of S scales."""
         return self.realism(self.trunk(images))
 
     def read(self, fake: Fake) -> tuple[Tensor, Terms]:
-        """Return the logits (N,) of generated images, and -log q(code | image) in nats of both kinds of codes, (N,).
+        """Return `forward` of generated images, and -log q(code | image) in nats of both kinds of codes, (N,).
 
         q is categorical, and normal with variance 1 around the estimate (up to a constant). The mean of -log q is an
         upper bound of the conditional entropy, and the entropy of the codes is constant (eq. 4, 5).

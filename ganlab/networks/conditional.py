@@ -9,16 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ganlab.data.batch import Batch, Condition, Fake
-from ganlab.errors import UserError
-from ganlab.networks.attention import WordAttention, Words, reading, word_layers
+from ganlab.networks.attention import WordAttention, Words, check_words, reading, word_layers
 from ganlab.networks.conditioning import ConditionEncoder, ConditioningAugmentation
 from ganlab.networks.heads import Head, Logits, Terms
+from ganlab.networks.scales import Scales, at_each_scale, verdicts
 from ganlab.objectives import Objective
 
 
@@ -33,12 +33,7 @@ class CodeGenerator(nn.Module, ABC):
         self.encoder = encoder
         self.network = network
         self.reads = bool(word_layers(network))
-        for layer in word_layers(network):
-            if layer.word_dim != encoder.word_dim:
-                raise UserError(
-                    f"`word_attention` needs a condition whose words have {layer.word_dim} numbers, got "
-                    f"{encoder.word_dim or 'one without words'}: pass condition=words, or its width as word_dim"
-                )
+        check_words(network, encoder.word_dim, "word_attention")
 
     @abstractmethod
     def code(self, latent: Tensor, condition: Condition) -> Tensor:
@@ -123,47 +118,79 @@ def _blend_words(words: Words, share: float, layer: WordAttention, given: Any, m
         layer.words = own
 
 
+class Encoded(NamedTuple):
+    """N conditions as a head reads them: embeddings (N, dim), and their words if the head attends to words."""
+
+    embedding: Tensor
+    words: Words | None = None
+
+
 class ConditionalDiscriminator(nn.Module):
-    """A trunk on images, an encoder of conditions, and a head that compares the two."""
+    """A trunk on images, an encoder of conditions, and a head that compares the two, at each scale of the trunk.
+
+    The trunk does not know the condition, so it runs once for all conditions of an image. Attention to words is in the
+    head. Raise `UserError` if the head attends to words and the encoder has none, or has words of another size.
+    """
 
     def __init__(self, trunk: Any, encoder: ConditionEncoder, head: Callable[..., Head]) -> None:
         super().__init__()
         self.trunk = trunk
         self.encoder = encoder
-        self.head = head(feature_shape=trunk.feature_shape, condition_dim=encoder.dim)
+        self.head = at_each_scale(trunk, head, condition_dim=encoder.dim)
+        self.reads = bool(word_layers(self.head))
+        check_words(self.head, encoder.word_dim, "head.word_dim")
 
-    def forward(self, images: Tensor, *embeddings: Tensor) -> list[Logits]:
-        """Return the head's logits for the images with each of the embedded conditions. The trunk runs once."""
+    @property
+    def questions(self) -> Head:
+        """Return the head that defines the terms, of one scale: all scales have the same."""
+        head = self.head.scales[0] if isinstance(self.head, Scales) else self.head
+        assert isinstance(head, Head)
+        return head
+
+    def forward(self, images: Tensor, *conditions: Encoded) -> list[Logits]:
+        """Return the head's logits for the images with each of the encoded conditions. The trunk runs once."""
         features = self.trunk(images)
-        return [self.head(features, embedding) for embedding in embeddings]
+        return [self._answers(features, *condition) for condition in conditions]
+
+    def _answers(self, features: Tensor, embedding: Tensor, words: Words | None) -> Logits:
+        with reading(self.head, words):
+            return self.head(features, embedding)
+
+    def encode(self, condition: Condition) -> Encoded:
+        """Return the conditions as the head reads them."""
+        return Encoded(self.encoder(condition), self.encoder.words(condition) if self.reads else None)
 
     def own_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
         """Return the discriminator's terms: real pairs against generated and, if the head asks, mismatched ones."""
-        return self.head.discriminator_terms(objective, *self._judged(batch, fake))
+        return self.questions.discriminator_terms(objective, *self._judged(batch, fake))
 
     def generator_terms(self, objective: Objective, batch: Batch, fake: Fake) -> Terms:
         """Return the terms of the generator that this discriminator judges."""
-        own = self.encoder(batch.condition)
+        own = self.encode(batch.condition)
         (generated,) = self(fake.images, own)
         real = self(batch.images, own)[0] if objective.sees_reals else None
-        return self.head.generator_terms(objective, generated, real)
+        return self.questions.generator_terms(objective, generated, real)
 
     def logits(self, images: Tensor, condition: Condition) -> Logits:
-        """Return the head's logits by question, each (N,)."""
-        (logits,) = self(images, self.encoder(condition))
-        return logits
+        """Return the head's logits by question, each (N,); means over the scales if there are several."""
+        (logits,) = self(images, self.encode(condition))
+        return verdicts(logits)
 
     def critic_logit(self, images: Tensor, condition: Condition) -> Tensor:
         """Return the logits that tell real from generated, summed: (N,)."""
-        return self.head.critic_logit(self.logits(images, condition))
+        return self.questions.critic_logit(self.logits(images, condition))
+
+    def density_logit(self, images: Tensor, condition: Condition) -> Tensor:
+        """Return the logit that compares real with generated pairs only, (N,). Raise `UserError` if there is none."""
+        return self.questions.density_logit(self.logits(images, condition))
 
     def report(self, objective: Objective, batch: Batch, fake: Fake) -> dict[str, Tensor]:
         """Return divergences and accuracies."""
-        return self.head.report(objective, *self._judged(batch, fake))
+        return self.questions.report(objective, *map(verdicts, self._judged(batch, fake)))
 
     def _judged(self, batch: Batch, fake: Fake) -> tuple[Logits, Logits, Logits]:
         """Return the logits of real pairs, generated pairs and mismatched pairs. Each condition is encoded once."""
-        own, other = map(self.encoder, (batch.condition, batch.mismatched))
+        own, other = map(self.encode, (batch.condition, batch.mismatched))
         real, mismatched = self(batch.images, own, other)
         (generated,) = self(fake.images, own)
         return real, generated, mismatched

@@ -3,84 +3,27 @@
 A head maps features (N, F, s, s) and a condition's embedding (N, E) to named logits (N,). It also defines each side's
 terms, given logits of real pairs, generated pairs and mismatched pairs (a real image with a condition that does not fit
 it).
+
+A head with a `word_dim` also attends to the words of the caption, whose states have that many numbers. Only what judges
+pairs does; realism is judged on the picture alone. `attention.reading` gives the words.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
-from ganlab.config.ranges import NonNegative
+from ganlab.config.ranges import NonNegative, NonNegativeInt
 from ganlab.errors import UserError
+from ganlab.networks.attention import attention_to_words
+from ganlab.networks.logits import PairLogit, RealismLogit, accuracy
 from ganlab.objectives import NonSaturating, Objective
 
 Logits = dict[str, Tensor]
 Terms = dict[str, Tensor]
 
 CLASSIFIER = NonSaturating()  # cross-entropy, in float32 whatever the logits are
-
-
-class RealismLogit(nn.Module):
-    """A logit of realism: one linear map over the whole feature map of x."""
-
-    def __init__(self, feature_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.linear = nn.Linear(math.prod(feature_shape), 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return one logit a sample, (N,), for features (N, *feature_shape)."""
-        return self.linear(features.flatten(1)).squeeze(1)
-
-
-class OneLogit(nn.Module):
-    """A check that a network returns one logit an image, (N,) or (N, 1). It returns (N,). owner: the network's name."""
-
-    def __init__(self, owner: str) -> None:
-        super().__init__()
-        self.owner = owner
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Return the logits as (N,). Raise `UserError` if they have another shape."""
-        if not isinstance(logits, Tensor) or logits.dim() not in (1, 2) or logits.shape[1:] not in ((), (1,)):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise UserError(
-                f"`network.discriminator` {self.owner} gives {found}: without a `feature_shape` its forward must "
-                "return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say `feature_shape`"
-            )
-        return logits.flatten()
-
-
-def one_logit(network: nn.Module) -> nn.Module:
-    """Return a network with one logit an image: a linear map on a trunk's features, or the network's own logit.
-
-    A trunk has a `feature_shape`. A network without one must return logits.
-    """
-    shape = getattr(network, "feature_shape", None)
-    return nn.Sequential(network, OneLogit(type(network).__name__) if shape is None else RealismLogit(shape))
-
-
-class PairLogit(nn.Module):
-    """A logit of whether x and c fit: c shifts and scales a 1x1 mix of the features, the same at every position.
-
-    The shift alone is Reed et al. 2016 (section 4.1: c repeated at every position beside the features, then a 1x1
-    convolution). The scale lets c select features (Perez et al. 2018), which learns faster.
-    """
-
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
-        super().__init__()
-        features, _, _ = feature_shape
-        self.mix = nn.Conv2d(features, features, 1)
-        self.steer = nn.Linear(condition_dim, 2 * features)
-        self.linear = nn.Linear(math.prod(feature_shape), 1)
-
-    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """Return one logit a pair, (N,), for features (N, *feature_shape) and embeddings (N, condition_dim)."""
-        scale, shift = self.steer(embedding)[:, :, None, None].chunk(2, dim=1)
-        mixed = nn.functional.leaky_relu(torch.addcmul(shift, self.mix(features), 1 + scale), 0.2)
-        return self.linear(mixed.flatten(1)).squeeze(1)
 
 
 class Head(nn.Module, ABC):
@@ -118,11 +61,6 @@ def _of(logits: Logits | None, name: str) -> Tensor | None:
     return None if logits is None else logits[name]
 
 
-def accuracy(positive: Tensor, negative: Tensor, edge: float = 0.0) -> Tensor:
-    """Return the share of logits on the correct side of `edge`; 0.5 if they do not distinguish."""
-    return ((positive > edge).float().mean() + (negative <= edge).float().mean()) / 2
-
-
 class OneLogitHead(Head, ABC):
     """A head with one question about (x, c), whose logit is all that the generator and the penalties use."""
 
@@ -140,11 +78,13 @@ class JointHead(OneLogitHead):
 
     L_D = real + (generated + mismatched) / 2. The optimum is biased: the generator converges to 2 p_data - p_mis
     (clipped at zero), not to p_data; see docs/conditioning.md.
+
+    word_dim: the size of the words' states that the pair's logit attends to; 0 for none.
     """
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, word_dim: NonNegativeInt = 0) -> None:
         super().__init__()
-        self.pair = PairLogit(feature_shape, condition_dim)
+        self.pair = PairLogit(feature_shape, condition_dim, word_dim)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
         """Return the logit of the pair."""
@@ -173,19 +113,28 @@ class JointHead(OneLogitHead):
         }
 
 
-class ProjectionHead(OneLogitHead):
-    """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias."""
+def _pooled(features: Tensor) -> Tensor:
+    return nn.functional.relu(features).sum((2, 3))
 
-    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int) -> None:
+
+class ProjectionHead(OneLogitHead):
+    """One logit: realism(phi(x)) + <c, phi(x)>. Miyato and Koyama 2018, eq. 3. No mismatched pairs, so no bias.
+
+    word_dim: the size of the words' states to which phi(x) attends in the inner product; 0 for none.
+    """
+
+    def __init__(self, feature_shape: tuple[int, int, int], condition_dim: int, word_dim: NonNegativeInt = 0) -> None:
         super().__init__()
         features, _, _ = feature_shape
+        self.attention = attention_to_words(features, word_dim)
         self.realism = nn.Linear(features, 1)
         self.embed = nn.Linear(condition_dim, features, bias=False)
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:
         """Return the logit of the pair."""
-        pooled = nn.functional.relu(features).sum((2, 3))
-        return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * pooled).sum(1)}
+        pooled, attended = _pooled(features), self.attention(features)
+        told = pooled if attended is features else _pooled(attended)
+        return {"pair": self.realism(pooled).squeeze(1) + (self.embed(embedding) * told).sum(1)}
 
     def discriminator_terms(self, objective: Objective, real: Logits, fake: Logits, mismatched: Logits) -> Terms:
         """Return the objective against generated pairs."""
@@ -244,15 +193,21 @@ class SeparateHead(Head):
     match_weight: the weight of the match logit in the generator's loss. It strengthens the condition, at the price of a
     bias towards the pictures most typical of c (two images, two captions, non-saturating: a true 0.60 becomes 0.610 at
     0.1, 0.649 at 0.5, 0.696 at 1; with minimax 0.610, 0.647, 0.691; docs/conditioning.md).
+
+    word_dim: the size of the words' states that the pair's and the match logit attend to; 0 for none.
     """
 
     def __init__(
-        self, feature_shape: tuple[int, int, int], condition_dim: int, match_weight: NonNegative = 0.0
+        self,
+        feature_shape: tuple[int, int, int],
+        condition_dim: int,
+        match_weight: NonNegative = 0.0,
+        word_dim: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.realism = RealismLogit(feature_shape)
-        self.pair = PairLogit(feature_shape, condition_dim)
-        self.match = PairLogit(feature_shape, condition_dim)
+        self.pair = PairLogit(feature_shape, condition_dim, word_dim)
+        self.match = PairLogit(feature_shape, condition_dim, word_dim)
         self.match_weight = match_weight
 
     def forward(self, features: Tensor, embedding: Tensor) -> Logits:

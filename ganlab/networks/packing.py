@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ganlab.errors import UserError
+from ganlab.networks.scales import feature_scales
 
 
 class Packed(nn.Module):
@@ -24,6 +25,7 @@ class Packed(nn.Module):
         self.trunk = trunk
         self.members = members
         self.feature_shape = getattr(trunk, "feature_shape", None)
+        self.feature_scales = feature_scales(trunk)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the trunk's features of packs. Raise `UserError` if the images do not divide into packs."""

@@ -5,6 +5,7 @@ Two players of different games then have the same name for the same part. Plain 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from math import prod
 
@@ -16,14 +17,17 @@ from ganlab.networks.codes import CodedGenerator, CodeReader
 from ganlab.networks.conditional import AugmentedGenerator, CodeGenerator, ConditionalDiscriminator
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.encoder import EncoderDecoder
-from ganlab.networks.heads import OneLogit, RealismLogit
+from ganlab.networks.logits import OneLogit, RealismLogit
 from ganlab.networks.minibatch import MinibatchDeviation
 from ganlab.networks.packing import Packed
+from ganlab.networks.scales import Scales
 from ganlab.networks.stages import StackedGenerator
 from ganlab.networks.text import WordBags, WordTable
 from ganlab.perturbations import Perturbation
 
-NETWORK, ONE_LOGIT = "network.", "head.realism."
+NETWORK = "network."
+ONE_LOGIT, REALISM = re.compile(r"1\.(scales\.\d+\.)?"), r"head.\1realism."
+"""The start of the names in `scales.one_logit` of what a head names its realism logit."""
 NORMALIZED = ".parametrizations.weight.original"
 """The end of the name of a weight that spectral normalization divides."""
 
@@ -57,8 +61,9 @@ def _inside(module: nn.Module) -> str | None:
 
 
 def _has_one_logit(module: nn.Module) -> bool:
-    """Return whether `heads.one_logit` made the module."""
-    return isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], RealismLogit | OneLogit)
+    """Return whether `scales.one_logit` made the module."""
+    judges = RealismLogit | OneLogit | Scales
+    return isinstance(module, nn.Sequential) and len(module) == 2 and isinstance(module[1], judges)
 
 
 def inputs_of(role: str, player: nn.Module, shape: Sequence[int], latent_dim: int) -> tuple[Tensor, ...]:
@@ -102,7 +107,7 @@ def _place(name: str, start: str, player: nn.Module) -> str:
         name = f"{name.removesuffix(NORMALIZED)}.weight"
     if name.startswith(start):
         return NETWORK + name.removeprefix(start)
-    return ONE_LOGIT + name.removeprefix("1.") if _has_one_logit(player) else name
+    return ONE_LOGIT.sub(REALISM, name, count=1) if _has_one_logit(player) else name
 
 
 def labelled_rows(player: nn.Module, classes: Sequence[str]) -> dict[str, list[Hashable]]:

@@ -1,9 +1,9 @@
 """A discriminator on frozen features of pictures: Projected GAN (Sauer et al. 2021). Plain PyTorch.
 
 The features are EfficientNet-Lite0's at strides 4, 8, 16 and 32, as in the paper. Random, fixed convolutions mix them
-across channels (CCM) and across scales (CSM). Each scale has a small trained network. There is one difference from the
-paper, which sums a loss over scales. Here the maps of all scales are concatenated, and a head maps them to a logit. The
-linear `RealismLogit` is the sum of one logit for each scale.
+across channels (CCM) and across scales (CSM). Each scale has a small trained network and, after it, logits or a head of
+its own (`scales.py`). The loss is the mean of the scales' losses, as in the authors' code; the paper has the sum. There
+is one difference: the authors have a logit at each position of a scale, and here a linear layer makes one of them all.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def judge(inputs: int, width: int, halvings: int) -> nn.Sequential:
 
 
 class Trunk(nn.Module):
-    """Images (N, *shape) -> features (N, 4 width, h, w): the outputs of the scales' networks, concatenated.
+    """Images (N, *shape) -> features (N, 4 width, h, w): the outputs of the four scales' networks, side by side.
 
     side: pictures are enlarged so that the shorter side has this many pixels; h and w are a 32nd of the sides. width:
     channels of each scale's network. mixed: channels of the mixed features at the finest scale; they double at each
@@ -122,6 +122,7 @@ class Trunk(nn.Module):
         self.mixing = Mixing(mixed)
         halvings = range(len(CHANNELS) - 1, -1, -1)
         self.judges = nn.ModuleList(judge(c, width, h) for c, h in zip(self.mixing.channels, halvings, strict=True))
+        self.feature_scales = len(CHANNELS)
         self.feature_shape = (len(CHANNELS) * width, self.size[0] // STRIDE, self.size[1] // STRIDE)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -87,5 +87,4 @@ class ConditionalGAN(RatioGame):
 
     def log_density_ratio(self, images: Tensor, condition: Condition) -> Tensor:
         """Return log p_data(x | c) - log p_generator(x | c) in nats, (N,), from the head's logit of pairs."""
-        logits = self.discriminator.logits(images, condition)
-        return self.objective.log_density_ratio(self.discriminator.head.density_logit(logits))
+        return self.objective.log_density_ratio(self.discriminator.density_logit(images, condition))

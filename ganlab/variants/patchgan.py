@@ -16,7 +16,7 @@ from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
-from ganlab.networks.heads import accuracy
+from ganlab.networks.logits import accuracy
 from ganlab.objectives import Objective, per_sample
 
 SLOWER = 0.5  # of the discriminator's loss, "which slows down the rate at which D learns relative to G" (section 3.3)

@@ -27,7 +27,7 @@ from ganlab.data.batch import Batch, Condition
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture, Perturbed
 from ganlab.networks.encoder import GaussianCode
-from ganlab.networks.heads import one_logit
+from ganlab.networks.scales import one_logit
 from ganlab.objectives import Objective
 from ganlab.variants.autoencoder import reconstruction_error
 

@@ -12,7 +12,7 @@ from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
 from ganlab.data.batch import Batch
 from ganlab.networks.architecture import Architecture
-from ganlab.networks.heads import one_logit
+from ganlab.networks.scales import one_logit
 from ganlab.objectives import Objective
 
 

@@ -64,7 +64,7 @@ def shapes(start: Start) -> dict[str, tuple[Any, ...]]:
 # The same settings ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", ["light", "dcgan", "resnet", "stylegan2", "fastgan", "r3gan"])
+@pytest.mark.parametrize("network", ["light", "dcgan", "resnet", "stylegan2", "fastgan", "r3gan", "projected"])
 def test_all_weights_of_the_same_networks_go_over(network: str, same: Same) -> None:
     words = (
         "recipe=vanilla",
@@ -129,6 +129,17 @@ def test_an_unconditional_game_starts_from_a_conditional_one() -> None:
         or (256, 7) in table["generator.network.start.0.weight"]
     )
     assert table["discriminator.encoder.linear.weight"] == ((4, 128), None)
+
+
+def test_the_realism_logit_of_each_scale_goes_over() -> None:
+    """A trunk of several scales has a head at each in a conditional game, and a logit at each in another."""
+    network = ("network=projected", "network.discriminator.side=32", *NARROW)
+    model = made(TEXT, *WORDS, *network)
+    module = made(TEXT, "recipe=vanilla", *network, "latent_dim=3", seed=1)
+    begin(module, stored(model))
+    for one, head in zip(module.discriminator[1].scales, model.discriminator.head.scales, strict=True):
+        assert torch.equal(one.linear.weight, head.realism.linear.weight)
+        assert torch.equal(one.linear.bias, head.realism.linear.bias)
 
 
 # Words and classes ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ GAMES = {
     "vanilla": ("recipe=vanilla",),
     "stackgan": ("recipe=stackgan", "variant.augmented_dim=4", "variant.stage_two.generator.width=4"),
     "vaegan": ("recipe=vaegan",),
+    "infogan": ("recipe=infogan",),
     **{head: ("recipe=cgan_text2img", f"head={head}") for head in ("separate", "joint", "projection", "blind")},
 }
 

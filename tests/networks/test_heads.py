@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, PairLogit, ProjectionHead, SeparateHead, accuracy
+from ganlab.networks.heads import BlindHead, Head, JointHead, Logits, ProjectionHead, SeparateHead
+from ganlab.networks.logits import PairLogit, accuracy
 from ganlab.objectives import Hinge, LeastSquares, NonSaturating, RelativisticPairing, Wasserstein
 from tests.components import components
 

@@ -13,7 +13,7 @@ from ganlab.constraints import SpectralNormalization
 from ganlab.errors import UserError
 from ganlab.networks import dcgan, fastgan, mlp, r3gan, resnet, stylegan2
 from ganlab.networks.blocks import LayerNorm, NoNorm
-from ganlab.networks.heads import PairLogit, RealismLogit
+from ganlab.networks.logits import PairLogit, RealismLogit
 from tests.components import examples, networks
 
 CODE = 6
@@ -231,6 +231,7 @@ def test_networks_import_neither_lightning_nor_hydra():
         "attention",
         "fastgan",
         "heads",
+        "logits",
         "packing",
         "minibatch",
     ]

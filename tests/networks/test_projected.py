@@ -9,18 +9,25 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from ganlab.data.batch import Batch
+from ganlab.data.batch import Batch, Fake
 from ganlab.errors import UserError
 from ganlab.metrics.imagenet import MEAN, SCALE
 from ganlab.networks import projected, resnet
 from ganlab.networks.architecture import Architecture
+from ganlab.networks.conditional import ConditionalDiscriminator
+from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.efficientnet import Lite0
-from ganlab.networks.heads import JointHead, PairLogit, ProjectionHead, RealismLogit, SeparateHead
+from ganlab.networks.heads import Head, SeparateHead, Terms
+from ganlab.networks.logits import RealismLogit
 from ganlab.networks.projected import Mixing, Trunk, frozen_features
-from ganlab.objectives import Hinge, RelativisticPairing
+from ganlab.networks.scales import at_each_scale
+from ganlab.objectives import FGAN, Hinge, NonSaturating, Objective, RelativisticPairing, Wasserstein
 from ganlab.perturbations import DiffAugment
+from ganlab.regularizers import R1
 from ganlab.variants import VanillaGAN
+from tests.components import components, every
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +37,10 @@ def seeded() -> None:
 
 def trunk(shape: tuple[int, ...] = (3, 32, 32)) -> Trunk:
     return Trunk(shape, side=32, width=4, mixed=4)
+
+
+def trunk_of(shape: tuple[int, ...]) -> Trunk:
+    return trunk(shape)
 
 
 def frozen_state() -> dict[str, Tensor]:
@@ -49,24 +60,128 @@ def test_features_are_those_of_the_extractor() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 16, 16), (3, 32, 48)])
 def test_any_head_takes_its_features(shape: tuple[int, ...]) -> None:
+    """One logit a question at each of four scales."""
     network = trunk(shape)
     features, condition = network(torch.rand(2, *shape) * 2 - 1), torch.randn(2, 5)
     assert features.shape == (2, *network.feature_shape)
-    assert RealismLogit(network.feature_shape)(features).shape == (2,)
-    for head in (JointHead, ProjectionHead, SeparateHead):
-        assert all(logit.shape == (2,) for logit in head(network.feature_shape, 5)(features, condition).values())
-    assert PairLogit(network.feature_shape, 5)(features, condition).shape == (2,)
+    assert at_each_scale(network, RealismLogit)(features).shape == (2, 4)
+    for kind in components(Head):
+        logits = at_each_scale(network, kind, condition_dim=5)(features, condition)
+        assert logits and all(logit.shape == (2, 4) for logit in logits.values())
 
 
-def test_the_realism_logit_is_a_sum_over_scales() -> None:
-    network = trunk()
-    logit, images = RealismLogit(network.feature_shape), torch.rand(2, 3, 32, 32)
-    features = network(images)
-    parts = [torch.zeros_like(features) for _ in range(4)]
-    for scale, part in enumerate(parts):
-        part[:, 4 * scale : 4 * scale + 4] = features[:, 4 * scale : 4 * scale + 4]
-    total = sum(logit(part) - logit.linear.bias for part in parts) + logit.linear.bias
-    torch.testing.assert_close(logit(features), total)
+def scales_of(network: Trunk, images: Tensor) -> list[Tensor]:
+    """The features of each scale: its own small network on its own mixed map."""
+    large = F.interpolate(images, size=(32, 32), mode="bilinear", align_corners=False)
+    maps = network.mixing(network.features(large.expand(-1, 3, -1, -1)))
+    return [network.judges[scale](maps[scale]) for scale in range(4)]
+
+
+@pytest.mark.parametrize("objective", every(Objective), ids=lambda one: type(one).__name__)
+def test_each_scale_has_a_loss_of_its_own(vanilla: Callable[..., VanillaGAN], objective: Objective) -> None:
+    """Both players' losses are a quarter of the sum of four losses, each of a scale with one logit a picture."""
+    module = vanilla(network=Architecture(partial(resnet.Generator, width=2), trunk_of), objective=objective).eval()
+    network, logits = module.discriminator
+    batch = Batch(torch.rand(4, 1, 16, 16) * 2 - 1)  # as many pictures as scales: what is one picture's stays its own
+    fake = module.generate(batch)
+    with torch.no_grad():
+        for number, judge in enumerate(logits.scales):
+            judge.linear.weight.mul_(5 * (number + 1))  # some logits beyond the hinges
+    real, drawn = (
+        [judge.linear(x.flatten(1))[:, 0] for judge, x in zip(logits.scales, scales_of(network, images), strict=True)]
+        for images in (batch.images, fake.images)
+    )
+    pairs = list(zip(real, drawn, strict=True))
+    expected = sum(objective.discriminator(x, y) for x, y in pairs) / 4
+    torch.testing.assert_close(module.discriminator_terms(batch, fake)["realism"], expected)
+    expected = sum(objective.generator(y, x) for x, y in pairs) / 4
+    torch.testing.assert_close(module.generator_terms(batch, fake)["realism"], expected)
+    torch.testing.assert_close(module.critic(batch.images, None), sum(real) / 4)
+
+
+@pytest.mark.parametrize("objective", [Hinge(), NonSaturating(), RelativisticPairing(), Wasserstein(), FGAN("js")])
+@pytest.mark.parametrize("kind", components(Head), ids=lambda kind: kind.__name__)
+def test_each_scale_has_a_head_of_its_own(kind: Callable[..., Head], objective: Objective) -> None:
+    """Every term is a quarter of the sum of that term of four heads; realism and match are asked at each scale."""
+    network, encoder = trunk(), ClassEmbedding(3, 5)
+    judge = ConditionalDiscriminator(network, encoder, kind).eval()
+    classes = torch.tensor([0, 1, 2, 1])
+    batch = Batch(torch.rand(4, 3, 32, 32) * 2 - 1, classes, classes.flip(0))
+    fake = Fake(torch.rand(4, 3, 32, 32) * 2 - 1, torch.zeros(4, 1))
+    own: list[Terms] = []
+    wanted: list[Terms] = []
+    real, drawn = (scales_of(network, images) for images in (batch.images, fake.images))
+    for head, x, y in zip(judge.head.scales, real, drawn, strict=True):
+        c, other = encoder(batch.condition), encoder(batch.mismatched)
+        own.append(head.discriminator_terms(objective, head(x, c), head(y, c), head(x, other)))
+        wanted.append(head.generator_terms(objective, head(y, c), head(x, c)))
+    for terms, parts in (
+        (judge.own_terms(objective, batch, fake), own),
+        (judge.generator_terms(objective, batch, fake), wanted),
+    ):
+        assert terms.keys() == parts[0].keys()
+        for name, values in terms.items():
+            torch.testing.assert_close(values, sum(part[name] for part in parts) / 4)
+
+
+def test_only_linear_losses_are_those_of_the_summed_logit() -> None:
+    """The Wasserstein loss of one summed logit is four times the mean over scales; the hinge loss is not."""
+    real, fake = 3 * torch.randn(2, 16, 4)
+    gaps = [
+        (4 * one.discriminator(real, fake) - one.discriminator(real.sum(1), fake.sum(1))).abs().max().item()
+        for one in (Wasserstein(), Hinge())
+    ]
+    assert gaps[0] < 1e-5 and gaps[1] > 1
+
+
+def test_a_scale_learns_as_if_the_others_were_not_there(vanilla: Callable[..., VanillaGAN]) -> None:
+    """Other weights of the coarsest scale change no gradient of the other three; they did with one logit of all."""
+    module = vanilla(network=Architecture(partial(resnet.Generator, width=2), trunk_of), objective=NonSaturating())
+    module.eval()
+    network, logits = module.discriminator
+    batch = Batch(torch.rand(4, 1, 16, 16) * 2 - 1)
+    fake = module.generate(batch).detach()
+    parts = [p for scale in range(3) for p in (*network.judges[scale].parameters(), *logits.scales[scale].parameters())]
+
+    def gradients() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(module.discriminator_terms(batch, fake)["realism"].sum(), parts)
+
+    before = gradients()
+    with torch.no_grad():
+        logits.scales[3].linear.weight.add_(10)
+    assert all(torch.equal(one, other) for one, other in zip(before, gradients(), strict=True))
+
+
+def test_penalties_and_reports_see_the_mean_logit() -> None:
+    """The critic's gradient is that of the mean over scales, and what is shown is one number a picture."""
+    judge = ConditionalDiscriminator(trunk(), ClassEmbedding(3, 5), SeparateHead).eval()
+    images, classes = torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 2, 1])
+    x = images.clone().requires_grad_(True)
+    embedding = judge.encoder(classes)
+    total = sum(
+        (logits := head(part, embedding))["realism"] + logits["pair"]
+        for head, part in zip(judge.head.scales, scales_of(judge.trunk, x), strict=True)
+    )
+    (gradient,) = torch.autograd.grad((total / 4).sum(), x)
+    batch, fake = Batch(images, classes, classes), Fake(images, torch.zeros(4, 1))
+    penalty = R1(2.0)(judge.critic_logit, batch, fake)
+    torch.testing.assert_close(penalty, gradient.square().flatten(1).sum(1))
+    assert {tuple(logit.shape) for logit in judge.logits(images, classes).values()} == {(4,)}
+    assert judge.density_logit(images, classes).shape == (4,)
+    assert {tuple(value.shape) for value in judge.report(Hinge(), batch, fake).values()} == {()}
+
+
+def test_each_scale_sees_its_own_deviation() -> None:
+    """Of packs too; the features can still be divided by scales."""
+    network = Architecture(resnet.Generator, trunk_of, pack=3, minibatch_deviation=2).trunk((1, 16, 16))
+    assert (network.feature_scales, network.feature_shape) == (4, (4 * 5, 1, 1))
+    images = torch.rand(12, 1, 16, 16) * 2 - 1
+    network.eval()
+    parts, plain = network(images).chunk(4, 1), scales_of(network.trunk.trunk, images.reshape(4, 3, 16, 16))
+    for part, expected in zip(parts, plain, strict=True):
+        torch.testing.assert_close(part[:, :4], expected)
+        spread = (expected.reshape(2, 2, -1).var(0, correction=0) + 1e-8).sqrt().mean(1)
+        torch.testing.assert_close(part[:, 4].flatten(), spread.repeat(2))
 
 
 def test_mixing_goes_from_coarse_to_fine() -> None:

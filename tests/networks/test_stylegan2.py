@@ -9,7 +9,7 @@ from torch import nn
 from ganlab.errors import UserError
 from ganlab.networks import stylegan2
 from ganlab.networks.equalized import EqualConv2d, EqualLinear
-from ganlab.networks.heads import RealismLogit
+from ganlab.networks.logits import RealismLogit
 from ganlab.networks.styles import Mapping, Styles
 
 

@@ -392,7 +392,7 @@ def classes(head: type[Head] = SeparateHead) -> ConditionalGAN:
 def test_what_is_drawn_for_a_condition_is_judged_by_the_pair(head: type[Head]) -> None:
     module = classes(head)
     images, told = torch.randn(3, 2), torch.arange(3)
-    (logits,) = module.discriminator(images, module.discriminator.encoder(told))
+    (logits,) = module.discriminator(images, module.discriminator.encode(told))
     torch.testing.assert_close(as_ratio_game(module, told).log_density_ratio(images, told), logits["pair"])
 
 

@@ -228,12 +228,12 @@ def drawn(stage: nn.Module, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor
 def turns(judge: nn.Module, stage: nn.Module, batch: Batch, fake: Tensor, divergence: Tensor) -> None:
     """The discriminator's turn with the joint head, then the generator's."""
     objective = NonSaturating()
-    real, wrong = judge(batch.images, judge.encoder(batch.condition), judge.encoder(batch.mismatched))
-    (generated,) = judge(fake.detach(), judge.encoder(batch.condition))
+    real, wrong = judge(batch.images, judge.encode(batch.condition), judge.encode(batch.mismatched))
+    (generated,) = judge(fake.detach(), judge.encode(batch.condition))
     losses = [objective.discriminator(real["pair"], other["pair"]) for other in (generated, wrong)]
     descend(judge, (losses[0] + losses[1]).mean() / 2)
     still = copy.deepcopy(judge)
-    (generated,) = still(fake, still.encoder(batch.condition))
+    (generated,) = still(fake, still.encode(batch.condition))
     descend(stage, objective.generator(generated["pair"]).mean() + 3.0 * divergence)
 
 

@@ -38,7 +38,7 @@ API = {
     "gan": ("gan.gan", "sampling.sheet", "evaluation.report", "data.arrays"),
     "game": ("core.generative", "core.adversarial", "core.sides", "core.averaging", "core.checkpoints", "core.loading"),
     "losses": ("objectives", "divergences", "regularizers", "constraints", "perturbations.base", "schedules"),
-    "networks": ("networks.architecture", "networks.heads", "networks.conditioning", "networks.blocks"),
+    "networks": tuple(f"networks.{name}" for name in ("architecture", "heads", "logits", "conditioning", "blocks")),
     "data": ("data.base", "data.batch", "data.pictures"),
     "metrics": (),
 }
