@@ -209,6 +209,23 @@ def reduced(rank: int) -> dict[str, Any]:
     return {"found": found, "expected": sums, "early": early, "buckets": sizes}
 
 
+def beside(rank: int) -> dict[str, list[Tensor]]:
+    """Buffers that travel beside gradients, by the type of messages: none, two, then all, in three turns."""
+    found = {}
+    for name, dtype in (("same", None), ("bfloat16", torch.bfloat16)):
+        network = nn.Linear(3, 2)
+        reducer = Reducer(list(network.parameters()), dtype=dtype)
+        moved = [torch.full(size, rank + 1 + 2**-12) for size in ((2, 3), (), (5,))]
+        moved += [torch.full((2,), rank + 1 + 2**-40, dtype=torch.float64), torch.tensor([5 + rank])]
+        for count in (0, 2, 5):
+            reducer.arm(moved[:count])
+            network(torch.ones(1, 3)).sum().backward()
+            reducer.finish()
+            network.zero_grad()
+        found[name] = moved
+    return found
+
+
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
     seen = batch.clone().requires_grad_()
     logits = network(seen)
@@ -248,6 +265,7 @@ def main(folder: Path) -> None:
     results["alone"] = alone(rank)
     results["augmentation"] = augmentation(rank)
     results["path_length"] = path_length(rank)
+    results["beside"] = beside(rank)
     results["reduced"] = reduced(rank)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
@@ -375,6 +393,17 @@ def test_a_reducer_averages_during_the_backward_pass(ranks: list[dict[str, Any]]
         assert all(map(torch.equal, found["found"], found["expected"]))
     one, other = (rank["reduced"]["found"] for rank in ranks)
     assert all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize("messages", ["same", "bfloat16"])
+def test_buffers_beside_gradients_are_averaged_exactly(ranks: list[dict[str, Any]], messages: str) -> None:
+    """x and x + 1 are x + 1/2 on both, in their own precision whatever the messages'; whole numbers stay."""
+    for number, rank in enumerate(ranks):
+        *floats, double, whole = rank["beside"][messages]
+        assert [tuple(one.shape) for one in floats] == [(2, 3), (), (5,)]
+        assert [one.unique().tolist() for one in floats] == [[1.5 + 2**-12]] * 3
+        assert double.tolist() == [1.5 + 2**-40] * 2
+        assert whole.tolist() == [5 + number]
 
 
 def test_one_process_averages_nothing() -> None:
