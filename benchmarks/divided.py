@@ -1,4 +1,4 @@
-"""Time KID and the numbers of nearest neighbours, computed by one process or by several that share the work.
+"""Time KID, the numbers of nearest neighbours and of copies, computed by one process or by several that share the work.
 
     python benchmarks/divided.py [processes=1]
 
@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from contest import settings
 
+from ganlab.metrics.copying import copying, twins
 from ganlab.metrics.fidelity import members
 from ganlab.metrics.kernels import SUBSET_SIZE, SUBSETS, kid
 from ganlab.processes import divided
@@ -34,6 +35,7 @@ def measure(rank: int, world: int) -> None:
     works: dict[str, Callable[[], object]] = {
         "kid": lambda: kid(real, fake, SUBSETS, SUBSET_SIZE, torch.Generator().manual_seed(0), divided).value,
         "neighbours": lambda: [float(part.mean()) for part in members(real, fake, divide=divided)],
+        "copies": lambda: (copying(fake, real, divided).probability, float(twins(real, fake, divided).fake.mean())),
     }
     for name, work in works.items():
         processor, clock = time.process_time(), time.monotonic()

@@ -63,37 +63,30 @@ def average_across_processes(tensors: Iterable[Tensor]) -> None:
 
 
 class Mean:
-    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made.
-
-    dtype: of the message; that of the tensors if None.
-    """
+    """The mean of tensors of one dtype over all processes, in one message that is on its way when this is made."""
 
     @torch.no_grad()
-    def __init__(self, tensors: Sequence[Tensor], dtype: torch.dtype | None = None) -> None:
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._sizes = [tensor.numel() for tensor in tensors]
-        self._flat = (torch.cat([tensor.flatten() for tensor in tensors]) / dist.get_world_size()).to(dtype)
+        self._flat = torch.cat([tensor.flatten() for tensor in tensors]).div_(dist.get_world_size())
         self._work: Any = dist.all_reduce(self._flat, async_op=True)
 
-    def write(self, tensors: Sequence[Tensor | None]) -> None:
-        """Wait, and replace the tensors, in place, by their means. Leave out those that are None."""
+    def write(self, tensors: Sequence[Tensor]) -> None:
+        """Wait, and replace the tensors, in place, by their means."""
         self._work.wait()
         parts = self._flat.split(self._sizes)  # type: ignore[no-untyped-call]
-        pairs = [
-            (tensor, part.view_as(tensor)) for tensor, part in zip(tensors, parts, strict=True) if tensor is not None
-        ]
-        if pairs:
-            torch._foreach_copy_([tensor for tensor, _ in pairs], [part for _, part in pairs])
+        torch._foreach_copy_(list(tensors), [part.view_as(one) for one, part in zip(tensors, parts, strict=True)])
 
 
 def buckets(tensors: Sequence[Sized], first: int | None = None) -> list[list[Sized]]:
-    """Return consecutive tensors of one dtype in groups of at most about BUCKET bytes. first: bytes of the first group.
+    """Return consecutive tensors of one dtype in groups. A group is full with BUCKET bytes, or `first` the first one.
 
-    A tensor that is larger than a group is a group of its own.
+    A full group is not divided. DistributedDataParallel groups gradients in the same way.
     """
     found: list[list[Sized]] = []
     room = 0
     for tensor in tensors:
-        if not found or tensor.nbytes > room or tensor.dtype != found[-1][0].dtype:
+        if room <= 0 or tensor.dtype != found[-1][0].dtype:
             room = BUCKET if found or first is None else first
             found.append([])
         found[-1].append(tensor)

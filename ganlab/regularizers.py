@@ -170,8 +170,8 @@ class PathLength(Regularizer, nn.Module):
 
     It is a penalty of the generator. y ~ N(0, 1 / pixels) for each number of the picture. The squared norm is a mean
     over the layers that use the style. a is the moving average of the lengths, in which the mean of each call has the
-    weight `decay`. The paper's code uses `weight` 2 every 4 iterations. Raise `UserError` if the generator has no
-    styles.
+    weight `decay`. With several processes the mean is over all of them. The paper's code uses `weight` 2 every 4
+    iterations. Raise `UserError` if the generator has no styles.
     """
 
     average: Tensor
@@ -199,7 +199,9 @@ class PathLength(Regularizer, nn.Module):
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
         """Return the squared distance of the path lengths from their average, (N,). Update the average."""
         lengths = path_lengths(fake.images, self._styles[0])
-        self.average.lerp_(lengths.detach().mean().to(self.average), self.decay)
+        mean = lengths.detach().mean()
+        average_across_processes([mean])
+        self.average.lerp_(mean.to(self.average), self.decay)
         return (lengths - self.average).square()
 
 

@@ -6,14 +6,74 @@ for the last backward pass of that side's turn. So a turn sends the gradients of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ganlab.processes import Mean, buckets
 
 FIRST = 2**20  # bytes of the first bucket: small, so that communication starts early; DistributedDataParallel's size
+
+
+class Bucket:
+    """The gradients of some parameters of one dtype, which are sent together.
+
+    They are copied into one flat tensor, and are parts of it from then on. So nothing is copied back, as with
+    DistributedDataParallel's `gradient_as_bucket_view`. dtype: of the message; that of the gradients if None.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], dtype: torch.dtype | None) -> None:
+        self.parameters = parameters
+        self.dtype = dtype or parameters[0].dtype
+        self.missing = 0  # gradients that are not complete yet, if the reducer is armed
+        self._moved: list[Tensor] = []
+        self._lay_out([])
+
+    def carry(self, moved: list[Tensor]) -> None:
+        """Average these tensors, whose dtype is that of the message, beside the next gradients."""
+        if [each.shape for each in moved] != [each.shape for each in self._moved]:
+            self._lay_out(moved)
+        self._moved = moved
+
+    @torch.no_grad()
+    def send(self) -> None:
+        """Start to average. A parameter without a gradient counts as zero, and stays without one."""
+        pairs = [(each, view) for each, view in zip(self.parameters, self._views, strict=True) if each.grad is not None]
+        if len(pairs) < len(self.parameters):
+            self._flat.zero_()
+        own: list[Any] = [each.grad for each, _ in pairs]
+        if own or self._moved:
+            torch._foreach_copy_([view for _, view in pairs] + self._places, own + self._moved)
+        for each, view in pairs:
+            each.grad = view
+        self._message = self._flat.div_(dist.get_world_size()).to(self.dtype)
+        self._work: Any = dist.all_reduce(self._message, async_op=True)
+
+    @torch.no_grad()
+    def receive(self) -> None:
+        """Wait until the gradients are the means, and replace the moved tensors by theirs."""
+        self._work.wait()
+        if self._message is not self._flat:
+            self._flat.copy_(self._message)
+        if self._moved:
+            torch._foreach_copy_(self._moved, self._places)
+
+    @torch.no_grad()
+    def _lay_out(self, moved: list[Tensor]) -> None:
+        """Make the flat tensor, and its views: those of the gradients, and the places of moved tensors."""
+        tensors = [*self.parameters, *moved]
+        self._flat: Tensor = torch.cat([each.flatten() for each in tensors])
+        ends = accumulate(each.numel() for each in tensors)
+        views = [
+            self._flat.as_strided(each.shape, torch.empty_like(each).stride(), end - each.numel())
+            for each, end in zip(tensors, ends, strict=True)
+        ]
+        self._views: list[Tensor] = views[: len(self.parameters)]
+        self._places: list[Tensor] = views[len(self.parameters) :]
 
 
 class Reducer:
@@ -27,44 +87,56 @@ class Reducer:
     def __init__(
         self, parameters: Sequence[nn.Parameter], first: int = FIRST, dtype: torch.dtype | None = None
     ) -> None:
-        self.dtype = dtype
-        self.buckets = buckets([each for each in reversed(parameters) if each.requires_grad], first)
-        self._places = {each: number for number, bucket in enumerate(self.buckets) for each in bucket}
-        self._hooks = [each.register_post_accumulate_grad_hook(self._note) for each in self._places]
-        self._missing: list[int] = []
+        groups = buckets([each for each in reversed(parameters) if each.requires_grad], first)
+        self.buckets = [Bucket(group, dtype) for group in groups]
+        self._hooks = [
+            each.register_post_accumulate_grad_hook(self._noting(bucket))
+            for bucket in self.buckets
+            for each in bucket.parameters
+        ]
         self._moved: list[tuple[Mean, list[Tensor]]] = []
-        self._sent: list[Mean] = []
-        self._armed = False
+        self._sent = 0  # buckets of this turn
 
     def arm(self, moved: Sequence[Tensor] = ()) -> None:
-        """Send the moved buffers, and gradients from now on: the next backward pass is the last one of the turn."""
-        self._missing, self._sent, self._armed = [len(bucket) for bucket in self.buckets], [], True
-        self._moved = [(Mean(each), each) for each in buckets([one for one in moved if one.is_floating_point()])]
+        """Send gradients from now on, and the moved buffers: the next backward pass is the last one of the turn.
+
+        The first bucket carries the buffers, unless its message is less precise than they are.
+        """
+        for bucket in self.buckets:
+            bucket.missing = len(bucket.parameters)
+        floating = [one for one in moved if one.is_floating_point()]
+        self.buckets[0].carry([one for one in floating if one.dtype == self.buckets[0].dtype])
+        others = [one for one in floating if one.dtype != self.buckets[0].dtype]
+        self._moved = [(Mean(each), each) for each in buckets(others)]
 
     def finish(self) -> None:
         """Send what is left, wait, and replace each gradient and each moved buffer by its mean over processes."""
-        while len(self._sent) < len(self.buckets):
-            self._send()
-        for bucket, mean in zip(self.buckets, self._sent, strict=True):
-            mean.write([each.grad for each in bucket])
+        for bucket in self.buckets[self._sent :]:
+            bucket.send()
+        for bucket in self.buckets:
+            bucket.receive()
+            bucket.missing = 0
         for mean, moved in self._moved:
             mean.write(moved)
-        self._sent, self._moved, self._armed = [], [], False
+        self._sent, self._moved = 0, []
 
     def remove(self) -> None:
         """Take the hooks off the parameters."""
         for hook in self._hooks:
             hook.remove()
 
-    def _note(self, parameter: Tensor) -> None:
-        """Count a gradient that is complete, and send the buckets that are complete now."""
-        if not self._armed:
-            return
-        self._missing[self._places[parameter]] -= 1  # type: ignore[index]
-        while len(self._sent) < len(self.buckets) and self._missing[len(self._sent)] == 0:
-            self._send()
+    def _noting(self, bucket: Bucket) -> Callable[[Tensor], None]:
+        """Return a hook that counts a complete gradient. Unless the reducer is armed, the count is below zero."""
 
-    def _send(self) -> None:
-        bucket = self.buckets[len(self._sent)]
-        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in bucket]
-        self._sent.append(Mean(gradients, self.dtype))
+        def note(_: Tensor) -> None:
+            bucket.missing -= 1
+            if bucket.missing == 0:
+                self._send_complete()
+
+        return note
+
+    def _send_complete(self) -> None:
+        """Send the buckets that are complete, up to the first one that is not."""
+        while self._sent < len(self.buckets) and self.buckets[self._sent].missing == 0:
+            self.buckets[self._sent].send()
+            self._sent += 1

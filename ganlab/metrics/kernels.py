@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,27 +70,28 @@ def _some(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     return torch.randperm(len(x), generator=generator)[:count].to(x.device)
 
 
-def cmmd(real: Tensor, fake: Tensor) -> Estimate:
+def cmmd(real: Tensor, fake: Tensor, divide: Divide = alone) -> Estimate:
     """Return 1000 MMD^2 with a Gaussian kernel of width 10 on unit features (Jayasumana et al. 2024), biased.
 
     mean k(x, x') + mean k(y, y') - 2 mean k(x, y), pairs of a sample with itself included, as in the paper's code, so
     that equal sets score exactly 0 and a perfect generator about 1000 (1/M + 1/N)(1 - mean k). Made for CLIP's
     features (M, D), (N, D); defined for any. The spread is the standard error over fakes, reals held fixed.
+    divide: who computes which rows.
     """
     x, y = (F.normalize(precise(z), dim=1) for z in (real, fake))
-    own, across = _means(y, y), _means(y, x)
-    value = _means(x, x).mean() + own.mean() - 2 * across.mean()
+    own, across = _means(y, y, divide), _means(y, x, divide)
+    value = _means(x, x, divide).mean() + own.mean() - 2 * across.mean()
     return Estimate(SCALE * float(value), SCALE * 2 * standard_error(own - across))
 
 
-def _means(x: Tensor, y: Tensor) -> Tensor:
+def _means(x: Tensor, y: Tensor, divide: Divide) -> Tensor:
     """Return each row's mean kernel with all of y (len(x),), exp(-|x - y|^2 / 2 sigma^2) with |x| = |y| = 1."""
 
-    def rows() -> Iterator[Tensor]:
-        for part in torch.split(x, CHUNK):
-            yield torch.exp((part @ y.T - 1) / SIGMA**2).mean(1)
+    def rows(which: slice) -> Tensor:
+        parts = torch.split(x[which], CHUNK)
+        return torch.cat([torch.exp((part @ y.T - 1) / SIGMA**2).mean(1) for part in parts])
 
-    return torch.cat(list(rows()))
+    return divide(len(x), rows)
 
 
 def subset_size(sets: FeatureSets) -> int:
@@ -122,6 +121,11 @@ class KernelDistance(FeatureMetric):
         self.sets.once(kid_of, divide)
 
 
+def cmmd_of(sets: FeatureSets, divide: Divide) -> Estimate:
+    """Return the discrepancy of all features that were kept."""
+    return cmmd(sets.real.features, sets.fake.features, divide)
+
+
 class MeanDiscrepancy(FeatureMetric):
     """Squared MMD with a Gaussian kernel, times 1000; meant for CLIP's features (CMMD)."""
 
@@ -132,4 +136,8 @@ class MeanDiscrepancy(FeatureMetric):
     def compute(self) -> Result:
         """Return the discrepancy with its standard error over fakes."""
         real, fake = self.sets.real.features, self.sets.fake.features
-        return Result.of(cmmd(real, fake), sigma=SIGMA, compared_reals=len(real), compared=len(fake))
+        return Result.of(self.sets.once(cmmd_of), sigma=SIGMA, compared_reals=len(real), compared=len(fake))
+
+    def prepare(self, divide: Divide) -> None:
+        """Compute the means of kernels."""
+        self.sets.once(cmmd_of, divide)

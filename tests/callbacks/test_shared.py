@@ -37,6 +37,8 @@ from tests.two_processes import found_by_two
 
 COUNT = 301  # samples: an odd number, in two batches
 METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage", "fid_infinity")
+METRICS += ("copying", "duplicates", "cmmd")
+BESIDE = ("nearest", "duplicates_of_reals")
 SPEC = DataSpec((1, 16, 16))
 
 
@@ -167,7 +169,7 @@ def test_each_process_computes_half_of_the_subsets(ranks: list[dict[str, Any]]) 
 def test_two_processes_find_the_numbers_of_one(ranks: list[dict[str, Any]]) -> None:
     """The same weights measured by both together and by one alone."""
     found, alone = ranks[0]["shared"]["values"], ranks[0]["shared"]["alone"]
-    assert set(found) == {f"{name}_small" for name in METRICS}
+    assert set(found) == {f"{name}_small" for name in METRICS + BESIDE}
     for name, value in alone.items():
         assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
 

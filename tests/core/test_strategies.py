@@ -25,13 +25,14 @@ from ganlab.core.reducer import Reducer
 from ganlab.core.sides import Side
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.data.base import DataSpec, GanData
+from ganlab.data.batch import Batch, Fake
 from ganlab.data.pictures import Pictures
 from ganlab.networks import dcgan, mlp
 from ganlab.networks.architecture import Architecture
 from ganlab.objectives import NonSaturating
 from ganlab.perturbations import AdaptiveAugmentation
 from ganlab.processes import average_across_processes
-from ganlab.regularizers import R1, LeCam
+from ganlab.regularizers import R1, LeCam, PathLength, path_lengths
 from ganlab.variants import VanillaGAN
 from tests.two_processes import found_by_two
 
@@ -84,9 +85,9 @@ def two(**kwargs: Any) -> dict[str, Any]:
     return {"devices": 2, "strategy": TwoPlayerStrategy(), **kwargs}
 
 
-def play(rank: int, folder: Path) -> dict[str, Any]:
+def play(rank: int, folder: Path, **settings: Any) -> dict[str, Any]:
     """Batch normalization, R1, LeCam, adaptive augmentation; weights that differ at first; a checkpoint every time."""
-    adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0)
+    adam = Side(partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.99)), clip=5.0, **settings)
     module = game(CONVOLUTIONAL, rank, adam)
     latents: list[Tensor] = []
     draw = module.draw_latent
@@ -204,7 +205,25 @@ def reduced(rank: int) -> dict[str, Any]:
     average_across_processes(sums)
     found = [each.grad for each in network.parameters() if each.grad is not None]
     reducer.remove()
-    return {"found": found, "expected": sums, "early": early, "buckets": [len(one) for one in reducer.buckets]}
+    sizes = [len(one.parameters) for one in reducer.buckets]
+    return {"found": found, "expected": sums, "early": early, "buckets": sizes}
+
+
+def beside(rank: int) -> dict[str, list[Tensor]]:
+    """Buffers that travel beside gradients, by the type of messages: none, two, then all, in three turns."""
+    found = {}
+    for name, dtype in (("same", None), ("bfloat16", torch.bfloat16)):
+        network = nn.Linear(3, 2)
+        reducer = Reducer(list(network.parameters()), dtype=dtype)
+        moved = [torch.full(size, rank + 1 + 2**-12) for size in ((2, 3), (), (5,))]
+        moved += [torch.full((2,), rank + 1 + 2**-40, dtype=torch.float64), torch.tensor([5 + rank])]
+        for count in (0, 2, 5):
+            reducer.arm(moved[:count])
+            network(torch.ones(1, 3)).sum().backward()
+            reducer.finish()
+            network.zero_grad()
+        found[name] = moved
+    return found
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
@@ -223,14 +242,30 @@ def augmentation(rank: int) -> float:
     return float(ada.p)
 
 
+def path_length(rank: int) -> dict[str, float]:
+    """This process's mean length, and the average after one call. Pictures of rank 1 move twice as far."""
+    styles = torch.ones(3, 1, 4, requires_grad=True)
+    images = (1 + rank) * styles.sum((1, 2)).view(3, 1, 1, 1)
+    penalty = PathLength(decay=0.5)
+    penalty._styles = [styles]
+    torch.manual_seed(0)
+    own = float(path_lengths(images, styles).mean())
+    torch.manual_seed(0)
+    penalty(lambda images, condition: images, Batch(images), Fake(images, styles))
+    return {"own": own, "average": float(penalty.average)}
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     rank = int(os.environ["LOCAL_RANK"])
     results = {"play": play(rank, folder), "halves": halves(rank), "buckets": buckets(rank)}
     results["resume"] = {done: resume(rank, folder, done) for done in RESUMED}
+    results["checkpointed"] = play(rank, folder / "checkpointed", checkpoint_blocks=True)["state"]
     results["short"] = short_messages(rank)
     results["alone"] = alone(rank)
     results["augmentation"] = augmentation(rank)
+    results["path_length"] = path_length(rank)
+    results["beside"] = beside(rank)
     results["reduced"] = reduced(rank)
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
@@ -263,6 +298,14 @@ def test_each_draws_latents_of_its_own(ranks: list[dict[str, Any]]) -> None:
 
 def test_images_of_both_are_counted(ranks: list[dict[str, Any]]) -> None:
     assert [rank["play"]["images_seen"] for rank in ranks] == [LONG * 2 * BATCH] * 2
+
+
+def test_checkpointed_blocks_learn_the_same(ranks: list[dict[str, Any]]) -> None:
+    """Blocks that are computed again in the backward pass, R1's second one included, send the same gradients."""
+    for rank in ranks:
+        torch.testing.assert_close(rank["checkpointed"], rank["play"]["state"], rtol=1e-6, atol=1e-6)
+    one, other = (rank["checkpointed"] for rank in ranks)
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
 @pytest.mark.parametrize("done", RESUMED)
@@ -324,6 +367,13 @@ def test_augmentation_follows_the_signs_of_both(ranks: list[dict[str, Any]]) -> 
     assert [rank["augmentation"] for rank in ranks] == pytest.approx([0.6, 0.6])
 
 
+def test_the_average_of_path_lengths_is_that_of_both(ranks: list[dict[str, Any]]) -> None:
+    """It starts at 0 and moves by `decay` = 1/2 to the mean of L and 2 L."""
+    one, other = (rank["path_length"] for rank in ranks)
+    assert other["own"] == pytest.approx(2 * one["own"])
+    assert one["average"] == other["average"] == pytest.approx(0.75 * one["own"])
+
+
 def test_averages_in_buckets(ranks: list[dict[str, Any]]) -> None:
     """i on rank 0 and i + 1 on rank 1 is i + 1/2 on both."""
     for number, rank in enumerate(ranks):
@@ -345,6 +395,17 @@ def test_a_reducer_averages_during_the_backward_pass(ranks: list[dict[str, Any]]
     assert all(map(torch.equal, one, other))
 
 
+@pytest.mark.parametrize("messages", ["same", "bfloat16"])
+def test_buffers_beside_gradients_are_averaged_exactly(ranks: list[dict[str, Any]], messages: str) -> None:
+    """x and x + 1 are x + 1/2 on both, in their own precision whatever the messages'; whole numbers stay."""
+    for number, rank in enumerate(ranks):
+        *floats, double, whole = rank["beside"][messages]
+        assert [tuple(one.shape) for one in floats] == [(2, 3), (), (5,)]
+        assert [one.unique().tolist() for one in floats] == [[1.5 + 2**-12]] * 3
+        assert double.tolist() == [1.5 + 2**-40] * 2
+        assert whole.tolist() == [5 + number]
+
+
 def test_one_process_averages_nothing() -> None:
     tensor = torch.tensor([1.0, 2.0])
     average_across_processes([tensor])
@@ -352,15 +413,12 @@ def test_one_process_averages_nothing() -> None:
 
 
 def test_buckets_hold_one_type_and_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 64 bytes: 10 + 5 floats of 4 bytes go together, 20 alone, then a change of type."""
+    """Of 64 bytes: 10 + 5 floats of 4 bytes leave room for the next one, 16 fill one, then a change of type."""
     monkeypatch.setattr(processes, "BUCKET", 64)
-    tensors = [torch.zeros(10), torch.zeros(5), torch.zeros(20), torch.zeros(2), torch.zeros(2, dtype=torch.float64)]
-    assert [[tensor.numel() for tensor in bucket] for bucket in processes.buckets(tensors)] == [
-        [10, 5],
-        [20],
-        [2],
-        [2],
-    ]
+    tensors = [torch.zeros(size) for size in (10, 5, 20, 16, 2)] + [torch.zeros(2, dtype=torch.float64)]
+    expected = [[10, 5, 20], [16], [2], [2]]
+    assert [[tensor.numel() for tensor in bucket] for bucket in processes.buckets(tensors)] == expected
+    assert len(processes.buckets(tensors, first=8)) == 5
 
 
 if __name__ == "__main__":

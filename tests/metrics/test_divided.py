@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from ganlab.metrics import copying as of_copying
 from ganlab.metrics import fidelity
+from ganlab.metrics.copying import copying, twins
 from ganlab.metrics.fidelity import members, neighbour_distances
 from ganlab.metrics.frechet import POINTS, frechet_infinity
 from ganlab.metrics.gathering import Sample
-from ganlab.metrics.kernels import kid
+from ganlab.metrics.kernels import cmmd, kid
 from ganlab.processes import Divide, Work, alone, divided
 
 
@@ -52,6 +54,25 @@ def test_distances_to_neighbours_do_not_depend_on_it(world: int) -> None:
     torch.testing.assert_close(
         neighbour_distances(normal(60, 0), 3, among(world)), neighbour_distances(normal(60, 0), 3)
     )
+
+
+@pytest.mark.parametrize("world", [2, 3, 70])
+def test_copies_and_twins_do_not_depend_on_it(world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the samples are near a training picture, and a quarter come twice. Chunks of 16 rows."""
+    for module in (fidelity, of_copying):
+        monkeypatch.setattr(module, "CHUNK", 16)
+    train, fresh = normal(90, 0), normal(40, 1)
+    fake = torch.cat([fresh, fresh[:10] + 1e-4, train[:20] + 0.01])
+    assert vars(copying(fake, train, among(world))) == pytest.approx(vars(copying(fake, train)), rel=1e-12)
+    expected, found = twins(train, fake), twins(train, fake, among(world))
+    assert expected.fake.sum() == 20 and not expected.real.any()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("world", [2, 3, 70])
+def test_means_of_kernels_do_not_depend_on_it(world: int) -> None:
+    real, fake = normal(60, 0), normal(90, 1) + 0.5
+    assert cmmd(real, fake, among(world)) == pytest.approx(cmmd(real, fake), rel=1e-12)
 
 
 @pytest.mark.parametrize("world", [2, 3, 12])
