@@ -13,8 +13,16 @@ ARGUMENTS = {"text": ' text="a red apple"', "class": " label=0", "image": " inpu
 CONDITIONS = {
     "text": '["a red apple"] * 16',
     "class": "torch.full((16,), 0)",
-    "image": "pictures  # (16, C, H, W) in [-1, 1]",
+    "image": "pictures",
 }
+READING = {
+    "image": """from ganlab.data.batch import to_float
+from ganlab.sampling.gallery import opened_picture
+
+pictures = to_float(opened_picture("input", "picture.png", model.spec.shape)).expand(16, -1, -1, -1)
+""",
+}
+"""What a card's example reads before it draws, by the kind of condition."""
 SHOWN = ("fakes", "reals", "split", "extractor", "resizer", "seed")
 """The protocol's fields that the card's table repeats. The whole protocol is in `config.json`."""
 
@@ -64,6 +72,7 @@ def _use(config: Mapping[str, Any]) -> str:
         "```python\nimport ganlab\nimport torch\n\n"
         f'model = ganlab.load("{address}")\n'
         f"latent = model.draw_latent(16, torch.Generator().manual_seed(0))\n"
+        f"{READING.get(kind, '')}"
         f"images = model.sample(latent{told})\n```"
     )
 

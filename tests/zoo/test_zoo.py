@@ -45,6 +45,18 @@ def test_a_model_has_a_card_that_says_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", zoo_names())
+def test_the_example_of_its_card_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (80, 80), "white").save("picture.png")
+    example = (ZOO / name / CARD_FILE).read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    made: dict[str, object] = {}
+    exec(example, made)
+    images = made["images"]
+    assert isinstance(images, torch.Tensor)
+    assert len(images) == 16 and images.abs().max() <= 1 and torch.isfinite(images).all()
+
+
+@pytest.mark.parametrize("name", zoo_names())
 def test_the_sheet_of_samples_is_what_it_draws(name: str, tmp_path: Path) -> None:
     """Seeds 0, 1, ... were not picked: the whole sheet comes out again, to a level of a few pixels."""
     write_samples(load_module(find_checkpoint(f"zoo:{name}")), tmp_path)
