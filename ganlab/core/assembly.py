@@ -157,9 +157,7 @@ def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
     if kind is Architecture:
         return build(node, **_around(recipe))
     if isinstance(kind, type) and issubclass(kind, ConditionEncoder):
-        facts = {name: getattr(spec, name) for name in ("vocabulary", "captions", "shared")} | {
-            "classes": len(spec.classes)
-        }
+        facts = vars(spec) | {"classes": len(spec.classes)}
         return build(node, **{fact: facts[fact] for fact in kind.needs})
     return build(node)
 

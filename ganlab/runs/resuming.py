@@ -87,6 +87,7 @@ def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None
 
 
 def _in_short(value: Any) -> str:
+    value = tuple(value) if isinstance(value, Mapping) else value
     if isinstance(value, tuple) and len(value) > 3:
         return f"{len(value)} ({', '.join(map(str, value[:3]))}, ...)"
     return f"is {value}" if value else "has none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 
 from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import read_checkpoint
+from ganlab.data.base import DataSpec
 from ganlab.data.order import rows_at
 from ganlab.data.pictures import Pictures
 from ganlab.errors import UserError
 from ganlab.files.metrics_file import read_rows
 from ganlab.files.run_folder import RunFolder
+from ganlab.runs import resuming
 from ganlab.runs.resuming import mend
 from ganlab.runs.training import train
 
@@ -77,6 +80,14 @@ def test_other_classes_of_the_same_number_are_refused(tmp_path: Path) -> None:
     torch.save(content, RunFolder(run).last_file)
     with pytest.raises(UserError, match="the data are not those of the run: classes 18"):
         train(compose(f"resume={run}", "trainer.max_steps=2"))
+
+
+def test_other_shared_captions_are_refused_in_a_short_line() -> None:
+    recipe = {"condition": {"_target_": "ganlab.networks.text.CaptionEncoder"}}
+    spec = DataSpec((3, 8, 8), "text", captions=("a cat",), shared={f"kind {number}": [0] for number in range(200)})
+    with pytest.raises(UserError, match=r"shared 200 \(kind 0, kind 1, kind 2, \.\.\.\) here, has none in") as refused:
+        resuming._refuse_other_data(recipe, spec, replace(spec, shared={}))
+    assert len(str(refused.value)) < 250
 
 
 def test_another_batch_size_goes_on_in_the_middle_of_the_pass(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
