@@ -25,6 +25,7 @@ from ganlab.config.catalog import base_recipe, recipe_folder
 from ganlab.config.checking import check
 from ganlab.config.command import BESIDE, RESUMED, Command, literal, split
 from ganlab.config.derived import sources
+from ganlab.config.sources import refresh
 from ganlab.config.stored import DERIVED, trusted
 from ganlab.config.words import OVERRIDES, folder_name, joined, label, settings, stored
 from ganlab.console import from_here, say
@@ -52,6 +53,7 @@ def prepared(command: Command) -> Command:
 
 def composed(command: Command, overrides: Sequence[str]) -> Recipe:
     """Return the command's recipe with these overrides, checked. Raise `UserError`."""
+    refresh()
     home, *others = sorted(
         command.catalog.folders, key=lambda folder: not (folder / f"{command.recipe}.yaml").is_file()
     )

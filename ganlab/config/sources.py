@@ -2,16 +2,18 @@
 
 `find("torch.optim.Adam")` follows packages, re-exports and aliases to the class or function. As in an import, a dotted
 path goes through submodules as long as there are any. If the source does not tell (C extensions, generated code), it
-raises `Unknown`. This module does not know recipes, and executes nothing.
+raises `Unknown`. This module does not know recipes, and executes nothing. What was read is kept until `refresh()`.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -70,6 +72,18 @@ class Alias:
 
 
 Found = Module | Definition | Alias
+
+
+def refresh() -> None:
+    """Forget everything found so far if a file of it has changed or moved, as a user's does beside a notebook."""
+    importlib.invalidate_caches()
+    if any(getattr(_spec(name), "origin", None) != origin for name, origin in _ORIGINS.items()) or any(
+        _stamp(file) != stamp for file, stamp in _STAMPS.items()
+    ):
+        _ORIGINS.clear()
+        _STAMPS.clear()
+        for cached in (find, lookup, _top, _statements):
+            cached.cache_clear()
 
 
 @cache
@@ -150,21 +164,41 @@ def names(module: Module) -> list[str]:
 
 # Files and their statements ---------------------------------------------------------------------------------------
 
+_ORIGINS: dict[str, str] = {}  # of the top-level modules found so far
+_STAMPS: dict[Path, tuple[int, int] | None] = {}  # of the files read so far: time of the last change, size
+
 
 @cache
 def _top(name: str) -> Module:
     """Return a top-level module without importing it."""
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    spec = _spec(name)
     if spec is None:
         raise Missing(name, "this Python installation")
     if spec.origin is None or not spec.origin.endswith(".py"):
         raise Unknown(name)
+    _ORIGINS[name] = spec.origin
     return Module(name, Path(spec.origin))
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name) if name.isidentifier() else None
+    except ValueError:  # a module that runs without a spec, such as __main__
+        return None
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 @cache
 def _statements(module: Module) -> list[ast.stmt]:
     """Return the module's top-level statements, with those under `if` and `try`."""
+    _STAMPS[module.file] = _stamp(module.file)
     return list(_flat(ast.parse(module.file.read_text(encoding="utf-8")).body))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ganlab.config.annotations import accepts, choices, describe
 from ganlab.config.signatures import parameters
-from ganlab.config.sources import Missing, Unknown, find
+from ganlab.config.sources import Missing, Unknown, find, refresh
 
 
 def signature(target):
@@ -182,3 +182,24 @@ def test_types_in_words(package):
     assert describe(read["size"]) == "a whole number"
     assert describe(read["mode"]) == "one of 'a', 'b' or null"
     assert describe(signature("torch.optim.Adam").parameters["lr"]) == "a number or Tensor"
+
+
+def test_a_file_that_changes_or_moves_is_read_anew(tmp_path, monkeypatch):
+    """As beside a notebook: the next recipe that is composed sees the network as it now is."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, text in ((first, "class Mine:\n    def __init__(self, old): ..."), (second, "class Other: ...")):
+        folder.mkdir()
+        (folder / "edited_networks.py").write_text(text)
+    monkeypatch.syspath_prepend(first)
+    refresh()  # other tests' packages are gone
+    assert list(signature("edited_networks.Mine").parameters) == ["old"]
+    kept = find("torch.optim.Adam")
+    refresh()
+    assert find("torch.optim.Adam") is kept
+    (first / "edited_networks.py").write_text("class Mine:\n    def __init__(self, new_one): ...")
+    refresh()
+    assert list(signature("edited_networks.Mine").parameters) == ["new_one"]
+    monkeypatch.syspath_prepend(second)
+    refresh()
+    with pytest.raises(Missing):
+        find("edited_networks.Mine")
