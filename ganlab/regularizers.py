@@ -40,6 +40,8 @@ class Regularizer(ABC):
 
     differentiates: ClassVar[bool] = True
     """True if the penalty needs the gradient of each image alone. Batch normalization would mix the gradients."""
+    needs_condition: ClassVar[bool] = False
+    """True if the penalty compares a real and a generated image of the same condition."""
 
     def __init__(self, weight: NonNegative | Schedule, every: PositiveInt = 1) -> None:
         if value(weight, 0) < 0 or every < 1:
@@ -235,3 +237,19 @@ class Reconstruction(Regularizer):
         """Return the mean distance of the decoded images from shrunk real ones, (N,)."""
         real = batch.images
         return (self.autoencoder(real) - F.avg_pool2d(real, 4)).abs().flatten(1).mean(1)
+
+
+class L1Distance(Regularizer):
+    """lambda mean |x - G(z, c)|, x the only real picture with the condition c: Isola et al. 2017, eq. 3.
+
+    It is a penalty of the generator. For conditions of several pictures, such as classes, it is 0: its minimum would be
+    the median of these pictures, a blur.
+    """
+
+    differentiates: ClassVar[bool] = False
+    needs_condition: ClassVar[bool] = True
+
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        """Return the mean distance of the pixels from those of the real pictures, in units of [-1, 1]: (N,)."""
+        distances = at_least_float32(batch.images - fake.images).abs().flatten(1).mean(1)
+        return distances if batch.alone is None else distances * batch.alone

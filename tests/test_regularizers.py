@@ -12,6 +12,7 @@ from ganlab.regularizers import (
     R1,
     R2,
     GradientPenalty,
+    L1Distance,
     LeCam,
     OneSidedGradientPenalty,
     Regularizer,
@@ -243,3 +244,27 @@ def test_a_weight_may_be_a_schedule_of_iterations() -> None:
     penalty = R1(weight=HalfCosine(8.0, 2.0, end=4), every=2)
     given = penalty(Linear(3.0), *game(*pictures()), 2)
     torch.testing.assert_close(given, torch.full((6,), 5 * 2 * 9 / 2))
+
+
+def test_the_l1_distance_is_the_mean_over_the_picture() -> None:
+    real, fake = pictures()
+    batch = Batch(real, ["a picture"] * len(real))
+    found = L1Distance(weight=3.0)(Linear(1.0), batch, Fake(fake, torch.zeros(len(fake), 1)))
+    expected = [
+        3.0 * sum(abs(a - b) for a, b in zip(*pair, strict=True)) / real[0].numel() for pair in rows(real, fake)
+    ]
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-5, atol=1e-5)
+
+
+def rows(*images: Tensor) -> list[tuple[list[float], ...]]:
+    return [*zip(*(each.flatten(1).tolist() for each in images), strict=True)]
+
+
+def test_the_l1_distance_leaves_out_conditions_of_several_pictures() -> None:
+    real, fake = pictures(4)
+    penalty, latents = L1Distance(weight=1.0), torch.zeros(4, 1)
+    every = penalty(Linear(1.0), Batch(real, ["a", "b", "a", "c"]), Fake(fake, latents))
+    alone = torch.tensor([False, True, False, True])
+    some = penalty(Linear(1.0), Batch(real, ["a", "b", "a", "c"], alone=alone), Fake(fake, latents))
+    assert every.min() > 0
+    assert torch.equal(some, torch.where(alone, every, 0))

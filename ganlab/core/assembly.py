@@ -42,6 +42,7 @@ def make_data(recipe: Recipe) -> GanData:
     """
     check_parts(recipe)
     _check_condition(recipe)
+    _check_comparisons(recipe)
     _check_generator(recipe)
     if size := recipe["data"].get("size"):
         _check_discriminator(recipe, (3, *sides(size)))
@@ -53,11 +54,28 @@ def make_data(recipe: Recipe) -> GanData:
 
 def _check_condition(recipe: Recipe) -> None:
     """Raise `UserError` if the data cannot have the condition that the variant, or its condition encoder, reads."""
-    encoder = recipe.get("condition")
-    reads = locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
+    reads = _reads(recipe)
     has = locate(recipe["data"]["_target_"]).kinds
     if reads is not None and reads not in has:
         raise wrong_kind(reads, " or ".join(map(repr, has)))
+
+
+def _reads(recipe: Recipe) -> str | None:
+    """Return the kind of condition that the game reads, None if it reads none."""
+    encoder = recipe.get("condition")
+    return locate(encoder["_target_"]).kind if encoder else locate(recipe["variant"]["_target_"]).reads
+
+
+def _check_comparisons(recipe: Recipe) -> None:
+    """Raise `UserError` if a penalty compares pictures of one condition, and the game reads none."""
+    if _reads(recipe) is None:
+        for side in ("generator", "discriminator"):
+            for name, node in (recipe.get(side, {}).get("regularizers") or {}).items():
+                if node and _kind(node).needs_condition:
+                    raise UserError(
+                        f"`{side}.regularizers.{name}` compares pictures of one condition, which this recipe does not "
+                        f"read: pass ~{side}.regularizers.{name}, or a recipe with conditions"
+                    )
 
 
 def _check_generator(recipe: Recipe) -> None:

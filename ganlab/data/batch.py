@@ -63,11 +63,13 @@ class Batch:
     `images`: uint8 (N, C, H, W) before `ready`, then in [-1, 1]. Points are float32 (N, D) before `ready`.
     `condition`: images are uint8 before `ready` as well.
     `mismatched`: conditions of the same kind as `condition`. None of them fits the image of its row.
+    `alone`: (N,) bool, whether the image of a row is the only one of the data with its condition; None if not known.
     """
 
     images: Tensor
     condition: Condition = None
     mismatched: Condition = None
+    alone: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,11 +99,12 @@ class Batch:
         return [self[slice(i * size, (i + 1) * size)] for i in range(parts)]
 
     def __getitem__(self, rows: slice) -> Batch:
-        return Batch(self.images[rows], take(self.condition, rows), take(self.mismatched, rows))
+        alone = None if self.alone is None else self.alone[rows]
+        return Batch(self.images[rows], take(self.condition, rows), take(self.mismatched, rows), alone)
 
     def _map(self, move: Callable[[Tensor], Tensor]) -> Batch:
         condition, mismatched = (move(x) if isinstance(x, Tensor) else x for x in (self.condition, self.mismatched))
-        return Batch(move(self.images), condition, mismatched)
+        return Batch(move(self.images), condition, mismatched, None if self.alone is None else move(self.alone))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ Each data set becomes one of these. This module reads no files: a `Source` does.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeGuard
 
 import numpy as np
@@ -92,7 +94,8 @@ class Pictures:
         if self._codes is None:
             condition = take(self.condition, torch.from_numpy(rows))
             return Batch(images, _mirror(condition, mirrored) if isinstance(condition, Tensor) else condition)
-        return Batch(images, self._say(rows, random), self._misfits(rows, random))
+        said = self._say(rows, random)
+        return Batch(images, said, self._misfits(rows, random), self._alone(said))
 
     def part(self, rows: slice, flip: bool = False, balanced: bool = False) -> Pictures:
         """Return the pictures in `rows` as a set of their own; images are neither copied nor read."""
@@ -142,6 +145,17 @@ class Pictures:
         wordings = [self.wordings[row] for row in rows]
         return [said[int(random.integers(len(said)))] for said in wordings]
 
+    def _alone(self, said: Condition) -> Tensor:
+        """Return whether only one picture has each of the conditions, (N,) bool."""
+        return torch.tensor([one not in self._shared for one in _plain(said)])
+
+    @cached_property
+    def _shared(self) -> frozenset[Hashable]:
+        """The conditions of several pictures, in any wording."""
+        every = self.wordings if self.wordings is not None else ([one] for one in _plain(self.condition))
+        pictures = Counter(one for wordings in every for one in dict.fromkeys(wordings))
+        return frozenset(one for one, count in pictures.items() if count > 1)
+
     def _misfits(self, rows: np.ndarray, random: np.random.Generator) -> Condition:
         """Return for each row a condition of another picture that does not fit this one, for any of its wordings."""
         said = self._say(self._others(rows, random), random)
@@ -189,6 +203,11 @@ def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
     if mirrored.any():
         images[mirrored] = images[mirrored].flip(-1)
     return images
+
+
+def _plain(condition: Condition) -> Sequence[Hashable]:
+    """Return captions, or classes as Python numbers."""
+    return condition.tolist() if isinstance(condition, Tensor) else condition or ()
 
 
 def _captions(condition: Condition) -> list[str]:

@@ -26,6 +26,7 @@ def _nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["recipe=cgan_text2img", "data=mnist"], r"reads captions.*'class'.*condition=classes"),
         (["recipe=cgan_text2img", "data=toy"], r"reads captions.*'none'.*recipe=vanilla"),
+        (["recipe=vanilla", "generator_regularizer=l1"], r"^`generator.regularizers.l1` compares.* pass ~generator"),
         (["recipe=cgan_class", "data=emoji"], r"reads classes.*'text'.*condition=words"),
         (["recipe=vanilla", "network=dcgan"], r"`discriminator.regularizers.r1`.*normalizes over the batch"),
         (["recipe=vanilla", "pack=3"], r"`pack` must divide `batch_size`, 64, got 3: pass batch_size=96"),

@@ -51,8 +51,10 @@ def test_conditions_that_are_images_become_floats_and_classes_stay() -> None:
 @pytest.mark.parametrize("condition", [None, list("abcdef"), torch.arange(6), torch.randn(6, 1, 2, 2)])
 def test_chunks_are_consecutive_and_complete(condition: Condition) -> None:
     images = torch.arange(6).float()[:, None]
-    parts = Batch(images, condition, condition).chunk(3)
+    alone = torch.arange(6) % 2 == 0
+    parts = Batch(images, condition, condition, alone).chunk(3)
     assert [len(part) for part in parts] == [2, 2, 2]
+    assert torch.cat([part.alone for part in parts if part.alone is not None]).tolist() == alone.tolist()
     assert torch.equal(torch.cat([part.images for part in parts]), images)
     for i, part in enumerate(parts):
         wanted = take(condition, slice(2 * i, 2 * i + 2))
@@ -74,7 +76,8 @@ def test_take() -> None:
 
 
 def test_moving_takes_tensors_along_and_leaves_captions() -> None:
-    moved = Batch(torch.zeros(2, 2), ["a", "b"], ["b", "a"]).to("meta")
+    moved = Batch(torch.zeros(2, 2), ["a", "b"], ["b", "a"], torch.ones(2, dtype=torch.bool)).to("meta")
     assert moved.images.device.type == "meta"
+    assert moved.alone is not None and moved.alone.device.type == "meta"
     assert moved.condition == ["a", "b"]
     assert moved.mismatched == ["b", "a"]

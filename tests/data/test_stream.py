@@ -93,6 +93,22 @@ def test_several_captions_are_all_said_and_none_is_its_own_mismatch() -> None:
     assert heard == {caption for several in wordings for caption in several}
 
 
+def test_a_batch_knows_the_conditions_of_one_picture_alone() -> None:
+    """In the wording that was drawn; classes of one picture and of several; in a part, by the part's own pictures."""
+    wordings = [["a cat", "an animal"], ["a dog", "an animal"], ["a car", "a vehicle"], ["a bus"], ["a bus"]]
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    captioned = Pictures(images, [w[0] for w in wordings], wordings=wordings)
+    several = {"an animal", "a bus"}
+    for pictures, shared in ((captioned, several), (captioned.part(slice(1, 4)), set())):
+        batch = Stream(pictures, 40).at(0)
+        assert set(batch.condition or []) >= shared  # type: ignore[arg-type]
+        assert batch.alone is not None
+        assert batch.alone.tolist() == [said not in shared for said in batch.condition]  # type: ignore[union-attr]
+    classes = torch.tensor([0, 1, 1, 2, 0])
+    batch = Pictures(images, classes).batch(np.arange(5), np.random.default_rng(0))
+    assert batch.alone is not None and batch.alone.tolist() == [False, False, False, True, False]
+
+
 def test_only_what_may_be_mirrored_is() -> None:
     images = np.array([[0, 1], [0, 1]], dtype=np.uint8).reshape(2, 1, 1, 2)
     pictures = Pictures(images, flip=np.array([True, False]))
