@@ -20,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ganlab.config.catalog import base_recipe, recipe_folder
 from ganlab.config.checking import check
@@ -237,6 +238,8 @@ def _errors() -> Iterator[None]:
         raise
     except HYDRAS as error:
         raise UserError(_flat(error)) from error
+    except YAMLError as error:
+        raise UserError(f"a recipe's file is not YAML: {' '.join(str(error).split())}") from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(f"the settings cannot be composed: {_flat(error)}") from error
 

@@ -130,6 +130,16 @@ def test_a_file_of_ones_own_with_one_of_our_names_is_refused(own):
     assert "hinge.yaml has the name of one of ganlab's own" in message("--config-dir", str(own), "recipe=mine")
 
 
+@pytest.mark.parametrize(
+    ("line", "says"), [("batch_size: 7", "duplicate key batch_size"), ("trainer: {max_steps: 5", "expected ',' or '}'")]
+)
+def test_a_file_that_is_not_yaml_is_refused_in_one_line(own, line, says):
+    with (own / "mine.yaml").open("a") as file:
+        file.write(line + "\n")
+    told = message("--config-dir", str(own), "recipe=mine", "data.lr=1")
+    assert says in told and "mine.yaml" in told
+
+
 def test_a_recipe_by_its_file(own):
     assert compose(f"recipe={own}/mine.yaml", "data.lr=1")["recipe"] == "mine"
 
