@@ -54,6 +54,7 @@ class Recipe:
     gamma: NonNegative | Component
     penalty_every: PositiveInt
     wordings: PositiveInt
+    flip: bool
     near_misses: Fraction
     match_weight: NonNegative
     betas: tuple[ProperFraction, ProperFraction]
