@@ -134,7 +134,9 @@ def test_a_side_is_the_shorter_one(
 @every_network
 def test_every_side_can_be_named_and_no_other(make: Make, generates: bool) -> None:
     """The message lists those that there are. All of them at once work."""
-    with pytest.raises(UserError, match=r"^`attention` must be sides of the network's maps, ([\d, ]+), got 12$") as told:
+    with pytest.raises(
+        UserError, match=r"^`attention` must be sides of the network's maps, ([\d, ]+), got 12$"
+    ) as told:
         made(make, generates, attention=[8, 12])
     sides = [int(side) for side in str(told.value).partition("maps, ")[2].partition(", got")[0].split(", ")]
     assert {8, 16} <= set(sides) <= set(map_sides(*grid((3, 32, 32))))
