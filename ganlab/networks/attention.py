@@ -5,7 +5,7 @@ It is not a fused kernel, because gradient penalties differentiate it twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -137,3 +137,14 @@ def attention_at(
         return [*seen, *([WordAttention(channels, word_dim)] if side in word_attention else [])]
 
     return layers
+
+
+def attention_after(
+    maps: Mapping[int, int], attention: Sequence[int], word_attention: Sequence[int] = (), word_dim: int = 0
+) -> dict[int, nn.Sequential]:
+    """Return the attention layers after each map of a network by its shorter side, an empty sequence if it has none.
+
+    maps: the shorter side of each map, and its channels. The other settings and errors are those of `attention_at`.
+    """
+    attentive = attention_at(tuple(maps), attention, word_attention, word_dim)
+    return {side: nn.Sequential(*attentive(side, channels)) for side, channels in maps.items()}

@@ -61,6 +61,15 @@ def grid(shape: Sequence[int]) -> tuple[tuple[int, int], int]:
     return (height // step, width // step), levels
 
 
+def map_sides(size: tuple[int, int], levels: int) -> list[int]:
+    """Return the shorter sides of the maps from a coarsest one of (height, width) on, doubled `levels` times.
+
+    >>> map_sides((4, 6), 3)
+    [4, 8, 16, 32]
+    """
+    return [min(size) << level for level in range(levels + 1)]
+
+
 def nearest_side(side: int) -> int:
     """Return the smallest of 16, 32, ..., 1024 that is at least `side`, or 1024."""
     return next((fits for fits in (16, 32, 64, 128, 256, 512) if fits >= side), 1024)

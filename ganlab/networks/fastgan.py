@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ganlab.networks.blocks import SLOPE, SMALLEST, NoNorm, Normalization, grid, upsample, widths
+from ganlab.config.ranges import PositiveInt
+from ganlab.networks.attention import attention_after
+from ganlab.networks.blocks import SLOPE, SMALLEST, NoNorm, Normalization, grid, map_sides, upsample, widths
 from ganlab.networks.modulation import PixelNoise
 
 REACH = 4  # doublings between the maps that an excitation connects; fewer in networks that have fewer
@@ -69,11 +71,24 @@ class Generator(nn.Module):
     """Code (N, code_dim) -> images (N, *shape) in [-1, 1].
 
     width: channels at full resolution. They double with every halving, up to `limit` times. Every second resolution,
-    from the one after the coarsest on, has two layers; the others have one. Raise `UserError` for a shape that `grid`
-    rejects.
+    from the one after the coarsest on, has two layers; the others have one.
+
+    attention: shorter sides of the maps with self-attention. word_attention: of those that attend to the caption's
+    words, whose states have `word_dim` numbers. The paper has neither. Attention is the last layer of a resolution: it
+    follows the excitation, and later excitations read its maps. It is not spectrally normalized.
+    Raise `UserError` for a shape that `grid` rejects, or for a map that does not exist.
     """
 
-    def __init__(self, shape: Sequence[int], code_dim: int, width: int = 32, limit: int = 16) -> None:
+    def __init__(
+        self,
+        shape: Sequence[int],
+        code_dim: int,
+        width: int = 32,
+        limit: int = 16,
+        attention: Sequence[PositiveInt] = (),
+        word_attention: Sequence[PositiveInt] = (),
+        word_dim: PositiveInt = 128,
+    ) -> None:
         super().__init__()
         (height, breadth), levels = grid(shape)
         channels = widths(width, levels + 1, limit)[::-1]
@@ -90,16 +105,19 @@ class Generator(nn.Module):
             Excitation(channels[level], channels[level + self.reach]) for level in range(levels + 1 - self.reach)
         )
         self.to_image = nn.Sequential(conv(width, shape[0], 3, padding=1), nn.Tanh())
+        seen = dict(zip(map_sides((height, breadth), levels), channels, strict=True))
+        self.attention = nn.ModuleList(attention_after(seen, attention, word_attention, word_dim).values())
 
     def forward(self, code: Tensor) -> Tensor:
         """Return images (N, *shape) of codes (N, code_dim)."""
-        maps = [self.start(code)]
+        maps = [self.attention[0](self.start(code))]
         for level, layers in enumerate(self.blocks, start=1):
             x = upsample(maps[-1])
             for layer in layers:  # type: ignore[attr-defined]
                 x = layer(x, code)
             source = level - self.reach
-            maps.append(x if source < 0 else self.excitations[source](x, maps[source]))
+            x = x if source < 0 else self.excitations[source](x, maps[source])
+            maps.append(self.attention[level](x))
         return self.to_image(maps[-1])
 
 
@@ -122,11 +140,16 @@ class Trunk(nn.Module):
     """Images (N, *shape) -> features (N, *feature_shape), the coarsest map.
 
     width, limit: as in the generator. normalization: none by default, so that gradient penalties are possible; the
-    paper uses `BatchNorm`.
+    paper uses `BatchNorm`. attention: as in the generator, at half the picture's side or less.
     """
 
     def __init__(
-        self, shape: Sequence[int], width: int = 32, limit: int = 16, normalization: Normalization | None = None
+        self,
+        shape: Sequence[int],
+        width: int = 32,
+        limit: int = 16,
+        normalization: Normalization | None = None,
+        attention: Sequence[PositiveInt] = (),
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
@@ -139,13 +162,15 @@ class Trunk(nn.Module):
         )
         self.image_shape = tuple(shape)
         self.feature_shape = (channels[-1], *size)
+        seen = dict(zip(map_sides(size, levels)[-2::-1], channels[1:], strict=True))
+        self.attention = nn.ModuleList(attention_after(seen, attention).values())
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (N, *feature_shape) of images (N, *shape)."""
         maps = [self.from_image(images)]
-        for level, block in enumerate(self.blocks, start=1):
+        for level, (block, attention) in enumerate(zip(self.blocks, self.attention, strict=True), start=1):
             x, source = block(maps[-1]), level - self.reach
-            maps.append(x if source < 0 else self.excitations[source](x, maps[source]))
+            maps.append(attention(x if source < 0 else self.excitations[source](x, maps[source])))
         return maps[-1]
 
 

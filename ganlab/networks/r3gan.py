@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ganlab.config.ranges import PositiveInt
 from ganlab.errors import UserError
 from ganlab.networks.attention import attention_at
-from ganlab.networks.blocks import SLOPE, grid, widths
+from ganlab.networks.blocks import SLOPE, grid, map_sides, widths
 from ganlab.networks.resampling import Downsample, Upsample
 
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of a leaky rectifier: what a weight's deviation makes up for (He et al. 2015)
@@ -102,11 +103,6 @@ def change(inputs: int, outputs: int) -> nn.Module:
     return nn.Identity() if inputs == outputs else convolution(inputs, outputs, 1)
 
 
-def map_sides(size: tuple[int, int], levels: int) -> list[int]:
-    """Return the shorter sides of the maps, coarsest first."""
-    return [min(size) << level for level in range(levels + 1)]
-
-
 def stages(
     attentive: Callable[[int, int], list[nn.Module]],
     size: tuple[int, int],
@@ -145,9 +141,9 @@ class Generator(nn.Module):
         blocks: int = 2,
         expansion: int = 2,
         group: int = 16,
-        attention: Sequence[int] = (),
-        word_attention: Sequence[int] = (),
-        word_dim: int = 128,
+        attention: Sequence[PositiveInt] = (),
+        word_attention: Sequence[PositiveInt] = (),
+        word_dim: PositiveInt = 128,
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
@@ -183,7 +179,7 @@ class Trunk(nn.Module):
         expansion: int = 2,
         group: int = 16,
         basis: bool = True,
-        attention: Sequence[int] = (),
+        attention: Sequence[PositiveInt] = (),
     ) -> None:
         super().__init__()
         size, levels = grid(shape)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.config.ranges import ImageShape, PositiveInt, Width
-from ganlab.networks.attention import attention_at
+from ganlab.networks.attention import attention_after, attention_at
 from ganlab.networks.blocks import SLOPE, SMALLEST, conv1, conv3, downsample, halvings, image_side, upsample, widths
 from ganlab.networks.conditioning import ConditionalBatchNorm2d
 
@@ -114,16 +114,13 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         levels = halvings(image_side(shape))
-        sides = [SMALLEST * 2**level for level in range(1, levels + 1)]
-        attentive = attention_at(sides, attention, word_attention, word_dim)
         fine_to_coarse = widths(width, levels + 1, limit)
+        maps = {SMALLEST << level: fine_to_coarse[levels - level] for level in range(1, levels + 1)}
         self.start = (start or FromCode())(code_dim, fine_to_coarse[-1])
         self.blocks = nn.ModuleList(
             UpBlock(fine_to_coarse[i + 1], fine_to_coarse[i], code_dim) for i in reversed(range(levels))
         )
-        self.attention = nn.ModuleList(
-            nn.Sequential(*attentive(side, fine_to_coarse[levels - 1 - i])) for i, side in enumerate(sides)
-        )
+        self.attention = nn.ModuleList(attention_after(maps, attention, word_attention, word_dim).values())
         self.norm = ConditionalBatchNorm2d(width, code_dim)
         self.to_image = conv3(width, shape[0])
         nn.init.xavier_normal_(self.to_image.weight)

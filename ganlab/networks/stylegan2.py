@@ -14,8 +14,10 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from ganlab.config.ranges import PositiveInt
 from ganlab.errors import UserError
-from ganlab.networks.blocks import grid, widths
+from ganlab.networks.attention import attention_after
+from ganlab.networks.blocks import grid, map_sides, widths
 from ganlab.networks.equalized import EqualConv2d, EqualLinear, rectify
 from ganlab.networks.minibatch import deviation, largest_divisor
 from ganlab.networks.modulation import ModulatedConv2d, PixelNoise
@@ -80,7 +82,13 @@ class Generator(nn.Module):
     pixels (configuration F, half as many channels) has `width=64`. style_dim, depth: of the mapping network, 2 to 8
     layers. residual: residual blocks and one picture at the end, instead of a sum of pictures over all resolutions
     ("output skips", figure 7). noise: whether layers have noise. mixing: see `Styles`. latent_dim: the size of the
-    latent in the code; None if all of it is latent. Raise `UserError` for a shape that `grid` rejects.
+    latent in the code; None if all of it is latent.
+
+    attention: shorter sides of the maps with self-attention. word_attention: of those that attend to the caption's
+    words, whose states have `word_dim` numbers. The paper has neither. Attention follows a resolution's convolutions,
+    in residual blocks the sum with the linear path, and precedes the layer to the picture. It has no style, so mixing
+    changes it through the maps alone, and its learning rate is not equalized.
+    Raise `UserError` for a shape that `grid` rejects, or for a map that does not exist.
     """
 
     def __init__(
@@ -95,6 +103,9 @@ class Generator(nn.Module):
         noise: bool = True,
         mixing: float = 0.0,
         latent_dim: int | None = None,
+        attention: Sequence[PositiveInt] = (),
+        word_attention: Sequence[PositiveInt] = (),
+        word_dim: PositiveInt = 128,
     ) -> None:
         super().__init__()
         check_styles(depth, mixing)
@@ -112,6 +123,8 @@ class Generator(nn.Module):
         shown = channels[-1:] if residual else channels
         self.to_images = nn.ModuleList(ToImage(count, shape[0], style_dim) for count in shown)
         self.enlarge = Upsample()
+        seen = dict(zip(map_sides((height, breadth), levels), channels, strict=True))
+        self.attention = nn.ModuleList(attention_after(seen, attention, word_attention, word_dim).values())
 
     def forward(self, code: Tensor) -> Tensor:
         """Return images (N, *shape) of codes (N, code_dim)."""
@@ -119,9 +132,10 @@ class Generator(nn.Module):
 
     def paint(self, styles: Tensor, code: Tensor) -> Tensor:
         """Return the pictures before tanh. The picture at a resolution has the style of the next layer."""
-        maps = [self.start(self.constant.expand(code.shape[0], -1, -1, -1), styles[:, 0], code)]
-        for level, block in enumerate(self.blocks):
-            maps.append(block(maps[-1], styles[:, 2 * level + 1 : 2 * level + 3], code))
+        first, *further = self.attention
+        maps = [first(self.start(self.constant.expand(code.shape[0], -1, -1, -1), styles[:, 0], code))]
+        for level, (block, attention) in enumerate(zip(self.blocks, further, strict=True)):
+            maps.append(attention(block(maps[-1], styles[:, 2 * level + 1 : 2 * level + 3], code)))
         shown = list(zip(maps, styles[:, 1::2].unbind(1), strict=True))[-len(self.to_images) :]
         images = [to_image(*one) for to_image, one in zip(self.to_images, shown, strict=True)]
         return reduce(lambda coarse, fine: self.enlarge(coarse) + fine, images)
@@ -178,7 +192,9 @@ class Trunk(nn.Module):
 
     width, limit: as in the generator. residual: residual blocks; else each resolution also gets the picture at its size
     ("input skips", figure 7). deviation: the group size of the deviation before the last convolution, 0 for none. With
-    it, a picture's features depend on its batch. The paper's discriminator adds `RealismLogit`.
+    it, a picture's features depend on its batch. attention: shorter sides of the maps with self-attention, of half the
+    picture's side or less. It follows the sums of residual blocks and input skips. The paper's discriminator has none,
+    and adds `RealismLogit`.
     """
 
     def __init__(
@@ -189,6 +205,7 @@ class Trunk(nn.Module):
         residual: bool = True,
         deviation: int = 4,
         dense: bool = True,
+        attention: Sequence[PositiveInt] = (),
     ) -> None:
         super().__init__()
         size, levels = grid(shape)
@@ -199,13 +216,16 @@ class Trunk(nn.Module):
         self.reduce = Downsample()
         self.epilogue = Epilogue(channels[-1], size, deviation, dense)
         self.feature_shape = self.epilogue.feature_shape
+        maps = dict(zip(map_sides(size, levels)[-2::-1], channels[1:], strict=True))
+        self.attention = nn.ModuleList(attention_after(maps, attention).values())
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features (N, *feature_shape) of images (N, *shape)."""
         x = rectify(self.from_images[0](images))
-        for level, block in enumerate(self.blocks, start=1):
+        for level, (block, attention) in enumerate(zip(self.blocks, self.attention, strict=True), start=1):
             x = block(x)
             if level < len(self.from_images):
                 images = self.reduce(images)
                 x = x + rectify(self.from_images[level](images))
+            x = attention(x)
         return self.epilogue(x)

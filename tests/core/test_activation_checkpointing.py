@@ -31,6 +31,12 @@ BOTH = ("generator.checkpoint_blocks=true", "discriminator.checkpoint_blocks=tru
 NARROW = ("network.generator.width=4", "network.discriminator.width=4")
 
 
+ATTENTIVE = (
+    *("recipe=cgan_text2img", "condition=words", "network.generator.word_attention=[8]"),
+    *("network.generator.attention=[8]", "network.discriminator.attention=[8]"),
+)
+
+
 class Pairs(GanData):
     """Pictures of noise with their negatives."""
 
@@ -58,6 +64,9 @@ GAMES: dict[str, tuple[str, ...]] = {
     "r3gan": ("recipe=r3gan", "network.generator.group=4", "network.discriminator.group=4"),
     "fastgan": ("recipe=vanilla", "network=fastgan", "regularizer=[lecam,reconstruction]"),
     "words": ("recipe=cgan_text2img", "condition=words", "++network.generator.word_attention=[8]"),
+    "words-dcgan": (*ATTENTIVE, "network=dcgan", "regularizer=[]"),
+    "words-stylegan2": (*ATTENTIVE, "network=stylegan2", "network.generator.style_dim=8", "penalty_every=1"),
+    "words-fastgan": (*ATTENTIVE, "network=fastgan", "penalty_every=1"),
     "patchgan": ("recipe=patchgan", "network.discriminator.patch=16", "network.discriminator.scales=2"),
     "stackgan": (
         "recipe=stackgan",
@@ -76,7 +85,7 @@ GAMES: dict[str, tuple[str, ...]] = {
 def test_weights_and_gradients_are_the_same(game: str, trainer: Make, noise: Make) -> None:
     """After three iterations, of both players, with batch statistics, power iterations and the average."""
     side = 64 if game == "stackgan" else 16
-    captions = 2 if game in ("words", "stackgan") else 0
+    captions = 2 if game.startswith(("words", "stackgan")) else 0
     data = Pairs if game == "patchgan" else partial(noise, shape=(3, side, side), captions=captions)
     given = (BOTH[:1] if game == "autoencoder" else BOTH, ())
     found = [played((*GAMES[game], *NARROW, *more), data, trainer(3)) for more in given]

@@ -46,6 +46,9 @@ def made(network: str, *words: str, side: int = 32) -> Any:
         ("fastgan", (), [32, 16, 8, 4]),
         ("stylegan2", (), [32, 16, 8, 4]),
         ("r3gan", ("network.generator.group=4", "network.discriminator.group=4"), [32, 16, 8, 4]),
+        ("dcgan", ("network.discriminator.attention=[8]",), [16, 8, 4]),
+        ("fastgan", ("network.discriminator.attention=[8,4]",), [32, 16, 8, 4]),
+        ("stylegan2", ("network.discriminator.attention=[16]",), [32, 16, 8, 4]),
     ],
 )
 def test_blocks_go_from_the_picture_to_the_coarsest_map(network: str, words: tuple[str, ...], sides: list[int]) -> None:

@@ -19,6 +19,7 @@ from ganlab.core.generative import GenerativeModule
 from ganlab.core.starting import Start, model_to_start_from, sha256, warm_start
 from ganlab.data.base import DataSpec
 from ganlab.errors import UserError
+from ganlab.networks.attention import SelfAttention, WordAttention
 from ganlab.networks.players import places
 from ganlab.networks.text import CaptionEncoder
 
@@ -264,6 +265,43 @@ def test_layers_of_common_resolutions_go_over(network: str) -> None:
         assert any(one.place.startswith("discriminator.network.layers@16.Conv2d.0") for one in start.differences)
     else:
         assert all(same) and same
+
+
+ATTENTIVE = ("network.generator.attention=[8]", "network.generator.word_attention=[8]")
+"""Attention at a resolution that pictures of 16 and 32 pixels have."""
+
+
+@pytest.mark.parametrize("network", SIZES)
+def test_attention_of_a_common_resolution_goes_over(network: str, same: Same) -> None:
+    """Of both players, to words too, in whichever place of the network it is."""
+    words = (*WORDS, f"network={network}", "regularizer=[]", *ATTENTIVE, "network.discriminator.attention=[8]")
+    half = [f"network.{player}.{name}" for player in PARTS[:2] for name in ("width=2", "limit=8")]
+    whole = [f"network.{player}.{name}" for player in PARTS[:2] for name in ("width=4", "limit=4")]
+    groups = [word.replace("4", "2") for word in GROUPS.get(network, ())]
+    model = made(TEXT, *words, *whole, *groups)
+    module = made(replace(TEXT, shape=(3, 32, 32)), *words, *half, *groups, seed=1)
+    begin(module, stored(model))
+    for part, count in zip(PARTS, (2, 1, 2), strict=True):
+        ours, theirs = (
+            [layer for layer in one.get_submodule(part).modules() if isinstance(layer, SelfAttention | WordAttention)]
+            for one in (module, model)
+        )
+        assert len(ours) == len(theirs) == count
+        for here, there in zip(ours, theirs, strict=True):
+            assert type(here) is type(there) and same(floats(here), floats(there))
+
+
+@pytest.mark.parametrize("network", ["dcgan", "stylegan2", "fastgan"])
+def test_attention_is_added_to_a_model_of_the_same_size(network: str) -> None:
+    """Every other weight goes over, since its name is the same with and without attention."""
+    words = (*WORDS, f"network={network}", *NARROW, "regularizer=[]")
+    model = made(TEXT, *words)
+    module = made(TEXT, *words, *ATTENTIVE, "network.discriminator.attention=[8]", seed=1)
+    start = begin(module, stored(model))
+    assert start.differences and all("attention" in one.place for one in start.differences)
+    for part, added in zip(PARTS, (10, 5, 10), strict=True):
+        taken, total = start.taken[part]
+        assert total - taken == added
 
 
 def test_other_widths_are_named_in_one_line() -> None:

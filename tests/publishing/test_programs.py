@@ -13,6 +13,7 @@ from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_module
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
+from ganlab.networks.attention import SelfAttention
 from ganlab.networks.sentences import frozen_sentences
 from ganlab.publishing.painter import Painter, embedding, examples
 from ganlab.publishing.programs import PROGRAMS
@@ -64,8 +65,20 @@ def test_an_exported_program_of_torch(recipe: str, tmp_path: Path) -> None:
     assert max(facts["largest_difference_of_1"], facts["largest_difference_of_7"]) < MOST
 
 
-def test_a_generator_that_attends_to_words_is_refused() -> None:
-    words = ("condition=words", "network.generator.word_attention=[16]")
+@pytest.mark.parametrize("network", ["dcgan", "fastgan", "stylegan2", "resnet"])
+def test_self_attention_as_onnx(network: str, tmp_path: Path) -> None:
+    words = ("recipe=vanilla", f"network={network}", "regularizer=[]", "network.generator.attention=[8]", *SMALL)
+    module = moved(*words)
+    for layer in module.average.modules():
+        if isinstance(layer, SelfAttention):
+            torch.nn.init.ones_(layer.gamma)
+    facts = PROGRAMS["onnx"].publish(module, tmp_path)
+    assert max(facts["largest_difference_of_1"], facts["largest_difference_of_7"]) < MOST
+
+
+@pytest.mark.parametrize("network", ["light", "dcgan", "fastgan", "stylegan2"])
+def test_a_generator_that_attends_to_words_is_refused(network: str) -> None:
+    words = (f"network={network}", "regularizer=[]", "condition=words", "network.generator.word_attention=[16]")
     with pytest.raises(UserError, match="attends to words"):
         Painter(moved("recipe=cgan_text2img", *SMALL, *words))
 
