@@ -64,7 +64,6 @@ def words(cell: Cell, pictures: Path) -> list[str]:
         "data=folder",
         f"data.size={SIDE}",
         f"data.root={pictures}",
-        "data.flip=true",
         f"batch_size={BATCH}",
         f"trainer.max_steps={STEPS}",
         f"seed={cell.seed}",
