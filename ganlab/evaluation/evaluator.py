@@ -20,7 +20,8 @@ from ganlab.metrics.feature_sets import RealSide
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Sample
 from ganlab.metrics.metric import Metric
-from ganlab.metrics.result import ORIGIN, Result
+from ganlab.metrics.names import ORIGIN
+from ganlab.metrics.result import Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError
 from ganlab.processes import Share, divided
