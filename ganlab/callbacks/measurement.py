@@ -199,6 +199,7 @@ class Measurement(pl.Callback, ABC):
 
     def _report(self, error: Exception) -> None:
         if not self._reported:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            reason = " ".join(f"{kind}{error}".split())
             say(f"ganlab: cannot measure {self.what} ({reason}); training goes on without it")
         self._reported = True
