@@ -20,6 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ganlab.config.catalog import base_recipe, recipe_folder
 from ganlab.config.checking import check
@@ -89,6 +90,7 @@ def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) ->
     with _errors():
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         recipe.setdefault("recipe", command.recipe)
+        _check_places(recipe, command)
         derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
         try:
             check(recipe, [*command.groups, *BESIDE])
@@ -98,6 +100,13 @@ def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) ->
             raise UserError(f"{error} (it follows `{source}`)") from error
     before = recipe.get(OVERRIDES) or [f"recipe={_named(command, recipe)}"]
     return _with_absolute_paths(recipe) | {DERIVED: derived, OVERRIDES: joined([*before, *overrides])}
+
+
+def _check_places(recipe: Recipe, command: Command) -> None:
+    """Raise `UserError` if a choice of the user's put its settings at the name of a group that no component reads."""
+    for group in command.groups:
+        for file, place in command.catalog.misplaced(group) if group in recipe else ():
+            raise UserError(f"{file} must begin with the line `# @package {place}`: it says where the settings belong")
 
 
 def _named(command: Command, recipe: Recipe) -> str:
@@ -237,6 +246,8 @@ def _errors() -> Iterator[None]:
         raise
     except HYDRAS as error:
         raise UserError(_flat(error)) from error
+    except YAMLError as error:
+        raise UserError(f"a file of settings is not YAML: {_flat(error)}") from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(f"the settings cannot be composed: {_flat(error)}") from error
 
