@@ -157,6 +157,7 @@ def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
     if kind is Architecture:
         return build(node, **_around(recipe))
     if isinstance(kind, type) and issubclass(kind, ConditionEncoder):
+        spec.check_kind(kind.kind)
         facts = vars(spec) | {"classes": len(spec.classes)}
         return build(node, **{fact: facts[fact] for fact in kind.needs})
     return build(node)

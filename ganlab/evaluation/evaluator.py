@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 
+from ganlab.config.words import ORIGIN
 from ganlab.console import say_once
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
@@ -21,7 +22,6 @@ from ganlab.metrics.feature_sets import RealSide
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Sample
 from ganlab.metrics.metric import Metric
-from ganlab.metrics.names import ORIGIN
 from ganlab.metrics.result import Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError

@@ -1,4 +1,4 @@
-"""Names of extractors, resizers and fields. This file imports nothing, so a typing error is reported at once."""
+"""Names of extractors and resizers. This file imports nothing, so a typing error is reported at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ EXTRACTORS = ("auto", "inception", "imagenet", "small", *DINOV2, *CLIP)
 RESIZERS = ("auto", "tf1", "antialias", "pil-bicubic")
 PRECISIONS = ("float32", "bfloat16")
 FILE_SUFFIXES = (".pt", ".pth", ".ts", ".torchscript")
-ORIGIN = "origin"
-"""The field of a protocol that says which model the training started from. It is no condition of the measurement."""
 
 
 def is_file(extractor: str) -> bool:

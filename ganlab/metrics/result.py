@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ganlab.metrics.names import ORIGIN
+from ganlab.config.words import ORIGIN
 from ganlab.metrics.spread import standard_error
 
 

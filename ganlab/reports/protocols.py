@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ganlab.config.derived import leaves
-from ganlab.metrics.names import ORIGIN
+from ganlab.config.words import ORIGIN
 from ganlab.reports.stored import StoredRun
 
 REFERENCE = "reference"  # the field of a protocol with the hash of the real pictures

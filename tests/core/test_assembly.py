@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ganlab.config.recipe import compose
-from ganlab.core.assembly import make_data, make_strategy
+from ganlab.core.assembly import make_data, make_module, make_strategy
 from ganlab.core.strategies import Zero1Strategy
-from ganlab.data.base import GanData
+from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
 
 
@@ -42,6 +42,16 @@ def test_refuses_in_one_line(words: list[str], says: str) -> None:
 def test_a_folder_may_have_any_condition() -> None:
     with pytest.raises(AssertionError, match="data were loaded"):
         make_data(compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere"))
+
+
+@pytest.mark.parametrize("condition", ["caption", "sentence", "words"])
+def test_a_folder_without_captions_has_a_recipe_of_its_own(condition: str) -> None:
+    """What a folder has is known only when it is read; every reader of captions then gives the same answer."""
+    recipe = compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere", f"condition={condition}")
+    with pytest.raises(
+        UserError, match=r"reads captions \(text\), and the data's condition is 'none': .*recipe=few_shot"
+    ):
+        make_module(recipe, DataSpec((3, 64, 64)))
 
 
 def test_a_penalty_without_gradients_may_share_a_batch() -> None:
