@@ -58,7 +58,8 @@ def train(recipe: Recipe) -> Path:
     checkpoint = checkpoint_to_resume(recipe)
     content = read_checkpoint(checkpoint) if checkpoint else {}
     if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
-        say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
+        if is_first_process():
+            say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
         return Path(recipe["run_dir"])
     trained = run(recipe, checkpoint, content)
     if trained.summary:

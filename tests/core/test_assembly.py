@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data, make_module, make_strategy
@@ -62,6 +63,15 @@ def test_a_penalty_without_gradients_may_share_a_batch() -> None:
 def test_synchronized_batch_normalization_needs_gpus() -> None:
     with pytest.raises(UserError, match=r"`trainer.sync_batchnorm` needs GPUs.*network=resnet"):
         make_strategy({"sync_batchnorm": True, "accelerator": "cpu", "devices": 2})
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda", "mps"])
+def test_a_machine_without_a_gpu_says_so_before_anything_is_made(accelerator: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"`trainer.accelerator`={accelerator} needs a GPU.*trainer.accelerator=cpu"):
+        make_strategy({"accelerator": accelerator, "devices": 2})
+    assert make_strategy({"accelerator": "auto"}) == make_strategy({"accelerator": "cpu"}) == "auto"
 
 
 def test_states_are_divided_only_among_several() -> None:
