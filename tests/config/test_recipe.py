@@ -40,6 +40,15 @@ def test_a_choice_without_the_package_of_its_group_is_refused(tmp_path, group, p
     assert compose("--config-dir", str(tmp_path), "recipe=ring")["recipe"] == "ring"
 
 
+def test_what_a_recipe_says_of_its_own_data_does_not_stand_in_the_way_of_others():
+    """few_shot says a `root` and a `size` of its folder, which arrays do not have. What is typed is still checked."""
+    recipe = compose("recipe=few_shot", "data=arrays", "data.images=mine.npz")
+    assert recipe["data"]["flip"] is True and not {"root", "size"} & recipe["data"].keys()
+    assert compose("recipe=few_shot", "data=shapes")["data"]["size"] == 64
+    said = message("recipe=few_shot", "data=arrays", "data.images=mine.npz", "data.size=32")
+    assert said.startswith("`data.size` is not a setting of ganlab.data.arrays.ArrayData")
+
+
 def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path):
     (tmp_path / "head").mkdir()
     (tmp_path / "head" / "mine.yaml").write_text("# mine\n_target_: my_head.Mine\n  _partial_: true\n")
