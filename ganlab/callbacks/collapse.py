@@ -19,6 +19,7 @@ from ganlab.collapse.diagnostic_log import DiagnosticLog
 from ganlab.collapse.history import History
 from ganlab.collapse.policies import make_policy
 from ganlab.collapse.rollback import Rollback, RollbackSettings
+from ganlab.collapse.sampler import check_reals
 from ganlab.config.ranges import NonNegative, NonNegativeInt, PositiveInt, Probability, Range, SampleCount, Seed
 from ganlab.core.finite import broken
 from ganlab.core.generative import GenerativeModule
@@ -98,6 +99,14 @@ class CollapseMonitor(Measurement):
     def share(self, trainer: pl.Trainer) -> None:
         """Send the finding to all processes."""
         self._finding = trainer.strategy.broadcast(self._finding)
+
+    def on_train_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
+        """Start the schedule. Say at once if there are too few real samples to know what is healthy."""
+        super().on_train_start(trainer, module)
+        try:
+            check_reals(trainer.datamodule, self.detector.split)  # type: ignore[attr-defined]
+        except UserError as error:
+            self.report_failure(trainer, error)
 
     def on_fit_start(self, trainer: pl.Trainer, module: GenerativeModule) -> None:  # type: ignore[override]
         """Let the policy restore what it changed before."""

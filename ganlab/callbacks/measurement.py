@@ -193,12 +193,13 @@ class Measurement(pl.Callback, ABC):
         except Exception as error:  # no error of a measurement may end a run
             if is_lost(error):
                 raise
-            if trainer.is_global_zero:
-                self._report(error)
+            self.report_failure(trainer, error)
         self.share(trainer)
 
-    def _report(self, error: Exception) -> None:
-        if not self._reported:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+    def report_failure(self, trainer: pl.Trainer, error: Exception) -> None:
+        """Print the first error, on rank 0, as one line."""
+        if trainer.is_global_zero and not self._reported:
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            reason = " ".join(f"{kind}{error}".split())
             say(f"ganlab: cannot measure {self.what} ({reason}); training goes on without it")
         self._reported = True

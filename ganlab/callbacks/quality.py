@@ -146,9 +146,9 @@ class Quality(BestTracker):
         self.results = {name: one for each in self._metrics for name, one in Evaluator.results(each, module).items()}
         self._metrics = []
         leader = self._evaluators[0]
-        value = self.results[leader.leading].value
-        if self._improves(leader, value):
-            self.best = Best(f"quality/{leader.leading}", value, module.iteration, module.images_seen)
+        leading = self.results.get(leader.leading)
+        if leading is not None and self._improves(leader, leading.value):
+            self.best = Best(f"quality/{leader.leading}", leading.value, module.iteration, module.images_seen)
         return {f"quality/{name}": result.value for name, result in self.results.items()}
 
     def _made(self, data: GanData, module: GenerativeModule) -> list[Evaluator]:

@@ -31,6 +31,12 @@ AVERAGED, LIVE = "averaged", "live"
 """The generators, by the names of their series."""
 
 
+def check_reals(data: GanData, split: str) -> None:
+    """Raise `UserError` if a split has too few real samples for a null distribution."""
+    if (count := len(split_of(data, split))) < MIN_REALS:
+        raise UserError(f"the {split} split has {count} samples, and {MIN_REALS} are needed to know what is healthy")
+
+
 class SampleSource:
     """Draws samples of both generators, and holds the real ones as `baseline`.
 
@@ -44,8 +50,7 @@ class SampleSource:
     ) -> None:
         self.pictures, self.seed = split_of(data, split), seed
         self.rows = some_rows(len(self.pictures), MAX_REALS, seed)
-        if len(self.rows) < MIN_REALS:
-            raise UserError(f"the {split} split has {len(self.rows)}: {MIN_REALS} are needed to know what is healthy")
+        check_reals(data, split)
         self._extract, real = self._extractor(extractor, module)
         labels = labels_of(self.pictures, torch.from_numpy(self.rows))
         self._groups = _common_groups(labels) if module.spec.kind in ("class", "text") else {}

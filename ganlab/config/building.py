@@ -49,12 +49,45 @@ def build(node: Any, **extra: Any) -> Any:
     return [build(item) for item in node] if isinstance(node, list | tuple) else node
 
 
+class Later(functools.partial[Any]):
+    """A component that lacks arguments, which ganlab passes later. Raise `UserError` if it does not take them."""
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return the object."""
+        _check_arguments(inspect.Signature.bind, self.func, {**self.keywords, **kwargs}, *args)
+        return super().__call__(*args, **kwargs)
+
+
 def _call(factory: Callable[..., Any], partial: bool, parts: dict[str, Any]) -> Any:
+    if inspect.isabstract(factory):
+        missing = ", ".join(sorted(getattr(factory, "__abstractmethods__", ())))
+        raise UserError(f"`{_name(factory)}` cannot be made: it must define {missing}")
+    if partial:
+        _check_arguments(inspect.Signature.bind_partial, factory, parts)
+        return Later(factory, **parts)
+    _check_arguments(inspect.Signature.bind, factory, parts, hint=": ganlab may pass the rest if `_partial_` is true")
+    return factory(**parts)
+
+
+def _check_arguments(
+    bind: Callable[..., Any], factory: Callable[..., Any], named: Mapping[str, Any], *args: Any, hint: str = ""
+) -> None:
+    """Raise `UserError` if `bind` cannot bind the arguments to a component. hint: added if one is missing."""
     try:
         signature = inspect.signature(factory)
-        signature.bind_partial(**parts) if partial else signature.bind(**parts)
-    except TypeError as error:
-        raise UserError(f"`{getattr(factory, '__qualname__', factory)}` cannot be made: {error}") from error
     except ValueError:
-        pass  # a builtin without a signature
-    return functools.partial(factory, **parts) if partial else factory(**parts)
+        return  # a builtin without a signature
+    except TypeError as error:
+        raise UserError(f"`{_name(factory)}` cannot be made: {error}") from error
+    try:
+        bind(signature, *args, **named)
+    except TypeError as error:
+        takes, gets = (", ".join(names) or "nothing" for names in (signature.parameters, named))
+        end = hint if str(error).startswith("missing") else ""
+        raise UserError(
+            f"`{_name(factory)}` cannot be made: {error} (it takes {takes}, and gets {gets}){end}"
+        ) from error
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    return getattr(factory, "__qualname__", str(factory))

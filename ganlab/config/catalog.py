@@ -58,6 +58,17 @@ class Catalog:
         files = ((path, path.relative_to(one)) for one in others for path in [*one.glob("*.yaml"), *group_files(one)])
         return [path for path, name in files if (ours / name).is_file() and not (ours / name).samefile(path)]
 
+    def misplaced(self, group: str) -> Iterator[tuple[Path, str]]:
+        """Yield the user's files of a group that lack the package of all of ganlab's choices, with that package.
+
+        Hydra puts their settings at the group's name, which no component reads.
+        """
+        ours, *others = self.folders
+        places = {package(file) for file in (ours / group).glob("*.yaml")}
+        if len(places) == 1 and (place := places.pop()):
+            files = (file for folder in others for file in sorted((folder / group).glob("*.yaml")))
+            yield from ((file, place) for file in files if not package(file))
+
     def chosen(self, recipe: str, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the groups that a recipe chooses from, each with its choice: a name, a list of names, or None.
 

@@ -120,7 +120,7 @@ def definition_of(target: Any, path: str) -> Definition | None:
     try:
         return find(target)
     except Missing as missing:
-        prefix = target.rpartition(".")[0] + "." if missing.words else ""
+        prefix = f"{missing.inside}." if missing.inside else ""
         raise UserError(f"`{path}` {target}: {missing}; {_hint(missing.name, missing.words, prefix)}") from missing
     except (LookupError, RecursionError):
         return None

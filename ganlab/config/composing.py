@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ganlab.config.catalog import base_recipe, recipe_folder
-from ganlab.config.checking import check
+from ganlab.config.checking import check, signature_of
 from ganlab.config.command import BESIDE, RESUMED, Command, literal, split
 from ganlab.config.derived import sources
 from ganlab.config.sources import refresh
@@ -90,6 +90,8 @@ def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) ->
     with _errors():
         recipe: Recipe = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         recipe.setdefault("recipe", command.recipe)
+        _check_places(recipe, command)
+        _drop_settings_of_other_data(recipe, overrides)
         derived = sources(OmegaConf.to_container(config, resolve=False), recipe)
         try:
             check(recipe, [*command.groups, *BESIDE])
@@ -99,6 +101,24 @@ def _finished(config: DictConfig, command: Command, overrides: Sequence[str]) ->
             raise UserError(f"{error} (it follows `{source}`)") from error
     before = recipe.get(OVERRIDES) or [f"recipe={_named(command, recipe)}"]
     return _with_absolute_paths(recipe) | {DERIVED: derived, OVERRIDES: joined([*before, *overrides])}
+
+
+def _check_places(recipe: Recipe, command: Command) -> None:
+    """Raise `UserError` if a choice of the user's put its settings at the name of a group that no component reads."""
+    for group in command.groups:
+        for file, place in command.catalog.misplaced(group) if group in recipe else ():
+            raise UserError(f"{file} must begin with the line `# @package {place}`: it says where the settings belong")
+
+
+def _drop_settings_of_other_data(recipe: Recipe, overrides: Sequence[str]) -> None:
+    """Drop what the recipe's file says of its own data if the command chose other data that have no such setting."""
+    said = {split(override)[0].lstrip("+") for override in overrides}
+    data = recipe.get("data")
+    if "data" not in said or not isinstance(data, dict) or "_target_" not in data:
+        return
+    signature = signature_of(data["_target_"], "data._target_")
+    known = {*signature.parameters, "_target_", *(key.removeprefix("data.") for key in said)}
+    recipe["data"] = data if signature.open else {key: value for key, value in data.items() if key in known}
 
 
 def _named(command: Command, recipe: Recipe) -> str:
@@ -239,7 +259,7 @@ def _errors() -> Iterator[None]:
     except HYDRAS as error:
         raise UserError(_flat(error)) from error
     except YAMLError as error:
-        raise UserError(f"a recipe's file is not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"a file of settings is not YAML: {_flat(error)}") from error
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise UserError(f"the settings cannot be composed: {_flat(error)}") from error
 

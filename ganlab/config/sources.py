@@ -25,11 +25,11 @@ class Unknown(LookupError):
 
 
 class Missing(LookupError):
-    """The error for a name that does not exist. `words` are the names in the same place."""
+    """The error for a name that does not exist. words: names in the same place. inside: its dotted path."""
 
-    def __init__(self, name: str, place: str, words: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, place: str, words: Sequence[str] = (), inside: str = "") -> None:
         super().__init__(f"{place} has no {name}")
-        self.name, self.words = name, words
+        self.name, self.words, self.inside = name, words, inside
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def find(target: str) -> Definition:
     owner = _resolve(parent) if parent else None
     found = lookup(owner, name) if isinstance(owner, Module) else attribute(owner, name) if owner else _top(name)
     if isinstance(found, Module):
-        raise Missing(name, "a module: a class or function", names(found))
+        raise Missing(f"class or function {name}", parent or "Python", names(found), found.name)
     if isinstance(found, Alias):
         raise Unknown(target)
     return found
@@ -137,7 +137,7 @@ def lookup(module: Module, name: str) -> Found:
                 continue
     if any(isinstance(s, ast.FunctionDef) and s.name == "__getattr__" for s in _statements(module)):
         raise Unknown(name)
-    raise Missing(name, module.name, names(module))
+    raise Missing(name, module.name, names(module), module.name)
 
 
 def evaluate(module: Module, expression: ast.expr) -> Found:
@@ -151,7 +151,7 @@ def evaluate(module: Module, expression: ast.expr) -> Found:
 
 def names(module: Module) -> list[str]:
     """Return the public names that a module defines or imports from itself, submodules included, for suggestions."""
-    found = {path.stem for path in module.folder.glob("*.py")} if module.folder else set()
+    found = _files(module.folder) if module.folder else set()
     for statement in _statements(module):
         if isinstance(statement, DEFINITIONS):
             found.add(statement.name)
@@ -160,6 +160,11 @@ def names(module: Module) -> list[str]:
         ):
             found.update(alias.asname or alias.name for alias in statement.names)
     return sorted(name for name in found if name[0] not in "_*")
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the names of the modules and packages in a folder."""
+    return {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
 # Files and their statements ---------------------------------------------------------------------------------------
@@ -173,7 +178,7 @@ def _top(name: str) -> Module:
     """Return a top-level module without importing it."""
     spec = _spec(name)
     if spec is None:
-        raise Missing(name, "this Python installation")
+        raise Missing(name, "Python, with the files in this folder,", sorted(_files(Path.cwd())))
     if spec.origin is None or not spec.origin.endswith(".py"):
         raise Unknown(name)
     _ORIGINS[name] = spec.origin

@@ -12,6 +12,12 @@ from ganlab.config.command import split
 OVERRIDES = "overrides"
 """The key of a composed recipe that lists the words of its command, `recipe=ring` first."""
 
+ORIGIN = "origin"
+"""The key of a recipe, and the field of a protocol, that says which model a run started from.
+
+It is no condition of a measurement, so two numbers compare if their origins differ.
+"""
+
 NOT_SETTINGS = ("run_dir", "resume", "allow", "ganlab", "hydra")
 """The first parts of keys that say how a command runs, and not which run it is."""
 

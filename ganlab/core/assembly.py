@@ -175,6 +175,7 @@ def _component(name: str, recipe: Recipe, spec: DataSpec) -> Any:
     if kind is Architecture:
         return build(node, **_around(recipe))
     if isinstance(kind, type) and issubclass(kind, ConditionEncoder):
+        spec.check_kind(kind.kind)
         facts = vars(spec) | {"classes": len(spec.classes)}
         return build(node, **{fact: facts[fact] for fact in kind.needs})
     return build(node)
@@ -214,6 +215,7 @@ def make_trainer(recipe: Recipe, folder: Path) -> pl.Trainer:
 
 def make_strategy(trainer: Mapping[str, Any]) -> Any:
     """Return the user's `trainer.strategy`, or ganlab's own if several processes train."""
+    _check_accelerator(trainer)
     _check_precision(trainer)
     _check_launcher(trainer)
     _check_sync_batchnorm(trainer)
@@ -224,6 +226,18 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     if strategy not in tuple(STRATEGIES):
         raise UserError(f"`trainer.strategy` must be {', '.join(STRATEGIES)} with several devices, got {strategy!r}")
     return STRATEGIES[strategy]()
+
+
+def _check_accelerator(trainer: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a GPU on a machine without one. Lightning says so after all pictures are decoded."""
+    asked = trainer.get("accelerator", "auto")
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    usable["gpu"] = usable["cuda"] or usable["mps"]
+    if isinstance(asked, str) and not usable.get(asked, True):
+        raise UserError(
+            f"`trainer.accelerator`={asked} needs a GPU that torch can use, and this machine has none: pass "
+            "trainer.accelerator=cpu, or install torch with the support of the GPU"
+        )
 
 
 def _check_precision(trainer: Mapping[str, Any]) -> None:

@@ -48,6 +48,13 @@ def eagerly() -> AbstractContextManager[None]:
     return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return, no-untyped-call]
 
 
+def _per_sample(name: str, values: Tensor) -> Tensor:
+    """Return the values (N,) of a term. Raise `UserError` for another shape, such as (N, N) of a sum with (N, 1)."""
+    if values.dim() != 1:
+        raise UserError(f"`{name}` must be one number a sample, of shape (N,), got {tuple(values.shape)}")
+    return values
+
+
 class GenerativeModule(pl.LightningModule, ABC):
     """A model that generates images from latents, trained by one or more players that take turns. Abstract.
 
@@ -215,8 +222,11 @@ class GenerativeModule(pl.LightningModule, ABC):
         return list(player.values()) if isinstance(player, nn.ModuleDict) else [player]
 
     def backward_terms(self, name: str, terms: Terms, parts: int = 1) -> None:
-        """Add the gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; log each term."""
-        means = {term: at_least_float32(values).mean() for term, values in terms.items()}
+        """Add the gradients of the sum of the terms' means, for one of `parts` equal parts of a turn; log each term.
+
+        Raise `UserError` if a term is not one number a sample, or if no term depends on the weights.
+        """
+        means = {term: at_least_float32(_per_sample(f"{name}/{term}", values)).mean() for term, values in terms.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
         if name in self._reducers:
@@ -224,6 +234,10 @@ class GenerativeModule(pl.LightningModule, ABC):
             if self._passes == parts:
                 self._reducers[name].arm(self.members(name).moving())  # those at rest are equal in all processes
         loss = reduce(torch.add, means.values())
+        if not loss.requires_grad:
+            raise UserError(
+                f"no term of the {name} ({', '.join(terms)}) depends on its weights: nothing could be learned"
+            )
         self._backward(loss / parts if parts > 1 else loss)
 
     def step(self, name: str) -> None:

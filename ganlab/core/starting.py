@@ -66,9 +66,8 @@ def model_to_start_from(recipe: Recipe) -> StoredModel | None:
         raise UserError(str(error).replace("`checkpoint`", "`init`")) from error
     model = read_model(file, recipe.get("allow") or (), data=False)
     asked = {"generator" if part == "average" else part for part in _asked(recipe.get("init_parts"))}
-    for player in ("generator", "discriminator"):
-        if player in asked and has_part(model, player):
-            _check_network(player, recipe, model)
+    players = [name for name in ("generator", "discriminator") if name in asked and has_part(model, name)]
+    _check_networks(players, recipe, model)
     return model
 
 
@@ -81,14 +80,22 @@ def _asked(parts: Sequence[str] | None) -> Sequence[str]:
     return parts or PARTS
 
 
-def _check_network(player: str, recipe: Recipe, model: StoredModel) -> None:
-    here, there = (_network(each, player) for each in (recipe, model.recipe))
-    if here != there:
-        others = ",".join(part for part in PARTS if part not in (player, INSTEAD.get(player)))
-        raise UserError(
-            f"`init`: the {player} in {model.file} is {there}, and that of this recipe is {here}: take the same "
-            f"`network`, or leave it out by init_parts=[{others}]"
-        )
+def _check_networks(players: Sequence[str], recipe: Recipe, model: StoredModel) -> None:
+    """Raise `UserError` if a player of the recipe is another network than in the file, with a remedy that works."""
+    pairs = {player: (_network(recipe, player), _network(model.recipe, player)) for player in players}
+    unlike = [player for player, (here, there) in pairs.items() if here != there]
+    if not unlike:
+        return
+    here, there = pairs[unlike[0]]
+    named = str(model.recipe.get("recipe"))
+    remedy = "take the same `network`" + (f" (recipe={named} made the model)" if named.isidentifier() else "")
+    if len(unlike) < len(players):
+        parts = ",".join(part for part in PARTS if part not in (unlike[0], INSTEAD.get(unlike[0])))
+        remedy += f", or leave it out by init_parts=[{parts}]"
+    raise UserError(
+        f"`init`: the {unlike[0]} in {model.file} is {there}, and that of this recipe is {here}"
+        f"{', and the discriminator is another one too' if len(unlike) > 1 else ''}: {remedy}"
+    )
 
 
 def _network(recipe: Recipe, player: str) -> str:
@@ -188,7 +195,7 @@ def _start_part(part: str, module: GenerativeModule, model: StoredModel, sketch:
     start.taken[part] = len(taken), len(own.by_place)
     listed = {one._replace(place=one.place.partition(".")[2]) for one in start.differences} if part == "average" else {}
     start.differences.extend(one._replace(place=f"{part}.{one.place}") for one in missing if one not in listed)
-    if module.spec.shape[1:] != model.spec.shape[1:] and part == "generator" and (hint := _hint(module, model)):
+    if part == "generator" and anew and (hint := _hint(module, model)):
         start.remarks.append(hint.lstrip(": "))
 
 
@@ -260,6 +267,7 @@ def _hint(module: GenerativeModule, model: StoredModel) -> str:
     found = [
         f"network.{player}.{name}={value}"
         for player in ("generator", "discriminator")
+        if _network(module.recipe, player) == _network(model.recipe, player)
         for name, value in _equal_widths(player, module, model)
         if (module.recipe.get("network") or {}).get(player, {}).get(name) != value
     ]

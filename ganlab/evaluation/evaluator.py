@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
 import torch
 
+from ganlab.config.words import ORIGIN
+from ganlab.console import say_once
 from ganlab.core.generative import GenerativeModule
 from ganlab.data.base import GanData
 from ganlab.data.pictures import Pictures
@@ -20,7 +22,7 @@ from ganlab.metrics.feature_sets import RealSide
 from ganlab.metrics.features import Extractor
 from ganlab.metrics.gathering import MOST, Sample
 from ganlab.metrics.metric import Metric
-from ganlab.metrics.result import ORIGIN, Result
+from ganlab.metrics.result import Result
 from ganlab.metrics.target import Target
 from ganlab.networks.weights import UnavailableError
 from ganlab.processes import Share, divided
@@ -61,7 +63,7 @@ class Evaluator:
         for metric in metrics:
             metric.synchronize()
         for metric in metrics:
-            with complaints(type(metric)):
+            with suppress(ValueError):  # `compute` raises it again
                 metric.prepare(divided)
 
     @staticmethod
@@ -114,11 +116,22 @@ def fed(
 
 
 def numbers(metrics: Sequence[Metric]) -> dict[str, Result]:
-    """Return the metrics' numbers by their full names."""
+    """Return the metrics' numbers by their full names.
+
+    Print one line, once, for each metric that is undefined for these samples. Raise its `UserError` if all of them are.
+    """
     results: dict[str, Result] = {}
+    failures: list[UserError] = []
     for one in metrics:
-        with complaints(type(one)):
-            results |= one.results()
+        try:
+            with complaints(type(one)):
+                results |= one.results()
+        except UserError as error:
+            failures.append(error)
+    if failures and not results:
+        raise failures[0]
+    for failure in failures:
+        say_once(f"ganlab: {failure}")
     return results
 
 

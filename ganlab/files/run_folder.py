@@ -113,6 +113,8 @@ class RunFolder:
     def at(cls, path: str | Path) -> RunFolder:
         """Make the folder that a user chose for a new run. Raise `UserError` if it holds a run already."""
         folder = cls(Path(path))
+        if folder.path.is_file():
+            raise UserError(f"`run_dir` {path} is a file: name a folder")
         if folder.recipe_file.exists() or folder.checkpoints.exists():
             raise UserError(
                 f"`run_dir` {path} holds a run already: go on with it by resume={path}, or name another folder"

@@ -67,7 +67,8 @@ class GAN:
         recipe: The recipe for everything else. By default vanilla; cgan_class or cgan_text2img for data with labels or
             captions, unless the discriminator is a module that gives logits.
         objective: The name of an objective ("hinge"), or an `Objective`.
-        regularizers: Names of the discriminator's penalties, or `Regularizer` objects. [] for none.
+        regularizers: Names of the discriminator's penalties, or `Regularizer` objects; one of them, or a list. [] for
+            none.
         overrides: Other settings in the words of the command line: ["generator.turns=2", "gamma=1"].
         **settings: Settings at the recipe's top, and other groups: seed=1, batch_size=32, latent_dim=64,
             constraint="spectral_norm", perturbation=["diffaugment"], run_dir="runs/mine".
@@ -83,7 +84,7 @@ class GAN:
         *,
         recipe: str | None = None,
         objective: Any = None,
-        regularizers: Sequence[Any] | None = None,
+        regularizers: Any = None,
         overrides: Sequence[str] = (),
         **settings: Any,
     ) -> None:
@@ -94,7 +95,8 @@ class GAN:
         self._code_size = code_size(ready(self._networks["generator"]))
         self._judges = gives_logits(ready(self._networks["discriminator"]))
         self._recipe_name, self._settings, self._overrides = recipe, settings, list(overrides)
-        self._objective, self._regularizers = objective, regularizers
+        several = regularizers is None or isinstance(regularizers, list | tuple)
+        self._objective, self._regularizers = objective, regularizers if several else [regularizers]
         self._source = Source()
         self._trained: Trained | None = None
         self._compose(self._source)  # a wrong name is said now
@@ -220,7 +222,12 @@ class GAN:
 
         Returns:
             Pictures, uint8 (N, C, H, W), or points. A notebook displays them.
+
+        Raises:
+            UserError: `count` is below 1, or a label or a text is not for this model.
         """
+        if count < 1:
+            raise UserError(f"`count` must be at least 1, got {count}")
         trained = self._run_so_far()
         spec = trained.module.spec
         if spec.kind == "image":
@@ -255,7 +262,7 @@ class GAN:
 
         `ganlab.sample`, `ganlab.evaluate` and `ganlab.fit resume=` read it. If the networks are your own, they need
         allow=[your_module]. A line says so, or that another program cannot make the networks at all.
-        Raise `UserError` if there is a run in `folder` already.
+        Raise `UserError` if there is a run or a file in `folder` already.
         """
         trained = self._run_so_far()
         if trained.folder.path.resolve() == Path(folder).resolve():

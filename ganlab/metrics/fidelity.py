@@ -50,7 +50,9 @@ def neighbour_distances(features: Tensor, k: int, divide: Divide = alone) -> Ten
     divide: who computes which rows.
     """
     if not 1 <= k < len(features):
-        raise ValueError(f"`k` must be between 1 and {len(features) - 1}, the other samples there are, got {k}")
+        raise ValueError(
+            f"each sample's {k} nearest others need more than {max(k, 1)} samples of a kind, got {len(features)}"
+        )
     x = precise(features)
     return divide(len(x), lambda which: _by_chunks(x[which], lambda rows: _kth(torch.cdist(rows, x), k + 1)))
 

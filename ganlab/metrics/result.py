@@ -8,10 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ganlab.config.words import ORIGIN
 from ganlab.metrics.spread import standard_error
-
-ORIGIN = "origin"
-"""The field of a protocol that says which model the training started from. It is no condition of the measurement."""
 
 
 @dataclass

@@ -13,13 +13,19 @@ def next_commands(path: str, recipe: Mapping[str, Any], summary: Mapping[str, An
     """Return the commands that draw from a run, measure it, and go on with it."""
     run = shlex.quote(path)
     needed = allowances(recipe)
-    further = 2 * max(1, summary.get("iterations") or 1)
+    further = _further(summary.get("iterations") or 1, (recipe.get("trainer") or {}).get("max_steps"))
     allow = f" allow={shlex.quote('[' + ','.join(needed) + ']')}" if needed else ""
     return {
         "sample": f"python -m ganlab.sample checkpoint={run}{_condition(summary)} count=16{allow}",
         "evaluate": f"python -m ganlab.evaluate checkpoint={run}{allow}",
-        "resume": f"python -m ganlab.fit resume={run} trainer.max_steps={further}{allow}",
+        "resume": f"python -m ganlab.fit resume={run}{further}{allow}",
     }
+
+
+def _further(done: int, planned: Any) -> str:
+    """Return the setting that makes a run twice as long; "" if it has not ended yet, because then it goes on anyway."""
+    ended = isinstance(planned, int) and 0 <= planned <= done
+    return f" trainer.max_steps={2 * done}" if ended or planned is None else ""
 
 
 def _condition(summary: Mapping[str, Any]) -> str:

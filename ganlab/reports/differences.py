@@ -10,8 +10,9 @@ from ganlab.config.stored import DERIVED, OWN
 from ganlab.config.words import OVERRIDES, short_keys
 from ganlab.reports.stored import StoredRun
 
-APART = (*OWN, DERIVED, OVERRIDES, "seed", "logger", "callbacks")
-"""Parts of a recipe that do not change what is trained. Protocols tell measurements apart."""
+START = ("init", "init_parts")
+APART = (*(key for key in OWN if key not in START), DERIVED, OVERRIDES, "seed", "logger", "callbacks")
+"""Parts of a recipe or a command that do not change what is trained. Protocols tell measurements apart."""
 
 
 class Group(NamedTuple):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ganlab.config.derived import leaves
+from ganlab.config.words import ORIGIN
 from ganlab.reports.stored import StoredRun
 
 REFERENCE = "reference"  # the field of a protocol with the hash of the real pictures
@@ -15,17 +17,23 @@ Stamp = tuple[tuple[str, str], ...]
 def by_protocol(runs: Sequence[StoredRun], name: str) -> dict[Stamp, list[StoredRun]]:
     """Return the runs that have a number, by the protocol of its measurement.
 
-    Held-out pictures that follow the run's seed are one protocol: their hashes differ from seed to seed.
+    Held-out pictures that follow the run's seed are one protocol: their hashes differ from seed to seed. The model that
+    a run started from is no part of a protocol.
     """
     found: dict[Stamp, list[StoredRun]] = {}
     having = [run for run in runs if run.last(name) is not None]
     families = _families(having, name)
     for run, family in zip(having, families, strict=True):
-        plain = {place: str(value) for place, value in leaves(run.protocol(name))}
+        plain = {place: str(value) for place, value in leaves(_conditions(run, name))}
         if REFERENCE in plain:
             plain[REFERENCE] = family
         found.setdefault(tuple(sorted(plain.items())), []).append(run)
     return found
+
+
+def _conditions(run: StoredRun, name: str) -> dict[str, Any]:
+    """Return the protocol of a number without what is no condition of its measurement."""
+    return {field: value for field, value in run.protocol(name).items() if field != ORIGIN}
 
 
 def _families(runs: Sequence[StoredRun], name: str) -> list[str]:

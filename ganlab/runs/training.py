@@ -58,7 +58,8 @@ def train(recipe: Recipe) -> Path:
     checkpoint = checkpoint_to_resume(recipe)
     content = read_checkpoint(checkpoint) if checkpoint else {}
     if checkpoint and is_complete(recipe, checkpoint, content["ganlab"]["iteration"]):
-        say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
+        if is_first_process():
+            say(f"ganlab: {recipe['run_dir']} is complete: {content['ganlab']['iteration']} iterations")
         return Path(recipe["run_dir"])
     trained = run(recipe, checkpoint, content)
     if trained.summary:
@@ -172,7 +173,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None
     for name, value in summary["metrics"].items():
         if name.count("/") == 1:  # parts of a printed number are in the file only
             table.add_row(name, f"{value:.4g}")
-    console.print(table)
+    console.print(table if table.row_count else table.title)
     if far := far_from_best(summary):
         console.print(f"{summary['recipe']} ended {far}", style="bold", highlight=False, markup=False)
     for sentence in summary.get("copies", {}).get("words", ()):

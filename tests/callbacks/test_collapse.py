@@ -298,10 +298,27 @@ def test_a_lost_class_is_named_though_the_generator_is_told_no_class(ring_data: 
     assert "next to no samples of " in evaluator.missing().words
 
 
-def test_too_few_pictures_are_said_once(vanilla: Make, noise: Make, run: Make, capsys: Any) -> None:
-    trainer = run(vanilla(), noise(), 8, monitor())
+class Said(pl.Callback):
+    """Keeps the lines that were printed before the first iteration."""
+
+    def __init__(self, capsys: Any) -> None:
+        self.capsys, self.before = capsys, []
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        self.before = self.before or lines(self.capsys)
+
+
+def test_too_few_pictures_are_said_once_before_the_first_iteration(
+    vanilla: Make, noise: Make, run: Make, capsys: Any
+) -> None:
+    said = Said(capsys)
+    trainer = run(vanilla(), noise(), 8, monitor(), said)
     assert trainer.global_step == 8
-    assert len([line for line in lines(capsys) if "cannot measure collapse" in line]) == 1
+    assert [line for line in said.before if "collapse" in line] == [
+        "ganlab: cannot measure collapse (the train split has 40 samples, and 200 are needed to know what is healthy); "
+        "training goes on without it"
+    ]
+    assert not [line for line in lines(capsys) if "cannot measure collapse" in line]
 
 
 def test_bad_settings() -> None:

@@ -13,6 +13,7 @@ import torch
 
 from ganlab.callbacks.quality import Best, Quality
 from ganlab.config.recipe import compose
+from ganlab.console import say_once
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec, GanData, Modes
@@ -144,6 +145,26 @@ def test_what_cannot_be_measured_is_said_once_and_training_goes_on(
     assert trainer.global_step == 11
     assert len(lines) == 1
     assert not kept.steps("quality/is_small")
+
+
+def test_a_metric_that_is_undefined_takes_no_other_with_it(
+    vanilla: Make, noise: Make, run: Make, kept: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Balls to the fifth neighbour need six pictures of a kind; here there are five. The best is still found."""
+    say_once.cache_clear()
+    quality = small(metrics=("kid", "precision", "recall"))
+    run(vanilla(), noise(count=5), 11, quality)
+    assert kept.steps("quality/kid_small") == [5, 10, 11] and not kept.steps("quality/precision_small")
+    assert quality.best is not None and quality.best.name == "quality/kid_small"
+    said = [line for line in capsys.readouterr().err.splitlines() if "cannot be measured" in line]
+    assert [line.split()[2] for line in said] == ["precision", "recall"]
+    assert "each sample's 5 nearest others need more than 5 samples of a kind, got 5" in said[0]
+
+
+def test_without_the_leading_metric_no_checkpoint_is_best(vanilla: Make, noise: Make, run: Make, kept: Any) -> None:
+    quality = small(metrics=("precision", "kid"))
+    run(vanilla(), noise(count=5), 11, quality)
+    assert kept.steps("quality/kid_small") and quality.best is None
 
 
 class TwoModes(GanData):

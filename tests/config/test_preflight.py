@@ -59,10 +59,11 @@ def test_says_what_a_network_must_take() -> None:
 
 
 def test_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = compose(RING, "logger=tensorboard")
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.setattr("ganlab.config.preflight.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "ganlab\[tensorboard\]"'):
-        check_machine(compose(RING, "logger=tensorboard"))
+        check_machine(recipe)
 
 
 @pytest.mark.parametrize(

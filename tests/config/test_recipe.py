@@ -1,6 +1,8 @@
 """Recipes: composed, checked before anything is imported, built; and what a checkpoint's recipe may not do."""
 
+import copy
 import functools
+import pickle
 
 import pytest
 import torch
@@ -22,6 +24,36 @@ def message(*words):
         compose(*words)
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "place"),
+    [("regularizer", "discriminator.regularizers"), ("optimizer", "_global_"), ("network", None)],
+)
+def test_a_choice_without_the_package_of_its_group_is_refused(tmp_path, group, place):
+    """Hydra would put it at `regularizer.drift`, which nothing reads: the run would train without the penalty."""
+    (tmp_path / group).mkdir()
+    (tmp_path / group / "drift.yaml").write_text("# Mine.\ndrift: {_target_: ganlab.regularizers.R1, weight: 1}\n")
+    if place:
+        said = message("--config-dir", str(tmp_path), "recipe=ring", f"{group}=drift")
+        assert f"{group}/drift.yaml must begin with the line `# @package {place}`" in said
+    assert compose("--config-dir", str(tmp_path), "recipe=ring")["recipe"] == "ring"
+
+
+def test_what_a_recipe_says_of_its_own_data_does_not_stand_in_the_way_of_others():
+    """few_shot says a `root` and a `size` of its folder, which arrays do not have. What is typed is still checked."""
+    recipe = compose("recipe=few_shot", "data=arrays", "data.images=mine.npz")
+    assert recipe["data"]["flip"] is True and not {"root", "size"} & recipe["data"].keys()
+    assert compose("recipe=few_shot", "data=shapes")["data"]["size"] == 64
+    said = message("recipe=few_shot", "data=arrays", "data.images=mine.npz", "data.size=32")
+    assert said.startswith("`data.size` is not a setting of ganlab.data.arrays.ArrayData")
+
+
+def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path):
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "mine.yaml").write_text("# mine\n_target_: my_head.Mine\n  _partial_: true\n")
+    said = message("--config-dir", str(tmp_path), RECIPE, "head=mine")
+    assert "is not YAML" in said and "mine.yaml" in said and "line 3" in said
 
 
 # Words ---------------------------------------------------------------------------------------------------------------
@@ -284,6 +316,23 @@ def test_partial_waits_for_the_rest():
     made = build({"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.5})
     assert isinstance(made, functools.partial)
     assert made([torch.zeros(1, requires_grad=True)]).defaults["lr"] == 0.5
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_a_class_that_lacks_methods_is_refused_in_one_line(partial: bool):
+    lacking = "density_logit, discriminator_terms, forward, report"
+    with pytest.raises(UserError, match=f"`OneLogitHead` cannot be made: it must define {lacking}"):
+        build({"_target_": "ganlab.networks.heads.OneLogitHead", "_partial_": partial})
+
+
+def test_what_comes_later_must_be_taken_too():
+    """`torch.optim.Adam` takes no `rate`; a mistake of a class's own code stays a traceback."""
+    made = build({"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.5})
+    with pytest.raises(UserError, match=r"`Adam` cannot be made: .*'rate' \(it takes params, lr, .* gets lr, rate\)"):
+        made([], rate=1)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        made([])
+    assert pickle.loads(pickle.dumps(made)).keywords == copy.deepcopy(made).keywords == {"lr": 0.5}
 
 
 def test_building_without_what_is_needed_says_what_is_missing():

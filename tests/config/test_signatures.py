@@ -1,14 +1,18 @@
 """Reading what a component takes from its source must agree with importing it and asking Python."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ganlab.config.annotations import accepts, choices, describe
+from ganlab.config.checking import definition_of
 from ganlab.config.signatures import parameters
 from ganlab.config.sources import Missing, Unknown, find, refresh
+from ganlab.errors import UserError
 
 
 def signature(target):
@@ -73,7 +77,23 @@ def test_a_missing_name_comes_with_those_that_there_are():
 def test_a_missing_module_too():
     with pytest.raises(Missing) as error:
         find("ganlab.objectivs.Hinge")
-    assert "objectives" in error.value.words
+    assert {"objectives", "networks"} <= set(error.value.words)
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("my_netwrk.Trunk", "with the files in this folder, has no my_netwrk; did you mean `my_network`?"),
+        ("ganlab.netwrks.heads.Joint", "ganlab has no netwrks; did you mean `ganlab.networks`?"),
+        ("ganlab.networks.heads", "ganlab.networks has no class or function heads; there are BlindHead, "),
+        ("torch.optim.Adm", "torch.optim has no Adm; did you mean `torch.optim.Adam`?"),
+    ],
+)
+def test_the_hint_is_a_path_that_exists(target: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "my_network.py").write_text("class Trunk: ...")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=re.escape(hint)):
+        definition_of(target, "head._target_")
 
 
 @pytest.mark.parametrize("target", ["math.sin", "numpy.array", "sys.exit"])

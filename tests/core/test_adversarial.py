@@ -23,12 +23,13 @@ from ganlab.core.members import Members
 from ganlab.core.sides import Side
 from ganlab.data.batch import Batch, Fake, to_float
 from ganlab.data.stream import Stream
+from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture
 from ganlab.networks.conditioning import ClassEmbedding
 from ganlab.networks.heads import JointHead, ProjectionHead, SeparateHead
 from ganlab.networks.text import WordEncoder
 from ganlab.objectives import NonSaturating, Objective, RelativisticPairing
-from ganlab.regularizers import R1, R2, GradientPenalty
+from ganlab.regularizers import R1, R2, Critic, GradientPenalty, Regularizer
 from ganlab.variants import ConditionalGAN, VanillaGAN
 from tests.components import every
 
@@ -364,6 +365,36 @@ def test_lazy_penalties_are_due_every_so_often(vanilla: Make, plain: Architectur
     lines = Lines()
     fit(module, 8, logger=lines, log_every_n_steps=1)
     assert ["discriminator/r1" in values for _, values in lines.lines] == [i % 3 == 0 for i in range(8)]
+
+
+class Squares(Regularizer):
+    """D(x)^2 in another shape than (N,)."""
+
+    differentiates = False
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(1.0)
+        self.shape = shape
+
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
+        return critic(batch.images, batch.condition).square().mean().expand(self.shape)
+
+
+@pytest.mark.parametrize("shape", [(), (8, 1), (8, 8)])
+def test_a_term_that_is_not_per_sample_is_refused(
+    vanilla: Make, plain: Architecture, fit: Make, adam: Side, shape: tuple[int, ...]
+) -> None:
+    """(8, 8) is what (8,) + (8, 1) silently becomes; its mean is a plausible number."""
+    module = vanilla(network=plain, discriminator=replace(adam, regularizers={"mine": Squares(shape)}))
+    with pytest.raises(UserError, match=r"`discriminator/mine` must be one number a sample, of shape \(N,\), got"):
+        fit(module, 1)
+
+
+def test_terms_without_a_gradient_are_refused(vanilla: Make, plain: Architecture, fit: Make) -> None:
+    module = vanilla(network=plain)
+    module.generator_terms = lambda batch, fake: {"mine": fake.images.detach().flatten(1).mean(1)}
+    with pytest.raises(UserError, match=r"no term of the generator \(mine\) depends on its weights"):
+        fit(module, 1)
 
 
 @pytest.mark.parametrize("objective", every(Objective), ids=lambda objective: type(objective).__name__)

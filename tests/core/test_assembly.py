@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from ganlab.config.recipe import compose
-from ganlab.core.assembly import make_data, make_strategy
+from ganlab.core.assembly import make_data, make_module, make_strategy
 from ganlab.core.strategies import Zero1Strategy
-from ganlab.data.base import GanData
+from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
 
 
@@ -45,6 +46,16 @@ def test_a_folder_may_have_any_condition() -> None:
         make_data(compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere"))
 
 
+@pytest.mark.parametrize("condition", ["caption", "sentence", "words"])
+def test_a_folder_without_captions_has_a_recipe_of_its_own(condition: str) -> None:
+    """What a folder has is known only when it is read; every reader of captions then gives the same answer."""
+    recipe = compose("recipe=cgan_text2img", "data=folder", "data.root=somewhere", f"condition={condition}")
+    with pytest.raises(
+        UserError, match=r"reads captions \(text\), and the data's condition is 'none': .*recipe=few_shot"
+    ):
+        make_module(recipe, DataSpec((3, 64, 64)))
+
+
 def test_a_penalty_without_gradients_may_share_a_batch() -> None:
     with pytest.raises(AssertionError, match="data were loaded"):
         make_data(compose("recipe=vanilla", "network=dcgan", "regularizer=[lecam]"))
@@ -53,6 +64,15 @@ def test_a_penalty_without_gradients_may_share_a_batch() -> None:
 def test_synchronized_batch_normalization_needs_gpus() -> None:
     with pytest.raises(UserError, match=r"`trainer.sync_batchnorm` needs GPUs.*network=resnet"):
         make_strategy({"sync_batchnorm": True, "accelerator": "cpu", "devices": 2})
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda", "mps"])
+def test_a_machine_without_a_gpu_says_so_before_anything_is_made(accelerator: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=f"`trainer.accelerator`={accelerator} needs a GPU.*trainer.accelerator=cpu"):
+        make_strategy({"accelerator": accelerator, "devices": 2})
+    assert make_strategy({"accelerator": "auto"}) == make_strategy({"accelerator": "cpu"}) == "auto"
 
 
 def test_states_are_divided_only_among_several() -> None:

@@ -229,6 +229,16 @@ def test_a_published_average_starts_the_generator_too(same: Same) -> None:
         warm_start(module, published, ["discriminator"])
 
 
+def test_widths_that_differ_come_with_the_settings_that_make_them_equal() -> None:
+    """Of players of the same class only: another class may have no such settings."""
+    model, module = made(TEXT, *WORDS, *NARROW), made(TEXT, *WORDS, "network.generator.width=8", seed=1)
+    module.recipe["network"]["discriminator"]["_target_"] = "ganlab.networks.projected.Trunk"
+    (remark,) = begin(module, stored(model), ["generator", "average"]).remarks
+    assert remark.startswith("widths are equal at equal resolutions with network.generator.width=4")
+    assert "discriminator" not in remark
+    assert begin(made(TEXT, *WORDS, *NARROW, seed=1), stored(model)).remarks == []
+
+
 # Another size --------------------------------------------------------------------------------------------------------
 
 
@@ -329,6 +339,9 @@ def test_another_network_is_refused_in_one_line(file: Path) -> None:
         model_to_start_from(compose("recipe=vanilla", "network=dcgan", f"init={file}"))
     with pytest.raises(UserError, match=r"leave it out by init_parts=\[generator,average\]"):
         model_to_start_from(compose("recipe=vanilla", "network=resnet", f"init={file}"))
+    with pytest.raises(UserError, match=r"the discriminator is another one too: take the same `network`") as error:
+        model_to_start_from(compose("recipe=vanilla", "network=fastgan", f"init={file}"))
+    assert "init_parts" not in str(error.value), "each part that is left out would bring the other's refusal"
     parts = "init.parts=[generator,average]"
     assert model_to_start_from(compose("recipe=vanilla", "network=resnet", f"init={file}", parts)) is not None
 

@@ -109,13 +109,22 @@ def test_what_pictures_do_not_have_is_refused(
         of_folders(folders[0], tmp_path, small(metrics=("fid_per_class",)))
     with pytest.raises(UserError, match="fid_per_class cannot be measured: no class has 2 real and 2 generated"):
         of_folders(tmp_path, folders[1], small(metrics=("fid_per_class",)))
-    with pytest.raises(UserError, match="precision cannot be measured: `k` must be between 1 and 3"):
+    with pytest.raises(UserError, match="precision cannot be measured: each sample's 5 nearest others need more"):
         of_folders(tmp_path, folders[1], small(metrics=("precision",)))
     with pytest.raises(UserError, match="r_precision cannot be measured on this data"):
         of_folders(*folders, small(metrics=("r_precision",)))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(UserError, match=r"lpips cannot be measured: no LPIPS .* weights here"):
         of_folders(*folders, small(metrics=("lpips",)))
+
+
+def test_what_can_be_measured_is(folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Four pictures have a covariance, and no five neighbours each."""
+    for i in range(4):
+        Image.new("RGB", (8, 8), (i * 60, 0, 0)).save(tmp_path / f"{i}.png")
+    found = of_folders(tmp_path, folders[1], small(metrics=("precision", "fid")))
+    assert list(found) == ["fid_small"]
+    assert "precision cannot be measured" in capsys.readouterr().err
 
 
 def test_perceptual_diversity_of_a_folder_needs_no_download(folders: tuple[Path, Path]):

@@ -199,6 +199,22 @@ def test_numbers_have_their_protocol(grey: np.ndarray, own: Any) -> None:
 # Saving -----------------------------------------------------------------------------------------------------------
 
 
+def test_one_penalty_needs_no_list(grey: np.ndarray) -> None:
+    for one, several in (("r2", ["r2"]), (R1(weight=0.5), [R1(weight=0.5)])):
+        kept = [GAN("dcgan", regularizers=given)._regularizers for given in (one, several)]
+        assert [[getattr(x, "weight", x) for x in each] for each in kept] == [[getattr(one, "weight", one)]] * 2
+
+
+def test_a_count_and_a_place_are_checked(grey: np.ndarray, tmp_path: Path) -> None:
+    gan = GAN("dcgan", regularizers=[], batch_size=8).fit(grey, 1, **QUICK)
+    with pytest.raises(UserError, match="`count` must be at least 1, got -1"):
+        gan.sample(-1)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="file is a file: name a folder"):
+        gan.save(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_saved_run_can_be_loaded_and_resumed(grey: np.ndarray, own: Any, tmp_path: Path, same: Any) -> None:
     """The recipe names the user's classes. The array is not stored, so that resuming needs a file of it."""
     np.save(tmp_path / "pictures.npy", grey)

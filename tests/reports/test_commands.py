@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ganlab.reports.commands import next_commands
 from tests.reports.conftest import MakeRun
 
 
@@ -34,6 +35,17 @@ def test_a_table_and_a_plot_are_written_without_torch(make_run: MakeRun, tmp_pat
     done = typed(tmp_path, "table", "runs", "out=table.md", "plot=curves.png")
     assert done.stdout.split() == ["table.md", "curves.png"]
     assert "| tiny | 2 |" in (tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("done", "planned", "words"),
+    [(60, 60, " trainer.max_steps=120"), (21, 400, ""), (21, -1, ""), (21, None, " trainer.max_steps=42")],
+)
+def test_a_run_that_has_not_ended_goes_on_to_its_own_end(done: int, planned: int | None, words: str) -> None:
+    """Twice the iterations of a stopped run would be a new, earlier end, and other schedules."""
+    recipe = {} if planned is None else {"trainer": {"max_steps": planned}}
+    line = next_commands("runs/mine", recipe, {"iterations": done})["resume"]
+    assert line == f"python -m ganlab.fit resume=runs/mine{words}"
 
 
 def test_a_report_is_written_without_torch(make_run: MakeRun, tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_runs_without_words_are_told_apart_by_their_recipes(make_run: MakeRun, t
     assert table.header()[0] == "gamma" and [line[0] for line in table.lines()] == ["1.0", "5.0"]
 
 
+def test_rows_are_named_by_the_model_that_they_started_from(make_run: MakeRun, tmp_path: Path) -> None:
+    origin = {"init": "zoo:emoji", "sha256": "ab", "images_seen": 9, "average_continues": True}
+    make_run("a", 0, recipe={"average": 1})
+    make_run("b", 0, words=("init=zoo:emoji",), recipe={"average": 1, "origin": origin})
+    table = make_table(find_runs([f"{tmp_path}/*"]))
+    assert table.header()[0] == "init" and [line[0] for line in table.lines()] == ["default", "zoo:emoji"]
+
+
 def test_unlike_protocols_are_never_in_one_column(make_run: MakeRun, tmp_path: Path) -> None:
     make_run("a", 0, (1.0,), words=("gamma=1",))
     make_run("b", 0, (5.0,), words=("gamma=2",), recipe={"gamma": 2.0}, protocol={**PROTOCOL, "fakes": 5000})
@@ -77,6 +85,17 @@ def test_held_out_pictures_that_follow_the_seed_are_one_protocol(make_run: MakeR
             make_run(f"{gamma}-{seed}", seed, (gamma + seed,), recipe={"gamma": gamma}, protocol=protocol)
     table = make_table(find_runs([f"{tmp_path}/*"]), values=["last"])
     assert cells(table, "fid_small last") == ["1.5 ± 0.71", "2.5 ± 0.71"]
+
+
+def test_runs_that_started_from_other_models_share_a_column(make_run: MakeRun, tmp_path: Path) -> None:
+    """docs/howto/starting.md: an origin is no condition of a measurement."""
+    make_run("scratch", 0, (3.0,))
+    for i, parts in enumerate((["generator"], ["generator", "average"]), 1):
+        origin = {"init": f"zoo:{i}", "sha256": f"{i}", "parts": parts}
+        make_run(f"tuned-{i}", 0, (i,), recipe={"gamma": i + 1.0}, protocol={**PROTOCOL, "origin": origin})
+    table = make_table(find_runs([f"{tmp_path}/*"]), values=["last"])
+    assert cells(table, "fid_small last") == ["3", "1", "2"]
+    assert not table.notes
 
 
 def test_other_pictures_at_the_same_seed_are_another_protocol(make_run: MakeRun, tmp_path: Path) -> None:
