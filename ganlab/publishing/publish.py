@@ -144,7 +144,10 @@ def _numbers(settings: PublishSettings) -> dict[str, Any]:
     if not settings.numbers:
         return {}
     found = read_report(Path(settings.numbers))
-    return {name: {"value": one.value, "spread": one.spread, "protocol": one.protocol} for name, one in found.items()}
+    return {
+        name: {"value": one.value, "spread": one.spread, "protocol": without_paths(one.protocol)}
+        for name, one in found.items()
+    }
 
 
 # Files ------------------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def test_the_card_has_what_a_reader_asks(checkpoint: Make, tmp_path: Path) -> No
     """Front matter of the Hub, command, licence of the data, numbers with their protocol and the command for them."""
     numbers = tmp_path / "numbers.json"
     protocol = {"measure": "fid", "extractor": "imagenet", "fakes": 500, "reals": 100, "split": "reference", "seed": 3}
-    one = {"value": 12.5, "spread": 0.25, "protocol": protocol}
+    one = {"value": 12.5, "spread": 0.25, "protocol": {**protocol, "origin": {"init": "/home/me/runs/mine"}}}
     numbers.write_text(json.dumps({"of": "x", "metrics": {"fid_imagenet": one}}))
     words = {"numbers": str(numbers), "machine": "one core", "faults": "Tails are thin.", "address": "zoo:cats"}
     export(ExportSettings(checkpoint=str(checkpoint("recipe=cgan_class")), out=str(tmp_path), **words))
@@ -154,7 +154,7 @@ def test_the_card_has_what_a_reader_asks(checkpoint: Make, tmp_path: Path) -> No
         config["from"]["sha256"],
     ):
         assert said in card
-    assert config["numbers"]["fid_imagenet"] == one
+    assert config["numbers"]["fid_imagenet"] == {**one, "protocol": {**protocol, "origin": {"init": "mine"}}}
 
 
 def test_paths_of_the_machine_stay_there() -> None:
