@@ -131,7 +131,7 @@ def test_neighbour_distances_leave_the_sample_itself_out():
     points = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
     assert neighbour_distances(points, 1).tolist() == pytest.approx([1, 1, 2, 4])
     assert neighbour_distances(points, 2).tolist() == pytest.approx([3, 2, 3, 6])
-    with pytest.raises(ValueError, match="between 1 and 3"):
+    with pytest.raises(ValueError, match="4 nearest others need more than 4 samples of a kind, got 4"):
         neighbour_distances(points, 4)
 
 
