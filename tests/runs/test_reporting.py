@@ -124,9 +124,9 @@ def test_a_model_of_the_hub_needs_the_hub_and_ganlab_s_own_need_nothing() -> Non
     assert allowances(compose("recipe=cgan_text2img")) == []
     elsewhere = compose("recipe=cgan_text2img", "condition.model=somebody/model")
     assert allowances(elsewhere) == ["hub"]
-    commands = next_commands("runs/a b", elsewhere, {"condition": "text", "example": "a 'b'", "iterations": 5})
+    commands = next_commands("runs/a b", elsewhere, {"condition": "text", "example": "a 'b'", "iterations": 6_000})
     assert shlex.split(commands["sample"])[3:] == ["checkpoint=runs/a b", "text=a 'b'", "count=16", "allow=[hub]"]
-    assert shlex.split(commands["resume"])[3:] == ["resume=runs/a b", "trainer.max_steps=10", "allow=[hub]"]
+    assert shlex.split(commands["resume"])[3:] == ["resume=runs/a b", "trainer.max_steps=12000", "allow=[hub]"]
 
 
 def test_words_in_a_stored_recipe_are_never_interpolated(tmp_path: Path) -> None:
