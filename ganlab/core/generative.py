@@ -141,16 +141,6 @@ class GenerativeModule(pl.LightningModule, ABC):
         found = self.recipe.get("origin")
         return found if isinstance(found, Mapping) else {}
 
-    @property
-    def images_before(self) -> int:
-        """Return the images seen by the model whose average this run continues; 0 if it continues none.
-
-        An average with random layers does not continue: its half-life begins short, as in a run from nothing.
-        """
-        seen, parts = self.origin.get("images_seen"), self.origin.get("parts")
-        continues = self.origin.get("average_continues", isinstance(parts, list) and "average" in parts)
-        return seen if isinstance(seen, int) and continues is True else 0
-
     def unlogged(self) -> dict[str, Tensor]:
         """Return the means of all terms since the last row of the log, on this process."""
         return self._logged.peek()
@@ -295,7 +285,7 @@ class GenerativeModule(pl.LightningModule, ABC):
     def _finish_iteration(self, images: int) -> None:
         images *= self.trainer.world_size
         self.images_seen += images
-        beta = self.averaging.beta(images, self.images_before + self.images_seen)
+        beta = self.averaging.beta(images, self.images_seen)
         self.averaging.update(self.members("average").tensors(), self.members("generator").tensors(), beta)
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric

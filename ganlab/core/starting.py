@@ -155,8 +155,6 @@ def _start(module: GenerativeModule, model: StoredModel, parts: Sequence[str] | 
     start = Start(_origin(model, str(module.recipe.get("init") or model.file), chosen))
     for part in chosen:
         _start_part(part, module, model, sketch, start)
-    taken, here = start.taken.get("average", (0, 1))
-    start.origin["average_continues"] = taken == here
     if "generator" in chosen and "average" not in chosen:
         module.average.load_state_dict(module.generator.state_dict())
     if "average" in chosen and "generator" not in chosen:

@@ -58,7 +58,7 @@ def test_runs_without_words_are_told_apart_by_their_recipes(make_run: MakeRun, t
 
 
 def test_rows_are_named_by_the_model_that_they_started_from(make_run: MakeRun, tmp_path: Path) -> None:
-    origin = {"init": "zoo:emoji", "sha256": "ab", "images_seen": 9, "average_continues": True}
+    origin = {"init": "zoo:emoji", "sha256": "ab", "images_seen": 9}
     make_run("a", 0, recipe={"average": 1})
     make_run("b", 0, words=("init=zoo:emoji",), recipe={"average": 1, "origin": origin})
     table = make_table(find_runs([f"{tmp_path}/*"]))
