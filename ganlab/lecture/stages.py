@@ -43,7 +43,10 @@ from ganlab.variants import StackGAN
 COUNT, AT_ONCE = 2_000, 250
 WARM, TIMED = 8, 24
 ONE_STAGE = 2_870  # iterations that take as long as the recipe stackgan, see `pace`
-AS_STACKGAN = ("condition=words", "perturbation=[]", "wordings=1", "near_misses=0", "generator_regularizer=[]")
+AS_STACKGAN = (
+    *("condition=words", "perturbation=[]", "wordings=1", "near_misses=0"),
+    *("generator_regularizer=[]", "flip=true"),
+)
 JOBS = {
     "two stages": ("recipe=stackgan",),
     "one stage": ("recipe=cgan_text2img", *AS_STACKGAN, "data.size=64", f"trainer.max_steps={ONE_STAGE}"),
