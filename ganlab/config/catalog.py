@@ -64,10 +64,10 @@ class Catalog:
         Hydra puts their settings at the group's name, which no component reads.
         """
         ours, *others = self.folders
-        places = {package(file) for file in (ours / group).glob("*.yaml")}
+        bare = [file for folder in others for file in sorted((folder / group).glob("*.yaml")) if not package(file)]
+        places = {package(file) for file in (ours / group).glob("*.yaml")} if bare else set()
         if len(places) == 1 and (place := places.pop()):
-            files = (file for folder in others for file in sorted((folder / group).glob("*.yaml")))
-            yield from ((file, place) for file in files if not package(file))
+            yield from ((file, place) for file in bare)
 
     def chosen(self, recipe: str, typed: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the groups that a recipe chooses from, each with its choice: a name, a list of names, or None.

@@ -2,7 +2,8 @@
 
 `find("torch.optim.Adam")` follows packages, re-exports and aliases to the class or function. As in an import, a dotted
 path goes through submodules as long as there are any. If the source does not tell (C extensions, generated code), it
-raises `Unknown`. This module does not know recipes, and executes nothing. What was read is kept until `refresh()`.
+raises `Unknown`. This module does not know recipes, and executes nothing. What it read is kept, until `refresh` sees
+that a file has changed.
 """
 
 from __future__ import annotations
