@@ -18,7 +18,8 @@ from ganlab.data.openmoji import Emoji, emoji_list, rasters
 from ganlab.data.pictures import Pictures
 from ganlab.data.split import held_out_rows
 from ganlab.data.splits import text_spec
-from ganlab.data.wordings import wordings
+from ganlab.data.wordings import KINDS, NAMED, kinds_of, wordings
+from ganlab.errors import UserError, suggestion
 
 PROMPTS = (
     "red apple",
@@ -53,6 +54,8 @@ class EmojiData(GanData):
     pictures at random if the mirrored one still fits its name. `wordings`: the largest number of captions of a picture,
     of which a batch draws one: its Unicode name, then sentences with it, aliases and keywords. 1: the name only.
     `near_misses`: the share of mismatched captions that are of a picture whose name shares a word with the own one.
+    `kind`: "a face", "an animal", ... (`ganlab.data.wordings`) keeps the drawings of that kind. Raise `UserError` if
+    there is no such kind.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("text",)
@@ -67,15 +70,19 @@ class EmojiData(GanData):
         flip: bool = True,
         wordings: PositiveInt = 1,
         near_misses: Fraction = 0.0,
+        kind: str | None = None,
         workers: Workers = 0,
         seed: Seed = 0,
     ) -> None:
         super().__init__(workers, seed)
         check_fraction(held_out)
         check_size(size)
+        every = [*NAMED, *KINDS]
+        if kind is not None and kind not in every:
+            raise UserError(f"`data.kind` {kind!r} is no kind of emoji: {suggestion(kind, every)}")
         self.size, self.held_out, self.flip = size, held_out, flip
         self.skin_tones, self.flags, self.signs, self.wordings = skin_tones, flags, signs, wordings
-        self.near_misses = near_misses
+        self.near_misses, self.kind = near_misses, kind
 
     def load(self) -> tuple[Pictures, Pictures, DataSpec]:
         """Return the training pictures, the held-out pictures and their description."""
@@ -89,7 +96,7 @@ class EmojiData(GanData):
 
     def _wanted(self, one: Emoji) -> bool:
         tone, flag, sign = self.skin_tones or not one.toned, self.flags or not one.flag, self.signs or not one.sign
-        return tone and flag and (sign or one.flag)
+        return tone and flag and (sign or one.flag) and (self.kind is None or self.kind in kinds_of(one))
 
     def _pictures(self, images: np.ndarray, emoji: Sequence[Emoji], rows: np.ndarray, flip: bool) -> Pictures:
         chosen = [emoji[i] for i in rows]
@@ -103,4 +110,4 @@ class EmojiData(GanData):
         captions = train.condition
         assert isinstance(captions, list)
         prompts = [prompt for prompt in PROMPTS if prompt in set(captions)][:SHOWN]
-        return text_spec(train, prompts)
+        return text_spec(train, prompts or captions[:SHOWN])

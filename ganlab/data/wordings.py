@@ -102,13 +102,13 @@ def wordings(one: Emoji, most: int) -> list[str]:
     coloured = _by_colour(name) if COLOURED.fullmatch(name) else []
     own, shared = ([], []) if name.startswith("no ") else _phrases(one)
     related = [", ".join([name, *shared[:RELATED]])] if shared else []
-    kinds = [] if name.startswith("no ") else _kinds(one)
+    kinds = [] if name.startswith("no ") else kinds_of(one)
     every = [name, f"{_article(name)}{name}", *kinds, *coloured, *own[:NAMES], *related, *_sentences(name)]
     return list(dict.fromkeys(every))[:most]
 
 
-def _kinds(one: Emoji) -> list[str]:
-    """Return what a drawing is one of."""
+def kinds_of(one: Emoji) -> list[str]:
+    """Return what a drawing is one of: keys of `NAMED` and `KINDS`."""
     name, keywords = {*one.caption.lower().split()}, {phrase.lower() for phrase in _said_of(one)}
     named = [kind for kind, words in NAMED.items() if name & {*words}]
     return named[:1] or [kind for kind, words in KINDS.items() if keywords & {*words}]

@@ -91,6 +91,23 @@ def test_options_keep_and_drop(plain: EmojiData, everything: EmojiData) -> None:
     assert captions(plain) < captions(everything)
 
 
+@pytest.mark.parametrize(
+    ("kind", "inside", "outside"), [("a face", "dog face", "red apple"), ("an animal", "tiger", "dog face")]
+)
+def test_a_kind_keeps_its_drawings_in_their_splits(plain: EmojiData, kind: str, inside: str, outside: str) -> None:
+    data = EmojiData(kind=kind)
+    data.setup()
+    assert inside in captions(data)
+    assert outside not in captions(data)
+    assert set(data.reference.condition or ()) < set(plain.reference.condition or ())
+    assert data.spec.prompts
+
+
+def test_an_unknown_kind_is_answered_by_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"`data.kind` 'faces' is no kind of emoji: did you mean `a face`\?"):
+        EmojiData(kind="faces")
+
+
 def test_no_concept_is_on_both_sides(everything: EmojiData) -> None:
     train, reference = set(everything.train.keys or ()), set(everything.reference.keys or ())
     assert not train & reference
