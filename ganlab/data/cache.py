@@ -20,6 +20,7 @@ from ganlab.errors import UserError
 from ganlab.files.durable import PART
 
 HEADER = 4096  # bytes, more than the header of a .npy file has
+PACKAGED = Path(__file__).with_name("arrays")  # those that come with the package, by their names in the cache
 
 
 def cache_folder() -> Path:
@@ -33,7 +34,10 @@ def digest(*facts: object) -> str:
 
 
 def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return the array that `make()` returns, memory mapped from disk. It is made only once for the same `facts`."""
+    """Return the array that `make()` returns, memory mapped from disk. It is made only once for the same `facts`.
+
+    It is not made at all if it comes with the package (`tools/package_captions.py`).
+    """
 
     def write(part: Path) -> None:
         array = make()
@@ -42,7 +46,9 @@ def cached_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np
             np.save(file, array)
             file.truncate()
 
-    return np.load(cached_path(f"{name}-{digest(facts)}.npy", write), mmap_mode="r")
+    file = f"{name}-{digest(facts)}.npy"
+    packaged = PACKAGED / file
+    return np.load(packaged if packaged.is_file() else cached_path(file, write), mmap_mode="r")
 
 
 def remembered_array(name: str, facts: object, make: Callable[[], np.ndarray]) -> np.ndarray:

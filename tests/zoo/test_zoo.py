@@ -17,6 +17,8 @@ from ganlab.files.addresses import ZOO, zoo_names
 from ganlab.files.published import CARD_FILE, MODEL_FILE, SAMPLES_FILE, read_config
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics.digits import DigitReader
+from ganlab.networks.minilm import MiniLM
+from ganlab.networks.sentences import FrozenSentences
 from ganlab.publishing.card import again
 from ganlab.publishing.card import card as write_card
 from ganlab.publishing.publish import write_samples
@@ -90,6 +92,19 @@ def test_a_digit_that_is_asked_for_is_drawn() -> None:
 def test_sample_takes_its_name(tmp_path: Path) -> None:
     sample(SampleSettings(checkpoint="zoo:mnist", label=["7"], count=2, out=str(tmp_path)))
     assert sorted(file.name for file in tmp_path.glob("*.png")) == ["7-00000.png", "7-00001.png", "grid.png"]
+
+
+def test_the_vectors_of_its_captions_come_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer of zoo:emoji does not wait until 1,362 captions are read: `tools/package_captions.py`."""
+    monkeypatch.setenv("GANLAB_CACHE", str(tmp_path))
+    spec = read_config(ZOO / "emoji")["spec"]
+    captions = [*spec["captions"], *spec["shared"]]
+    sentences = FrozenSentences()
+    sentences.study(captions)
+    assert not list(tmp_path.iterdir())
+    some = captions[::100]
+    read = torch.stack(MiniLM().vectors(some, torch.device("cpu")))
+    torch.testing.assert_close(torch.stack([sentences.vectors.known[one] for one in some]), read, atol=1e-5, rtol=0)
 
 
 def test_the_package_knows_its_files() -> None:
