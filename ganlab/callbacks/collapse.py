@@ -92,7 +92,8 @@ class CollapseMonitor(Measurement):
         """Return the losses and the diagnostics, and keep the finding."""
         values, self._finding = self.detector.look(trainer, module, self._samples)
         values["collapse/alarm"] = float(self._finding.alarm is not None or bool(self.open))
-        values |= self.diagnostics.look(trainer, module, values["collapse/averaged/bins"])
+        missing, alike = values["collapse/averaged/bins"], values.get("collapse/averaged/within_conditions", 0.0)
+        values |= self.diagnostics.look(trainer, module, missing, alike)
         self.looks, self.seconds = self.looks + 1, self.seconds + time.monotonic() - self._started
         return values
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from torch import Tensor
 
 from ganlab.collapse.diagnostics import DIAGNOSTICS, LASTING, GameState
 from ganlab.console import say
@@ -27,26 +28,30 @@ class DiagnosticLog:
         self.series: dict[str, list[float]] = {name: [] for name in DIAGNOSTICS}
         self.abnormal: dict[str, int] = {}
 
-    def look(self, trainer: pl.Trainer, module: GenerativeModule, missing: float) -> dict[str, float]:
+    def look(self, trainer: pl.Trainer, module: GenerativeModule, missing: float, alike: float) -> dict[str, float]:
         """Evaluate all diagnostics and return the values to log; empty if the module plays no adversarial game.
 
-        missing: the share of the data that the generator misses, from 0 to 1.
+        missing, alike: as in `GameState`.
         """
         if not isinstance(module, AdversarialModule):
             return {}
-        state = self._state(trainer, module, missing)
+        state = GameState(*self._logits(trainer, module), self._gradients(trainer, module), missing, alike)
         for name, diagnostic in DIAGNOSTICS.items():
             self.series[name].append(diagnostic.value(state))
             self._report(name, module.images_seen)
         return {f"held_out/{name}": self.series[name][-1] for name in LOGGED}
 
-    def _state(self, trainer: pl.Trainer, module: AdversarialModule, missing: float) -> GameState:
-        data, logged = trainer.datamodule, trainer.callback_metrics  # type: ignore[attr-defined]
-        batches = self._batch(data.train), self._batch(data.reference)
-        train, held_out, fake = (logits.float().cpu() for logits in module.held_out_logits(*batches, self.seed))
+    def _logits(self, trainer: pl.Trainer, module: AdversarialModule) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the critic's logits (N,) of training images, of held-out images and of generated ones."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        train, held_out, fake = module.held_out_logits(self._batch(data.train), self._batch(data.reference), self.seed)
+        return train.float().cpu(), held_out.float().cpu(), fake.float().cpu()
+
+    def _gradients(self, trainer: pl.Trainer, module: AdversarialModule) -> dict[str, float]:
+        """Return the last logged gradient norm of each side."""
+        logged = trainer.callback_metrics
         names = {side: f"{side}/gradient_norm" for side in module.sides}
-        norms = {side: float(logged[name]) for side, name in names.items() if name in logged}
-        return GameState(train, held_out, fake, norms, missing)
+        return {side: float(logged[name]) for side, name in names.items() if name in logged}
 
     def _batch(self, pictures: Pictures) -> Batch:
         """Return the same rows at every look."""

@@ -13,8 +13,10 @@ from statistics import median
 
 from torch import Tensor
 
+from ganlab.collapse.messages import IGNORED_LATENT
+
 LASTING = 3  # looks in succession
-SEPARATED, OVERFITTED, UNNOTICED = 0.9995, 0.8, 0.3  # values that are abnormal if they last
+SEPARATED, OVERFITTED, UNNOTICED, ALIKE = 0.9995, 0.8, 0.3, 0.5  # values that are abnormal if they last
 CHANGE = 2  # powers of ten by which a gradient must change
 
 
@@ -24,6 +26,7 @@ class GameState:
 
     train, held_out, fake: the critic's logits (N,) of training images, held-out images and generated images.
     gradients: the gradient norm of each side. missing: the share of the data that the generator misses, from 0 to 1.
+    alike: the share of the variety within conditions that it misses, 0 if conditions have no variety.
     """
 
     train: Tensor
@@ -31,6 +34,7 @@ class GameState:
     fake: Tensor
     gradients: Mapping[str, float]
     missing: float
+    alike: float
 
 
 def separation(real: Tensor, fake: Tensor) -> float:
@@ -97,6 +101,12 @@ DIAGNOSTICS = {
         lambda values: min(values[-LASTING:]) >= UNNOTICED,
         "the discriminator cannot tell real pictures from generated ones, although much of the data is missing",
         "a wider discriminator, a higher rate or more turns for it, a smaller gamma",
+    ),
+    "alike": Diagnostic(
+        lambda state: state.alike,
+        lambda values: min(values[-LASTING:]) >= ALIKE,
+        "pictures of one condition are nearly alike: the latent changes little",
+        IGNORED_LATENT,
     ),
     "starved": Diagnostic(
         lambda state: log_gradient(state, "generator"),

@@ -9,7 +9,7 @@ from ganlab.collapse.history import TestStatistic
 MISSING_MODES = "regularizer=[r1,r2], pack=2, minibatch_deviation=4, lower rates, more turns for the discriminator"
 SHRUNKEN_MODES = "regularizer=[r1,r2], minibatch_deviation=4, lower rates, a shorter run"
 COPIES = "perturbation=[adaptive] or [diffaugment], minibatch_deviation=4, more pictures, a larger latent_dim"
-IGNORED_LATENT = "a smaller match_weight, head=projection, a larger latent_dim, minibatch_deviation=4"
+IGNORED_LATENT = "a larger latent_dim, a smaller condition.dim or match_weight, head=projection, minibatch_deviation=4"
 ADVICE = {
     "bins": MISSING_MODES,
     "dropped": MISSING_MODES,

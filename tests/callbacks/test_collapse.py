@@ -17,11 +17,14 @@ from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.collapse import CollapseMonitor
 from ganlab.collapse.detector import LossEvaluator
 from ganlab.collapse.sampler import SampleSource
+from ganlab.config.recipe import compose
 from ganlab.core.finite import broken, is_finite
 from ganlab.data.pictures import Pictures
 from ganlab.data.toy import ToyData, ring
 from ganlab.errors import UserError
+from ganlab.files.run_folder import RunFolder
 from ganlab.metrics.diversity import nearest
+from ganlab.runs.training import train
 
 Make = Callable[..., Any]
 NAMES = ("bins", "recall", "covered", "vendi", "spread", "duplicates")
@@ -319,6 +322,16 @@ def test_too_few_pictures_are_said_once_before_the_first_iteration(
         "training goes on without it"
     ]
     assert not [line for line in lines(capsys) if "cannot measure collapse" in line]
+
+
+def test_a_class_that_drowns_the_latent_is_said_once(tmp_path: Path, capsys: Any) -> None:
+    """The averaged generator is hardly trained, and 1 latent beside 128 numbers of the class moves it little."""
+    words = ("recipe=cgan_class", "data.count=800", "data.held_out_count=40", "latent_dim=1", "condition.dim=128")
+    small = ("network.generator.width=4", "network.discriminator.width=4", "batch_size=4", "trainer.max_steps=5")
+    looks = ("callbacks.collapse.every=4", "callbacks.collapse.count=400", "callbacks.quality=null")
+    folder = RunFolder(train(compose(*words, *small, *looks, "trainer.accelerator=cpu", f"run_dir={tmp_path / 'run'}")))
+    assert len([line for line in lines(capsys) if "pictures of one condition are nearly alike" in line]) == 1
+    assert json.loads(folder.summary_file.read_text())["collapse"]["diagnostics"]["alike"] == 12
 
 
 def test_bad_settings() -> None:

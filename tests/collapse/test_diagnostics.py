@@ -13,7 +13,8 @@ ONES = torch.ones(4)
 
 
 def state(**changed: object) -> GameState:
-    plain = {"train": ONES, "held_out": ONES, "fake": -ONES, "gradients": {"generator": 0.1}, "missing": 0.5}
+    logits = {"train": ONES, "held_out": ONES, "fake": -ONES}
+    plain = {**logits, "gradients": {"generator": 0.1}, "missing": 0.5, "alike": 0.6}
     return GameState(**{**plain, **changed})  # type: ignore[arg-type]
 
 
@@ -40,6 +41,7 @@ def test_overfitting_is_zero_when_held_out_is_like_training_and_one_when_it_is_l
         ("overfitting", [0.1, 0.9, 0.9, 0.9], [0.9, 0.9, 0.7]),
         ("separation", [0.7, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0]),
         ("unnoticed", [0.4, 0.4, 0.4], [0.4, 0.0, 0.4]),
+        ("alike", [0.1, 0.6, 0.5, 0.7], [0.7, 0.6, 0.4]),
         ("starved", [-1.0] * 8 + [-3.5] * 3, [-1.0] * 8 + [-2.5] * 3),
         ("exploding", [0.0] * 8 + [2.5] * 3, [0.0] * 8 + [2.5, 2.5, 1.0]),
     ],
@@ -58,5 +60,6 @@ def test_diagnostics_read_the_state() -> None:
     assert DIAGNOSTICS["separation"].value(state()) == 1
     assert DIAGNOSTICS["unnoticed"].value(state(fake=ONES)) == 0.5
     assert DIAGNOSTICS["unnoticed"].value(state()) == 0
+    assert DIAGNOSTICS["alike"].value(state()) == 0.6
     assert DIAGNOSTICS["starved"].value(state()) == pytest.approx(-1)
     assert math.isnan(DIAGNOSTICS["exploding"].value(state()))
