@@ -90,6 +90,14 @@ def test_refuses_what_no_setting_can_be(setting: str, said: str) -> None:
         compose(RING, setting)
 
 
+@pytest.mark.parametrize("steps", ["0", "-2", "null"])
+def test_a_run_has_an_iteration_or_no_end(steps: str) -> None:
+    """A run of no iteration ended with the words that its folder has no checkpoint."""
+    assert compose(VANILLA, "trainer.max_steps=-1")["trainer"]["max_steps"] == -1
+    with pytest.raises(UserError, match=r"^`trainer.max_steps` must be -1 or a whole number of at least 1, got"):
+        compose(VANILLA, f"trainer.max_steps={steps}")
+
+
 def test_python_callers_are_refused_too() -> None:
     with pytest.raises(UserError, match="`half_life` must be a number of at least 0, got -1"):
         build({"_target_": "ganlab.core.averaging.MovingAverage", "half_life": -1})
