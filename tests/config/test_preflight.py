@@ -23,7 +23,10 @@ VANILLA, RING = "recipe=vanilla", "recipe=ring"
         (["recipe=stackgan", "data.size=32"], "`data.size` must be a side of 64, 128, 256 for variant.stage_two"),
         ([VANILLA, "data=folder", "data.root=''"], "`data.root` must be a folder of pictures, got nothing"),
         ([VANILLA, "data=folder", "data.root=../nosuch"], "`data.root` .* got ../nosuch"),
-        ([VANILLA, "data=folder", "data.root=.", "data.size=[64,96]"], r"`data.size` must be a side .* got \[64, 96\]"),
+        (
+            [VANILLA, "data=folder", "data.root=.", "data.size=[64,96]"],
+            r"`data.size` must be a side .* got \[64, 96\]: pass data.size=128, or network=fastgan",
+        ),
         ([VANILLA, "data=folder", "data.root=.", "data.size=[64]"], "`data.size` must be .* or a list"),
         ([VANILLA, "data=zip", "data.root=."], "`data.root` must be a zip of pictures, got .*, which is no file"),
         ([VANILLA, "batch_size=1000000"], "`batch_size`=1000000 needs at least .* GiB"),
