@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganlab.config.ranges import NonNegative, PositiveInt, ProperFraction
-from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
+from ganlab.data.batch import Batch, Condition, Fake, at_least_float32, one_a_sample
 from ganlab.errors import UserError
 from ganlab.networks.fastgan import Decoder, Trunk
 from ganlab.networks.styles import Styles
@@ -57,8 +57,9 @@ class Regularizer(ABC):
         return iteration % self.every == 0
 
     def __call__(self, critic: Critic, batch: Batch, fake: Fake, iteration: int = 0) -> Tensor:
-        """Return (N,): weight x every x penalty."""
-        return value(self.weight, iteration) * self.every * self.penalty(critic, batch, fake)
+        """Return (N,): weight x every x penalty. Raise `UserError` if the penalty is not one number a sample."""
+        penalty = one_a_sample(self.penalty(critic, batch, fake), f"the result of `{type(self).__name__}.penalty`")
+        return value(self.weight, iteration) * self.every * penalty
 
     @abstractmethod
     def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:

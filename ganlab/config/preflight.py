@@ -33,6 +33,7 @@ ZIPS = ("ganlab.data.zips.ZipData",)
 CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST", "OMPI_COMM_WORLD_RANK")
 """Data that read a folder of the user's. Data that read a file. Variables that give the other machines' addresses."""
 
+RECTANGLES = ", or network=fastgan, stylegan2, r3gan or mlp, which take rectangles"
 FLOAT = 4  # bytes
 
 
@@ -116,7 +117,7 @@ def _check_network(path: str, node: Any, recipe: Recipe) -> None:
         nearest = min(fits, key=lambda side: abs(math.log(side / max(sides(size)))), default=64)
         raise UserError(
             f"`data.size` must be a side of {', '.join(map(str, fits))} for {path}={node['_target_']}, got {size}: "
-            f"pass data.size={nearest}"
+            f"pass data.size={nearest}{'' if isinstance(size, int) else RECTANGLES}"
         )
 
 

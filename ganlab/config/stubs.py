@@ -94,8 +94,8 @@ class Trainer:
     strategy: Literal["auto", "ddp", "zero1"] | Component
     devices: Annotated[int, Range(least=1)] | Literal[-1] | list[NonNegativeInt] | str
     num_nodes: Annotated[int, Range(least=1, most=10_000)]
-    max_steps: Annotated[int, Range(least=-1)]
-    max_epochs: Annotated[int, Range(least=-1)] | None
+    max_steps: PositiveInt | Literal[-1]  # -1: no end, as for Lightning
+    max_epochs: PositiveInt | Literal[-1] | None
     log_every_n_steps: PositiveInt | None
     accumulate_grad_batches: PositiveInt
 

@@ -10,6 +10,7 @@ An iteration is one batch from the loader: the discriminator's turns, each on it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import torch
@@ -19,9 +20,10 @@ from ganlab.core.averaging import MovingAverage
 from ganlab.core.generative import GenerativeModule, Terms, eagerly
 from ganlab.core.sides import Side
 from ganlab.data.base import DataSpec
-from ganlab.data.batch import Batch, Condition, Fake, at_least_float32
+from ganlab.data.batch import Batch, Condition, Fake, at_least_float32, shape_or_type
 from ganlab.errors import UserError
 from ganlab.networks.logits import accuracy
+from ganlab.networks.players import network_of
 from ganlab.networks.scales import verdict
 from ganlab.objectives import Objective
 from ganlab.perturbations import Perturbation
@@ -66,10 +68,11 @@ class AdversarialModule(GenerativeModule, ABC):
         """Return the current generator's images for fresh latents and the batch's conditions, with their latents."""
         latent = self.draw_latent(len(batch))
         images = self.synthesize(self.generator, latent, batch.condition)
-        if images.shape != (len(batch), *self.spec.shape):
+        if not isinstance(images, Tensor) or images.shape != (len(batch), *self.spec.shape):
+            network = type(network_of(self.generator)[1]).__name__
             raise UserError(
-                f"`network.generator` {type(self.generator).__name__} makes {tuple(images.shape)}, and images of this "
-                f"data are (N, {', '.join(map(str, self.spec.shape))}): its forward must return that shape"
+                f"`network.generator` {network} makes {shape_or_type(images)}, and images of this data are "
+                f"(N, {', '.join(map(str, self.spec.shape))}): its forward must return a tensor of that shape"
             )
         return Fake(images, latent)
 
@@ -169,12 +172,18 @@ class AdversarialModule(GenerativeModule, ABC):
         self.step("generator")
 
     def _backward_discriminator(self, batch: Batch, fake: Fake, parts: int = 1) -> None:
-        terms = self.discriminator_terms(batch, fake)
-        self.backward_terms("discriminator", {**terms, **self.penalties("discriminator", batch, fake)}, parts)
+        self._backward_side("discriminator", self.discriminator_terms(batch, fake), batch, fake, parts)
 
     def _backward_generator(self, batch: Batch, fake: Fake, parts: int = 1) -> None:
-        terms = self.generator_terms(batch, fake)
-        self.backward_terms("generator", {**terms, **self.penalties("generator", batch, fake)}, parts)
+        self._backward_side("generator", self.generator_terms(batch, fake), batch, fake, parts)
+
+    def _backward_side(self, side: str, terms: Terms, batch: Batch, fake: Fake, parts: int) -> None:
+        if not isinstance(terms, Mapping) or not terms:
+            raise UserError(
+                f"`{type(self).__name__}.{side}_terms` must return the terms of the {side} by their names, at least "
+                f"one, got {shape_or_type(terms)}"
+            )
+        self.backward_terms(side, {**terms, **self.penalties(side, batch, fake)}, parts)
 
     def _advance_perturbations(self, batch: Batch, images_seen: int) -> None:
         """Pass the number of images seen to all perturbations, and logits of this batch to those that need them now."""

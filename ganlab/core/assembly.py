@@ -25,7 +25,7 @@ from ganlab.config.ranges import sides
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import launcher
 from ganlab.core.strategies import STRATEGIES
-from ganlab.core.trial import check_players
+from ganlab.core.trial import check_objective, check_players, check_trunk
 from ganlab.data.base import DataSpec, GanData, wrong_kind
 from ganlab.errors import UserError
 from ganlab.networks.architecture import Architecture, with_feature_shape
@@ -44,6 +44,7 @@ def make_data(recipe: Recipe) -> GanData:
     _check_condition(recipe)
     _check_comparisons(recipe)
     _check_generator(recipe)
+    _check_objective(recipe)
     if size := recipe["data"].get("size"):
         _check_discriminator(recipe, (3, *sides(size)))
     data: GanData = build(recipe["data"])
@@ -98,6 +99,12 @@ def _check_generator(recipe: Recipe) -> None:
         )
 
 
+def _check_objective(recipe: Recipe) -> None:
+    """Raise `UserError` if the losses of the recipe's objective, if it has one, are not one number a sample."""
+    if recipe.get("objective"):
+        check_objective(build(recipe["objective"]))
+
+
 def _kind(node: Any) -> Any:
     """Return the class or function that a node names. A constructor or an object may be there instead of a node."""
     if isinstance(node, Mapping):
@@ -118,6 +125,8 @@ def _check_discriminator(recipe: Recipe, shape: tuple[int, ...]) -> None:
         trunk = made if isinstance(made, nn.Module) else made(shape=shape)
     if locate(recipe["variant"]["_target_"]).needs_features:
         with_feature_shape(trunk)
+    if isinstance(getattr(trunk, "feature_shape", None), tuple):
+        check_trunk(trunk, shape)
     nodes = recipe["discriminator"].get("regularizers", {})
     penalties = [name for name, node in nodes.items() if node and _kind(node).differentiates]
     if penalties and any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in trunk.modules()):

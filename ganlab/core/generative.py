@@ -35,7 +35,7 @@ from ganlab.core.running_means import RunningMeans
 from ganlab.core.shortcut import ask_driver_not_nvml, may_step_directly, without_signal_exchange
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
 from ganlab.data.base import DataSpec
-from ganlab.data.batch import Batch, Condition, at_least_float32
+from ganlab.data.batch import Batch, Condition, at_least_float32, one_a_sample
 from ganlab.errors import UserError
 from ganlab.processes import gather_values, is_distributed
 
@@ -46,13 +46,6 @@ Terms = dict[str, Tensor]
 def eagerly() -> AbstractContextManager[None]:
     """Return a block in which compiled networks run as they were written."""
     return torch.compiler.set_stance("force_eager")  # type: ignore[no-any-return, no-untyped-call]
-
-
-def _per_sample(name: str, values: Tensor) -> Tensor:
-    """Return the values (N,) of a term. Raise `UserError` for another shape, such as (N, N) of a sum with (N, 1)."""
-    if values.dim() != 1:
-        raise UserError(f"`{name}` must be one number a sample, of shape (N,), got {tuple(values.shape)}")
-    return values
 
 
 class GenerativeModule(pl.LightningModule, ABC):
@@ -216,7 +209,8 @@ class GenerativeModule(pl.LightningModule, ABC):
 
         Raise `UserError` if a term is not one number a sample, or if no term depends on the weights.
         """
-        means = {term: at_least_float32(_per_sample(f"{name}/{term}", values)).mean() for term, values in terms.items()}
+        per_sample = {term: one_a_sample(values, f"`{name}/{term}`") for term, values in terms.items()}
+        means = {term: at_least_float32(values).mean() for term, values in per_sample.items()}
         for term, mean in means.items():
             self._logged.add(f"{name}/{term}", mean.detach())
         if name in self._reducers:

@@ -1,4 +1,4 @@
-"""Try networks that a user made on a few latents and pictures, before training: whatever does not fit is one line."""
+"""Try networks and objectives that a user made, before training: whatever does not fit is one line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.batch import one_a_sample, shape_or_type
 from ganlab.errors import UserError
 from ganlab.networks.logits import OneLogit
+from ganlab.objectives import Objective
 
 COUNT = 2  # pictures of a trial
 
@@ -32,6 +34,34 @@ def check_players(players: Mapping[str, nn.Module], shape: Sequence[int], code_d
             _check_judgement(discriminator, _run("discriminator", discriminator, images, f"images {_words(shape)}"))
 
 
+def check_trunk(trunk: nn.Module, shape: Sequence[int]) -> None:
+    """Raise `UserError` if a trunk on the meta device does not return features of its `feature_shape`.
+
+    A trunk that does not run on the meta device is not tried.
+    """
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            features = trunk.eval()(torch.empty(COUNT, *shape))
+    except Exception:  # of the user's code, which training shows with its traceback
+        return
+    _check_features(trunk, features)
+
+
+def check_objective(objective: Objective) -> None:
+    """Raise `UserError` if a loss is not one number a sample, or if the divergence is not one number."""
+    name = type(objective).__name__
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        real, fake = torch.zeros(COUNT), torch.zeros(COUNT)
+        one_a_sample(objective.discriminator(real, fake), f"the result of `{name}.discriminator`")
+        one_a_sample(objective.generator(fake, real), f"the result of `{name}.generator`")
+        divergence = objective.divergence(real, fake)
+    if not isinstance(divergence, Tensor) or divergence.dim() != 0:
+        raise UserError(
+            f"the result of `{name}.divergence` must be a tensor with one number, of shape (), got "
+            f"{shape_or_type(divergence)}"
+        )
+
+
 def _run(side: str, network: nn.Module, inputs: Tensor, what: str) -> Any:
     """Return the output of a copy of the network. Turn its error into one line."""
     first = next((parameter for parameter in network.parameters()), torch.empty(0))
@@ -45,7 +75,7 @@ def _run(side: str, network: nn.Module, inputs: Tensor, what: str) -> Any:
 def _check_images(generator: nn.Module, images: Any, shape: Sequence[int]) -> None:
     wanted = f"it must return a tensor {_words(shape)}, the shape of the data"
     if not isinstance(images, Tensor):
-        raise UserError(f"`generator` {_name(generator)} gives a {type(images).__name__}: {wanted}")
+        raise UserError(f"`generator` {_name(generator)} gives {shape_or_type(images)}: {wanted}")
     if images.shape != (COUNT, *shape):
         raise UserError(f"`generator` {_name(generator)} gives {_words(images.shape[1:])}: {wanted}")
     _check_finite("generator", generator, images)
@@ -56,18 +86,22 @@ def _check_images(generator: nn.Module, images: Any, shape: Sequence[int]) -> No
 
 
 def _check_judgement(discriminator: nn.Module, judgement: Any) -> None:
-    features = getattr(discriminator, "feature_shape", None)
-    if features is None:
+    if getattr(discriminator, "feature_shape", None) is None:
         judgement = OneLogit(_name(discriminator))(judgement)
-    elif not isinstance(judgement, Tensor) or tuple(judgement.shape[1:]) != tuple(features):
-        found = _words(judgement.shape[1:]) if isinstance(judgement, Tensor) else f"a {type(judgement).__name__}"
-        raise UserError(
-            f"`discriminator` {_name(discriminator)} gives {found}: its `feature_shape` says {_words(features)}"
-        )
+    else:
+        _check_features(discriminator, judgement)
     _check_finite("discriminator", discriminator, judgement)
     if isinstance(_last(discriminator), nn.Sigmoid):
         raise UserError(
             f"`discriminator` {_name(discriminator)} ends in Sigmoid, and ganlab's objectives take logits: leave it out"
+        )
+
+
+def _check_features(trunk: Any, features: Any) -> None:
+    if not isinstance(features, Tensor) or tuple(features.shape[1:]) != tuple(trunk.feature_shape):
+        found = _words(features.shape[1:]) if isinstance(features, Tensor) else shape_or_type(features)
+        raise UserError(
+            f"`discriminator` {_name(trunk)} gives {found}: its `feature_shape` says {_words(trunk.feature_shape)}"
         )
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 import torch
 from torch import Tensor
+
+from ganlab.errors import UserError
 
 Condition = Union[Tensor, "list[str]", None]
 """The generator's input beside the latent: classes (N,) int64, N captions, or images (N, C, H, W) in [-1, 1]."""
@@ -29,6 +31,27 @@ def to_float(images: Tensor) -> Tensor:
 def at_least_float32(values: Tensor) -> Tensor:
     """Convert half precision to float32. float32 and float64 pass unchanged."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def shape_or_type(value: Any) -> str:
+    """Return a tensor's shape, or the type of anything else, for a message.
+
+    >>> shape_or_type(torch.zeros(2, 3)), shape_or_type(1.5), shape_or_type(None)
+    ('(2, 3)', 'a float', 'None')
+    """
+    if isinstance(value, Tensor):
+        return str(tuple(value.shape))
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def one_a_sample(values: Any, what: str) -> Tensor:
+    """Return the values (N,) that `what` made. Raise `UserError` for anything else.
+
+    A sum of (N,) and (N, 1) is (N, N), whose mean is a plausible number.
+    """
+    if not isinstance(values, Tensor) or values.dim() != 1:
+        raise UserError(f"{what} must be one number a sample, a tensor of shape (N,), got {shape_or_type(values)}")
+    return values
 
 
 def to_uint8(images: Tensor) -> Tensor:

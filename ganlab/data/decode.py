@@ -160,7 +160,7 @@ def preparation(form: Form) -> str:
     shape = " square" if height == width else ""
     squeezed = f"each picture is squeezed into a{shape or ' frame'}"
     how = f"the middle{shape} of each picture is cut out" if form.crop else squeezed
-    return f"{how} and resized to {width} x {height}{', in grey' if form.channels == 1 else ''}"
+    return f"{how} and resized to {height} x {width}{', in grey' if form.channels == 1 else ''}"
 
 
 def decode(encoded: Encoded, form: Form) -> np.ndarray:

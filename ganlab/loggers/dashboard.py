@@ -178,7 +178,7 @@ class Dashboard(WandbLogger):
             dir=str(self.folder.path),
             config=self.recipe,
             mode=mode,
-            resume="allow" if mode == "online" else None,
+            resume="allow",  # offline it stands in the file, and `wandb sync` then appends this part to the one before
             settings=wandb.Settings(silent=True, console="off", init_timeout=30),
         )
 
@@ -188,6 +188,10 @@ class Dashboard(WandbLogger):
         if not file.exists():
             atomic_write(file, secrets.token_hex(4))
         return file.read_text(encoding="utf-8").strip()
+
+    def _parts(self) -> list[Path]:
+        """Return the folders of this run's offline parts, one for each time that it was begun or resumed, in order."""
+        return sorted((self.folder.path / "wandb").glob(f"offline-run-*-{self._same_id()}"))
 
     def _lay_out(self, run: Any) -> None:
         run.define_metric(X, hidden=True)
@@ -250,8 +254,8 @@ class Dashboard(WandbLogger):
         if self.artifact and status == "success":
             self._upload()
         self._experiment.finish(exit_code=0 if status == "success" else 1)
-        offline, folder = self._experiment.settings._offline, Path(self._experiment.settings.sync_dir)
-        line = f"upload it with: wandb sync {from_here(folder)}" if offline else str(self._experiment.url)
+        parts = " ".join(map(from_here, self._parts()))
+        line = f"upload it with: wandb sync {parts}" if self._experiment.settings._offline else self._experiment.url
         say(f"ganlab: W&B: {line}")
         self._experiment = None
 

@@ -6,7 +6,7 @@ of the metric gets a high score without reason. Plain PyTorch; the caller stores
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,15 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.data.pictures import Pictures
+from ganlab.data.progress import progress
 from ganlab.data.vocabulary import vocabulary
 from ganlab.metrics.features import as_colour
 from ganlab.metrics.moments import precise
 from ganlab.metrics.result import Result
 from ganlab.metrics.small import Residual, squeeze
 from ganlab.networks.text import WordEncoder
-
-Progress = Callable[[int, int, float], None]
-"""(steps done, total steps, loss), called after every step."""
 
 
 def hit_probability(beaten_by: Tensor, others: int | Tensor, wrong: int) -> Tensor:
@@ -154,7 +152,6 @@ def train_matcher(
     batch: int = 128,
     rate: float = 2e-3,
     seed: int = 0,
-    progress: Progress = lambda done, total, loss: None,
 ) -> Matcher:
     """Train a matcher for captioned real pictures. The global random state does not change.
 
@@ -166,12 +163,12 @@ def train_matcher(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         matcher = Matcher(vocabulary(pictures.condition))
-        batches = examples(pictures, batch, torch.Generator().manual_seed(seed))
-        _fit(matcher, islice(batches, steps), steps, rate, progress)
+        batches = islice(examples(pictures, batch, torch.Generator().manual_seed(seed)), steps)
+        _fit(matcher, progress(batches, steps, "training the matcher, steps:"), steps, rate)
     return matcher.eval().requires_grad_(False)
 
 
-def _fit(matcher: Matcher, batches: Iterable[Example], steps: int, rate: float, progress: Progress) -> None:
+def _fit(matcher: Matcher, batches: Iterable[Example], steps: int, rate: float) -> None:
     optimizer = torch.optim.AdamW(matcher.parameters(), lr=rate, weight_decay=0.1)
     for step, (images, captions, codes) in enumerate(batches):
         optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50) * (1 - step / steps)
@@ -179,4 +176,3 @@ def _fit(matcher: Matcher, batches: Iterable[Example], steps: int, rate: float, 
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        progress(step + 1, steps, float(loss.detach()))

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.batch import shape_or_type
 from ganlab.errors import UserError
 from ganlab.networks.attention import attention_to_words
 
@@ -41,10 +42,10 @@ class OneLogit(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """Return the logits as (N,). Raise `UserError` if they have another shape."""
         if not isinstance(logits, Tensor) or logits.dim() not in (1, 2) or logits.shape[1:] not in ((), (1,)):
-            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
             raise UserError(
-                f"`network.discriminator` {self.owner} gives {found}: without a `feature_shape` its forward must "
-                "return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say `feature_shape`"
+                f"`network.discriminator` {self.owner} gives {shape_or_type(logits)}: without a `feature_shape` its "
+                "forward must return one logit an image, (N,) or (N, 1); with features (N, F, h, w) it must say "
+                "`feature_shape`"
             )
         return logits.flatten()
 

@@ -88,7 +88,7 @@ class Patches(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """Images (N, *shape) -> logits (N, 1, h, w) of each scale, the finest first; `feature_shape` is the finest's.
+    """Images (N, *shape) -> logits (N, 1, h, w) of each scale, the finest first.
 
     patch: the side of a logit's receptive field, in pixels: 1, 16, 34, 70, 142 or 286. It may exceed the picture.
     scales: the number of discriminators; each judges pictures of half the side of the one before (Wang et al. 2018,
@@ -110,7 +110,6 @@ class Discriminator(nn.Module):
         side = image_side(shape)
         plan = checked_plan(patch, side, scales)
         self.image_shape = tuple(shape)  # of input picture and output together, in PatchGAN
-        self.feature_shape = (1, outputs(side, plan), outputs(side, plan))
         self.scales = nn.ModuleList(Patches(shape[0], plan, width, limit, norm) for _ in range(scales))
         initialize(self, norm)
 

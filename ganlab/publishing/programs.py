@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.core.generative import GenerativeModule
 from ganlab.errors import UserError
@@ -54,6 +54,28 @@ def batches(inputs: Sequence[Tensor]) -> tuple[dict[int, Any], ...]:
     return tuple({0: batch} for _ in inputs)
 
 
+def write_onnx(network: nn.Module, inputs: Sequence[Tensor], names: Sequence[str], output: str, file: Path) -> None:
+    """Write a network as ONNX of opset `OPSET`, without constants that it does not use: onnxruntime warns of each."""
+    import onnx_ir
+    from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+    torch.onnx.export(
+        network,
+        tuple(inputs),
+        file,
+        input_names=list(names),
+        output_names=[output],
+        opset_version=OPSET,
+        dynamo=True,
+        external_data=False,
+        dynamic_shapes=batches(inputs),
+        verbose=False,
+    )
+    model = onnx_ir.load(file)  # in the exporter's own model they still have uses, in copies of nodes that are gone
+    RemoveUnusedNodesPass()(model)
+    onnx_ir.save(model, file)
+
+
 class Onnx(Program):
     """An ONNX file. Writing it needs onnx and onnxscript, checking it onnxruntime."""
 
@@ -61,18 +83,7 @@ class Onnx(Program):
 
     def write(self, painter: Painter, inputs: Sequence[Tensor], names: Sequence[str], file: Path) -> dict[str, Any]:
         """Write the file with opset `OPSET`."""
-        torch.onnx.export(
-            painter,
-            tuple(inputs),
-            file,
-            input_names=list(names),
-            output_names=["images"],
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes=batches(inputs),
-            verbose=False,
-        )
+        write_onnx(painter, inputs, names, "images", file)
         return {"opset": OPSET}
 
     def draw(self, file: Path, inputs: Inputs, names: Sequence[str]) -> Tensor:
@@ -111,14 +122,15 @@ def check_installed(forms: Sequence[str]) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what the exporters say of their own insides."""
+    """Silence what the exporters say of their own insides: names of axes, steps of optimization, groups of weights."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.filterwarnings("ignore", "# The axis name: ")
+            warnings.filterwarnings("ignore", "No complete tensor found in the group")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

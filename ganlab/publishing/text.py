@@ -25,7 +25,7 @@ from ganlab.files.packaged import is_packaged
 from ganlab.networks.conditioning import ConditionEncoder
 from ganlab.networks.text import CaptionEncoder, SentenceEncoder
 from ganlab.publishing.painter import embedding, encoders
-from ganlab.publishing.programs import OPSET, batches, quiet
+from ganlab.publishing.programs import quiet, write_onnx
 from ganlab.sampling.drawing import latents
 
 CAPTIONS_FILE, ENCODER_FILE, WEIGHTS_FILE, TEXT_FILE = (
@@ -95,18 +95,9 @@ def _write_projection(module: GenerativeModule, captions: Sequence[str], folder:
     sentences = torch.stack(sentence_encoder.sentences.vectors(captions, torch.device("cpu")))
     latent = latents(module, range(len(captions)))
     with quiet(), torch.no_grad():
-        torch.onnx.export(
-            TextProjection(module.average).eval(),
-            (sentences[:1].repeat(3, 1), latent[:1].repeat(3, 1)),
-            folder / TEXT_FILE,
-            input_names=["sentence", "latent"],
-            output_names=["embedding"],
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes=batches((sentences, latent)),
-            verbose=False,
-        )
+        projection = TextProjection(module.average).eval()
+        example = [sentences[:1].repeat(3, 1), latent[:1].repeat(3, 1)]
+        write_onnx(projection, example, ["sentence", "latent"], "embedding", folder / TEXT_FILE)
     session = onnxruntime.InferenceSession(folder / TEXT_FILE, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"sentence": sentences.numpy(), "latent": latent.numpy()})
     own = embedding(module.average, captions, latent)

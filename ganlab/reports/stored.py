@@ -143,7 +143,7 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= LARGEST_SUMMARY else None
     except ValueError as error:
-        raise UserError(f"{file} is damaged: {error}") from error
+        raise UserError(f"{file} is damaged ({error}): delete it, and the run counts as unfinished") from error
     if not isinstance(content, dict):
         raise UserError(f"{file} is no summary of a run")
     return content

@@ -100,6 +100,11 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
             folder.write_recipe(to_yaml(described(recipe)))
             _open(recipe, folder, data, module, start)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        if module.iteration == 0:
+            raise UserError(
+                "the run ended before its first iteration, so there is nothing to keep: a signal ended it, or "
+                "`trainer.max_time` or `trainer.limit_train_batches`"
+            )
         if trainer.is_global_zero:
             summary = summarize(described(recipe), folder.checkpoint(), trainer, module, time.monotonic() - started)
             folder.write_summary(summary)

@@ -45,6 +45,7 @@ class PatchGAN(AdversarialModule):
     """
 
     reads: ClassVar[str | None] = "image"
+    needs_features: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class PatchGAN(AdversarialModule):
         check_alone(network)
         channels, *sides = spec.shape
         painter: Any = network.generator(shape=spec.shape)
-        trunk = network.trunk((2 * channels, *sides))
+        trunk = network.trunk((2 * channels, *sides), features=False)
         super().__init__(spec, painter, trunk, objective, generator, discriminator, average, painter.latent_dim)
         self.l1_weight, self.realism_weight = l1_weight, realism_weight
 

@@ -23,7 +23,10 @@ VANILLA, RING = "recipe=vanilla", "recipe=ring"
         (["recipe=stackgan", "data.size=32"], "`data.size` must be a side of 64, 128, 256 for variant.stage_two"),
         ([VANILLA, "data=folder", "data.root=''"], "`data.root` must be a folder of pictures, got nothing"),
         ([VANILLA, "data=folder", "data.root=../nosuch"], "`data.root` .* got ../nosuch"),
-        ([VANILLA, "data=folder", "data.root=.", "data.size=[64,96]"], r"`data.size` must be a side .* got \[64, 96\]"),
+        (
+            [VANILLA, "data=folder", "data.root=.", "data.size=[64,96]"],
+            r"`data.size` must be a side .* got \[64, 96\]: pass data.size=128, or network=fastgan",
+        ),
         ([VANILLA, "data=folder", "data.root=.", "data.size=[64]"], "`data.size` must be .* or a list"),
         ([VANILLA, "data=zip", "data.root=."], "`data.root` must be a zip of pictures, got .*, which is no file"),
         ([VANILLA, "batch_size=1000000"], "`batch_size`=1000000 needs at least .* GiB"),
@@ -88,6 +91,14 @@ def test_names_the_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_refuses_what_no_setting_can_be(setting: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         compose(RING, setting)
+
+
+@pytest.mark.parametrize("steps", ["0", "-2", "null"])
+def test_a_run_has_an_iteration_or_no_end(steps: str) -> None:
+    """A run of no iteration ended with the words that its folder has no checkpoint."""
+    assert compose(VANILLA, "trainer.max_steps=-1")["trainer"]["max_steps"] == -1
+    with pytest.raises(UserError, match=r"^`trainer.max_steps` must be -1 or a whole number of at least 1, got"):
+        compose(VANILLA, f"trainer.max_steps={steps}")
 
 
 def test_python_callers_are_refused_too() -> None:

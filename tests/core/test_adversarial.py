@@ -372,21 +372,54 @@ class Squares(Regularizer):
 
     differentiates = False
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, make: Callable[[Tensor], Any]) -> None:
         super().__init__(1.0)
-        self.shape = shape
+        self.make = make
 
-    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Tensor:
-        return critic(batch.images, batch.condition).square().mean().expand(self.shape)
+    def penalty(self, critic: Critic, batch: Batch, fake: Fake) -> Any:
+        return self.make(critic(batch.images, batch.condition).square())
 
 
-@pytest.mark.parametrize("shape", [(), (8, 1), (8, 8)])
-def test_a_term_that_is_not_per_sample_is_refused(
-    vanilla: Make, plain: Architecture, fit: Make, adam: Side, shape: tuple[int, ...]
+PER_SAMPLE = r"must be one number a sample, a tensor of shape \(N,\), got"
+NOT_PER_SAMPLE = pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda values: values.mean(), r"\(\)"),
+        (lambda values: values[:, None], r"\(8, 1\)"),
+        (lambda values: values + values[:, None], r"\(8, 8\)"),
+        (lambda values: None, "None"),
+        (lambda values: values.mean().item(), "a float"),
+    ],
+)
+"""(8, 8) is what (8,) + (8, 1) silently becomes; its mean is a plausible number. None is a forgotten `return`."""
+
+
+@NOT_PER_SAMPLE
+def test_a_penalty_that_is_not_per_sample_is_refused(
+    vanilla: Make, plain: Architecture, fit: Make, adam: Side, make: Make, got: str
 ) -> None:
-    """(8, 8) is what (8,) + (8, 1) silently becomes; its mean is a plausible number."""
-    module = vanilla(network=plain, discriminator=replace(adam, regularizers={"mine": Squares(shape)}))
-    with pytest.raises(UserError, match=r"`discriminator/mine` must be one number a sample, of shape \(N,\), got"):
+    module = vanilla(network=plain, discriminator=replace(adam, regularizers={"mine": Squares(make)}))
+    with pytest.raises(UserError, match=rf"^the result of `Squares.penalty` {PER_SAMPLE} {got}"):
+        fit(module, 1)
+
+
+@NOT_PER_SAMPLE
+def test_a_term_that_is_not_per_sample_is_refused(
+    vanilla: Make, plain: Architecture, fit: Make, make: Make, got: str
+) -> None:
+    module = vanilla(network=plain)
+    module.discriminator_terms = lambda batch, fake: {"mine": make(module.critic(batch.images, None))}
+    with pytest.raises(UserError, match=rf"^`discriminator/mine` {PER_SAMPLE} {got}"):
+        fit(module, 1)
+
+
+@pytest.mark.parametrize(("terms", "got"), [(None, "None"), (torch.zeros(8), r"\(8,\)"), ({}, "a dict")])
+def test_a_side_without_named_terms_is_refused(
+    vanilla: Make, plain: Architecture, fit: Make, terms: Any, got: str
+) -> None:
+    module = vanilla(network=plain)
+    module.generator_terms = lambda batch, fake: terms
+    with pytest.raises(UserError, match=rf"`VanillaGAN.generator_terms` must return the terms.* by their names.*{got}"):
         fit(module, 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,41 @@ def test_refuses_in_one_line(words: list[str], says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
         make_data(compose(*words))
     assert "\n" not in str(error.value)
+
+
+MINE = """
+from ganlab.objectives import NonSaturating
+
+class NoDiscriminator(NonSaturating):
+    def discriminator(self, real, fake):
+        super().discriminator(real, fake)
+
+class OneNumber(NonSaturating):
+    def generator(self, fake, real=None):
+        return float(super().generator(fake, real).mean())
+
+class NoDivergence(NonSaturating):
+    def divergence(self, real, fake):
+        super().divergence(real, fake)
+"""
+"""A user's objectives, each with one method that does not return what it must."""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("NoDiscriminator", r"`NoDiscriminator.discriminator` must be one number a sample.*\(N,\), got None"),
+        ("OneNumber", r"`OneNumber.generator` must be one number a sample.*\(N,\), got a float"),
+        ("NoDivergence", r"`NoDivergence.divergence` must be a tensor with one number.*, got None"),
+    ],
+)
+def test_an_objective_that_returns_no_loss_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, says: str
+) -> None:
+    (tmp_path / "my_objectives.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=says):
+        make_data(compose("recipe=ring", f"objective._target_=my_objectives.{name}"))
 
 
 def test_a_folder_may_have_any_condition() -> None:

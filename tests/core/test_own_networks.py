@@ -55,8 +55,17 @@ class Judging(nn.Module):
 class Shapeless(nn.Module):
     def __init__(self, shape: tuple) -> None:
         super().__init__()
+
+class Trunk(Judging):
+    feature_shape = (8, 4, 4)
+
+    def forward(self, images):
+        super().forward(images)
 """
-"""A user's file beside a recipe: a generator, a discriminator with logits, a generator that takes no latent's size."""
+"""A user's file beside a recipe.
+
+It has a generator, a discriminator with logits, a generator that takes no latent's size, and a trunk without a return.
+"""
 
 
 @pytest.fixture
@@ -124,6 +133,30 @@ def test_images_of_another_shape_are_refused_in_one_line(play: Make) -> None:
         play(Architecture(wrong, plain_discriminator()))
 
 
+class Returning(nn.Module):
+    """A generator whose forward makes something else of the images."""
+
+    def __init__(self, make: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.network, self.make = plain_generator(), make
+
+    def forward(self, latent: torch.Tensor) -> Any:
+        return self.make(self.network(latent))
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda images: None, "None"),
+        (lambda images: (images, images), "a tuple"),
+        (lambda images: images.detach().numpy(), "a ndarray"),
+    ],
+)
+def test_images_that_are_no_tensor_are_refused_in_one_line(play: Make, make: Make, what: str) -> None:
+    with pytest.raises(UserError, match=rf"^`network.generator` Returning makes {what}, .* must return a tensor"):
+        play(Architecture(Returning(make), plain_discriminator()))
+
+
 @pytest.mark.parametrize("kind", [VAEGAN, InfoGAN])
 def test_a_variant_that_needs_features_says_so(kind: Make, adam: Side, vanilla: Make) -> None:
     parts = vanilla(network=Architecture(plain_generator(), plain_discriminator()))
@@ -148,3 +181,9 @@ def test_a_recipe_with_plain_modules_is_refused_before_data_are_loaded(own: Make
         make_data(own("variant._target_=ganlab.variants.InfoGAN"))
     with pytest.raises(UserError, match=r"^`network.generator` my_networks.Shapeless must take `code_dim`"):
         make_data(own("network.generator._target_=my_networks.Shapeless"))
+
+
+def test_a_trunk_without_features_is_refused_before_data_are_loaded(own: Make) -> None:
+    recipe = own("network.discriminator._target_=my_networks.Trunk", "data.size=32")
+    with pytest.raises(UserError, match=r"^`discriminator` Trunk gives None: its `feature_shape` says \(N, 8, 4, 4\)"):
+        make_data(recipe)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.decode import Form, decode
+from ganlab.data.decode import Form, decode, preparation
 
 SMALL = Form(8)
 
@@ -179,3 +179,8 @@ def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(ValueError, match="not a file"):
         decode(tmp_path / "a.png", SMALL)
+
+
+def test_the_preparation_names_height_and_width_in_the_order_of_data_size() -> None:
+    """A run says `3 x 32 x 48` of such pictures one line above."""
+    assert preparation(Form([32, 48])) == "the middle of each picture is cut out and resized to 32 x 48"

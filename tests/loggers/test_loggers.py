@@ -316,7 +316,7 @@ def offline(folder: Path, recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatc
     dashboard = Dashboard(folder, recipe, **settings)
     dashboard.log_metrics({"a": 1.0, "images_seen": 8.0}, 1)
     dashboard.finalize("success")
-    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    file = max(folder.glob("wandb/offline-run-*/*.wandb"))
     wait_for_the_end(file)
     return Contents(file).run
 
@@ -340,6 +340,24 @@ def test_settings_of_wandb_come_first(tmp_path: Path, monkeypatch: pytest.Monkey
     run = offline(tmp_path / "ring" / "0", {"recipe": "ring", "overrides": WORDS}, monkeypatch, **own)
     assert run.display_name == "ring objective=hinge max_steps=4 seed=2"
     assert (run.entity, run.run_group, sorted(run.tags)) == ("us", "first", ["a", "b"])
+
+
+def test_the_parts_of_a_resumed_run_are_uploaded_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """W&B offline writes a file for each part, with steps from 0. The second says that it resumes the first.
+
+    `wandb sync` then appends its steps. Without that word it replaced the first part.
+    """
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    first = offline(tmp_path, {"recipe": "ring"}, monkeypatch)
+    time.sleep(1.1)  # W&B names a part by the second
+    second = offline(tmp_path, {"recipe": "ring"}, monkeypatch)
+    assert (second.run_id, second.resume) == (first.run_id, True)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.endswith(" ".join(map(str, sorted(tmp_path.glob("wandb/offline-run-*")))))
+    assert line.count("offline-run-") == 2
 
 
 # TensorBoard ---------------------------------------------------------------------------------------------------------

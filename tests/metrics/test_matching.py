@@ -89,6 +89,13 @@ def test_a_matcher_comes_back_from_disk_without_running_code(trained, tmp_path):
     torch.testing.assert_close(back.texts(captions), matcher.texts(captions))
 
 
+def test_training_a_matcher_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr("ganlab.data.progress.QUIET", 0.0)
+    images, captions = coloured(16)
+    train_matcher(Pictures(images, captions), steps=3, batch=8)
+    assert "training the matcher, steps: 1/3" in capsys.readouterr().err
+
+
 def test_a_matcher_without_captions_is_refused():
     with pytest.raises(ValueError, match="captioned pictures, got Tensor"):
         train_matcher(Pictures(coloured(8)[0], torch.arange(8)))

@@ -49,7 +49,6 @@ def test_how_many_logits(side: int, patch: int, logits: int) -> None:
     (judged,) = network(torch.randn(1, 6, side, side))
     assert judged.shape == (1, 1, logits, logits)
     assert outputs(side, PLANS[patch]) == logits
-    assert network.feature_shape == (1, logits, logits)
 
 
 def test_the_seventy_pixel_network_is_the_one_of_the_paper() -> None:

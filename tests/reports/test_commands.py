@@ -71,3 +71,14 @@ def test_nonsense_is_one_line(tmp_path: Path, module: str, words: tuple[str, ...
     assert done.returncode == 2
     (only,) = said(done)
     assert only.startswith(line)
+
+
+def test_a_damaged_summary_says_what_to_do(make_run: MakeRun, tmp_path: Path) -> None:
+    """One such file stops the table of a whole sweep."""
+    make_run("runs/0")
+    summary = make_run("runs/1") / "summary.json"
+    summary.write_text('{"best": ')
+    (line,) = said(typed(tmp_path, "table", "runs"))
+    assert line.startswith("ganlab.table: runs/1/summary.json is damaged (") and line.endswith("counts as unfinished")
+    summary.unlink()
+    assert typed(tmp_path, "table", "runs").returncode == 0

@@ -175,3 +175,8 @@ def test_the_ramp_of_the_average_counts_the_images_of_this_run(
     beta = 0.5 ** (8 / (0.05 * 8))
     expected = beta * before[f"average.{name}"] + (1 - beta) * after[f"generator.{name}"]
     torch.testing.assert_close(after[f"average.{name}"], expected)
+
+
+def test_a_run_that_ends_before_its_first_iteration_says_so(words: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^the run ended before its first iteration.*`trainer.max_time`"):
+        train(compose(*words, f"run_dir={tmp_path / 'run'}", "+trainer.max_time=00:00:00:00"))
