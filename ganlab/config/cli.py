@@ -8,15 +8,19 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, field, fields
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ganlab.errors import UserError, nearest
 
 Settings = TypeVar("Settings")
 
+PACKAGE = Path(__file__).parents[1]
 WIDTH = 110
 CHECKPOINT = "a run's folder (its best, else its last), a .ckpt, zoo:NAME or hf:USER/NAME"
 DATA = "data.root=FOLDER and other settings of the checkpoint's data, which replace those of its recipe"
@@ -29,8 +33,10 @@ DEBUG = re.compile(r"\+{0,2}ganlab\.debug=(true|yes|on|1)", re.IGNORECASE)
 def errors_in_one_line() -> Iterator[None]:
     """End the program with one line on an error: exit code 2 for bad input, 1 for errors of the system.
 
-    An unforeseen error keeps its traceback. `ganlab.debug=true` keeps all tracebacks.
+    An unforeseen error keeps its traceback. `ganlab.debug=true` keeps all tracebacks. A warning of ganlab itself is one
+    line, too.
     """
+    before, warnings.formatwarning = warnings.formatwarning, partial(_warning_line, warnings.formatwarning)
     try:
         yield
     except KeyboardInterrupt:
@@ -44,6 +50,17 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         print(f"{program()}: {line}", file=sys.stderr)
         raise SystemExit(2 if bad_input else 1) from None
+    finally:
+        warnings.formatwarning = before
+
+
+def _warning_line(
+    otherwise: Callable[..., str], message: Warning | str, category: type[Warning], filename: str, *place: Any
+) -> str:
+    """Return a warning of ganlab as a line for its user. One of another package keeps the place in its source."""
+    if Path(filename).is_relative_to(PACKAGE):
+        return f"ganlab: {message}\n"
+    return otherwise(message, category, filename, *place)
 
 
 def run(help_text: str, work: Callable[[list[str]], object]) -> None:

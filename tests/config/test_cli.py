@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,6 +188,25 @@ def test_sample_refuses(words):
 def test_evaluate_refuses(words):
     with pytest.raises(UserError):
         checked_evaluate(cli.read_settings(EvaluateSettings, words))
+
+
+def test_evaluate_names_the_folder_that_is_none(tmp_path):
+    (tmp_path / "pictures.zip").touch()
+    for name in ("pictures.zip", "nothing"):
+        words = [f"generated={tmp_path / name}", f"reference={tmp_path}"]
+        with pytest.raises(UserError, match=rf"^`generated` must be a folder of pictures, got .*{name}"):
+            checked_evaluate(cli.read_settings(EvaluateSettings, words))
+
+
+def test_a_warning_of_ganlab_is_one_line():
+    """That of another package keeps its place: it tells where to look."""
+    before = warnings.formatwarning
+    with cli.errors_in_one_line():
+        assert warnings.formatwarning("3 files are left out", UserWarning, cli.__file__, 10) == (
+            "ganlab: 3 files are left out\n"
+        )
+        assert "pytest" in warnings.formatwarning("too old", UserWarning, pytest.__file__, 10)
+    assert warnings.formatwarning is before
 
 
 # Help -------------------------------------------------------------------------------------------------------------
