@@ -104,6 +104,8 @@ def _check_subject(settings: EvaluateSettings) -> None:
         raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
     if settings.generated and not settings.reference:
         raise UserError("`reference` is needed: generated=FOLDER and reference=FOLDER go together")
+    if settings.generated and not Path(settings.generated).is_dir():
+        raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
     if settings.checkpoint or settings.generated:
         return
     if not settings.reference:
