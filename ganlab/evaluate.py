@@ -100,8 +100,6 @@ def checked(settings: EvaluateSettings) -> EvaluateSettings:
 def _check_subject(settings: EvaluateSettings) -> None:
     if settings.generated and settings.checkpoint:
         raise UserError("`checkpoint` and `generated` are two things to measure: pass one of them")
-    if settings.generated and not Path(settings.generated).is_dir():
-        raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
     if settings.generated and not settings.reference:
         raise UserError("`reference` is needed: generated=FOLDER and reference=FOLDER go together")
     if settings.generated and not Path(settings.generated).is_dir():
