@@ -149,6 +149,8 @@ def _package() -> Any:
 def of_root(package: Any, root: Path) -> Mapping[str, Any]:
     """Return the splits of a saved folder, of Parquet files or of Arrow files. Nothing is fetched."""
     wrong = f"`root` must be a folder of datasets.save_to_disk, or Parquet or Arrow files, got {root}"
+    if not root.exists():
+        raise UserError(f"{wrong}, which is not there")
     try:
         if (root / "dataset_dict.json").is_file():
             return dict(package.load_from_disk(str(root)))

@@ -19,7 +19,7 @@ from ganlab.evaluate import checked as checked_evaluate
 from ganlab.sample import SampleSettings
 from ganlab.sample import checked as checked_sample
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run(folder, module, *words):

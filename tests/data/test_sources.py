@@ -369,6 +369,7 @@ def unbalanced(root: Path) -> GanData:
         (no_tars, "`root` must be a folder of tar files, got .*which has none"),
         (no_pictures, "`root` must be a folder of tar files with pictures"),
         (no_tables, "`root` must be a folder of datasets.save_to_disk, .* which has none"),
+        (HfData, "`root` must be a folder of datasets.save_to_disk, .* which is not there"),
         (bad_table, "`root` must be a folder of datasets.save_to_disk"),
         (no_column, r"must have a column of pictures, and has label \(int64\)"),
         (other_column, "`column` must be a column of captions or classes, got 'image'"),
