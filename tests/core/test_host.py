@@ -25,6 +25,7 @@ SMALL = (
     *("batch_size=8", "network.generator.width=8", "network.discriminator.width=8"),
     *("trainer.accelerator=cpu", "trainer.max_steps=5", "trainer.log_every_n_steps=50", "fused=true"),
     *(f"callbacks.{name}=null" for name in ("collapse", "game", "pictures", "quality")),
+    "callbacks.progress.seconds=3600",  # a line of progress reads the losses, and a busy machine has one due by then
 )
 FILES = {
     "stacked_mnist": ("data.root={mnist}", "data.count=300", "data.held_out_count=300"),
