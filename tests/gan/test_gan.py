@@ -144,7 +144,8 @@ def test_labels_make_it_conditional(pictures: np.ndarray, tmp_path: Path, same: 
     assert gan.module.spec.classes == ("0", "1", "2")
     one, several = gan.sample(2, label=1), gan.sample(2)
     assert list(one.captions) == ["1", "1"] and list(several.captions) == ["0", "0", "1", "1", "2", "2"]
-    assert torch.equal(one.images, several.images[2:4])
+    levels = (one.images.int() - several.images[2:4].int()).abs()
+    assert levels.max() <= 1  # another batch may round a pixel differently, as `ganlab.sample` says of its `batch`
 
 
 def test_captions_make_it_conditional(pictures: np.ndarray) -> None:
