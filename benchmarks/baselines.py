@@ -37,7 +37,6 @@ RESULTS = DOCS / "baselines"
 DATA = {"cifar10": "data=cifar10", "mnist": "data=mnist", "emoji": "data=emoji"}
 CONDITIONS = {"cifar10": "classes", "mnist": "classes", "emoji": "caption"}
 NARROW = "network.generator.width=32 network.discriminator.width=32"
-FEW_LATENTS = "latent_dim=16 condition.dim=128"  # the defaults of cgan_class when its rows were measured
 RECIPES = {
     "dcgan": f"recipe=vanilla network=dcgan {NARROW} regularizer=[]",
     "lsgan": f"recipe=lsgan {NARROW}",
@@ -48,9 +47,9 @@ RECIPES = {
     "stylegan2": "recipe=vanilla network=stylegan2 betas=[0.0,0.99] gamma=1 penalty_every=8",
     "projected": "recipe=vanilla network=projected objective=hinge regularizer=[] perturbation=[diffaugment]",
     "fastgan": "recipe=vanilla network=fastgan objective=hinge regularizer=[reconstruction] perturbation=[diffaugment]",
-    "class_projection": f"recipe=cgan_class network=lighter head=projection {FEW_LATENTS}",
-    "class_joint": f"recipe=cgan_class network=lighter head=joint {FEW_LATENTS}",
-    "class_separate": f"recipe=cgan_class network=lighter head=separate {FEW_LATENTS}",
+    "class_projection": "recipe=cgan_class network=lighter head=projection",
+    "class_joint": "recipe=cgan_class network=lighter head=joint",
+    "class_separate": "recipe=cgan_class network=lighter head=separate",
 }
 
 
