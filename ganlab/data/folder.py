@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
-from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
+from ganlab.config.ranges import Channels, NonNegativeInt, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.captions import Captions, read_captions
@@ -49,7 +49,7 @@ class FolderData(PictureFiles):
     `size`: a side, or height and width. `crop`: cut the middle of this aspect out, else squeeze. `channels`: 3, or 1
     for grey. `held_out`: the fraction kept for reference, unless the pictures are in `train/` and `test/`. `flip`:
     mirror at random. `wordings`: the largest number of captions of a picture that are used, of which a batch draws one.
-    1: the first one only. `decode`: "once", into one array in the cache, or "lazy", each time that a picture is drawn.
+    1: the first one only. 0: none, as if there were no captions. `decode`: "once", into one array in the cache, or "lazy", each time that a picture is drawn.
     Then an index keeps the names, and `rescan` makes it again. `balanced`: draw each class equally often.
     """
 
@@ -63,7 +63,7 @@ class FolderData(PictureFiles):
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,
         flip: bool = False,
-        wordings: PositiveInt = 64,
+        wordings: NonNegativeInt = 64,
         workers: Workers = 0,
         seed: Seed = 0,
         decode: Literal["once", "lazy"] = "once",
@@ -82,7 +82,7 @@ class FolderData(PictureFiles):
     def _decoded_once(self) -> Found:
         listed = find_files(self.root)
         manifest = read_manifest(self.root, listed.pictures)
-        captions = _captions(self.root, manifest, listed)
+        captions = _captions(self.root, manifest, listed) if self.wordings else {}
         split = Split(manifest.files, self.held_out)
         wanted = split.order([file for file in manifest.files if file in captions or not captions])
         images, files = decode_all(self.root, wanted, self.form)
@@ -91,7 +91,7 @@ class FolderData(PictureFiles):
         return Found(images, split.border(files), said, labels, classes)
 
     def _decoded_later(self) -> Found:
-        index = folder_index(self.root, self.rescan)
+        index = folder_index(self.root, self.rescan, captioned=self.wordings > 0)
         return index.found(Files(self.root, index.names, self.form), self.held_out, self.wordings)
 
 
@@ -116,11 +116,11 @@ def numbered(files: Sequence[str], labels: Mapping[str, str]) -> tuple[np.ndarra
 # Indexes --------------------------------------------------------------------------------------------------------
 
 
-def folder_index(root: Path, rescan: bool = False) -> Index:
+def folder_index(root: Path, rescan: bool = False, captioned: bool = True) -> Index:
     """Return the index of a folder, from the cache if no folder in it has changed since it was made.
 
     A folder changes if a file in it is added, removed or renamed. A caption that is edited in place is not noticed.
-    `rescan`: make it in any case, once for all processes that start together.
+    `rescan`: make it in any case, once for all processes that start together. `captioned`: whether captions are read.
     """
     since = time.time()
 
@@ -128,15 +128,15 @@ def folder_index(root: Path, rescan: bool = False) -> Index:
         facts = read_facts(folder)
         return facts["made"] >= since if rescan else _changes(root, facts["folders"]) == facts["changes"]
 
-    name = f"index-{digest(VERSION, str(root.resolve()))}"
-    return read_index(cached_path(name, lambda part: _write(part, root), is_current))
+    name = f"index-{digest(VERSION, str(root.resolve()), captioned)}"
+    return read_index(cached_path(name, lambda part: _write(part, root, captioned), is_current))
 
 
-def _write(part: Path, root: Path) -> None:
+def _write(part: Path, root: Path, captioned: bool) -> None:
     started = time.time() - SETTLED
     listed = find_files(root)
     manifest = read_manifest(root, listed.pictures)
-    captions = _captions(root, manifest, listed)
+    captions = _captions(root, manifest, listed) if captioned else {}
     names = [file for file in manifest.files if file in captions or not captions]
     labels, classes = numbered(names, {} if captions else labels_of(names, Split(manifest.files, 0.0), manifest))
     index = arranged(names, labels, classes, [captions[name] for name in names] if captions else None)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
+from ganlab.config.ranges import Channels, NonNegativeInt, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec
 from ganlab.data.cache import cache_folder
 from ganlab.data.checks import check_root
@@ -41,7 +41,8 @@ class HfData(PictureFiles):
     split. The reference is the split `test` or `validation` if there is one, else the fraction `held_out`, by row.
     `column`: the captions or classes; by default text columns are captions, else ClassLabel columns are classes.
     `crop`: cut the middle of the aspect out, else squeeze. `channels`: 3, or 1 for grey. `flip`: mirror at random.
-    `wordings`: the largest number of captions of a picture that are used. `balanced`: draw each class equally often.
+    `wordings`: the largest number of captions of a picture that are used; 0 for none, as if there were no text.
+    `balanced`: draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -58,7 +59,7 @@ class HfData(PictureFiles):
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,
         flip: bool = False,
-        wordings: PositiveInt = 64,
+        wordings: NonNegativeInt = 64,
         balanced: bool = False,
         workers: Workers = 0,
         seed: Seed = 0,
@@ -92,7 +93,7 @@ class HfData(PictureFiles):
     def _found(self, table: Any, held: int) -> Found:
         order, border = (np.arange(len(table)), held) if held else _drawn(len(table), self.held_out)
         source = Rows(table, _picture_column(table.features), order, self.form)
-        column = _condition_column(table.features, self.column)
+        column = _condition_column(table.features, self.column, self.wordings > 0)
         if column is None:
             return Found(source, border)
         cells = table[column][:]
@@ -212,9 +213,9 @@ def _is_encoded(feature: Any) -> bool:
     return getattr(feature, "dtype", "") == "binary" or (isinstance(feature, dict) and "bytes" in feature)
 
 
-def _condition_column(features: Mapping[str, Any], wanted: str | None) -> str | None:
+def _condition_column(features: Mapping[str, Any], wanted: str | None, captioned: bool = True) -> str | None:
     """Return the column of captions, else of classes, or None if there is neither."""
-    texts = [name for name, feature in features.items() if _is_text(feature)]
+    texts = [name for name, feature in features.items() if captioned and _is_text(feature)]
     labels = [name for name, feature in features.items() if hasattr(feature, "names")]
     if wanted is not None:
         if wanted not in (*texts, *labels):

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
-from ganlab.config.ranges import Channels, PositiveInt, ProperFraction, Seed, Size, Workers
+from ganlab.config.ranges import Channels, NonNegativeInt, ProperFraction, Seed, Size, Workers
 from ganlab.data.base import DataSpec
 from ganlab.data.cache import cached_path, digest
 from ganlab.data.checks import check_root
@@ -45,8 +45,8 @@ class ShardsData(PictureFiles):
 
     They have captions, classes or neither. `crop`: cut the middle of the aspect out, else squeeze. `channels`: 3, or 1
     for grey. `held_out`: the fraction kept for reference, unless the shards are in `train/` and `test/`. `flip`: mirror
-    at random. `wordings`: the largest number of captions of a picture that are used. `balanced`: draw each class
-    equally often.
+    at random. `wordings`: the largest number of captions of a picture that are used; 0 for none, as if there were no
+    captions. `balanced`: draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
@@ -59,7 +59,7 @@ class ShardsData(PictureFiles):
         channels: Channels = 3,
         held_out: ProperFraction = 0.1,
         flip: bool = False,
-        wordings: PositiveInt = 64,
+        wordings: NonNegativeInt = 64,
         balanced: bool = False,
         workers: Workers = 0,
         seed: Seed = 0,
@@ -71,7 +71,7 @@ class ShardsData(PictureFiles):
         """Return the training pictures, the held-out pictures and their description."""
         shards = find_shards(self.root)
         states = [(shard.relative_to(self.root).as_posix(), *_state(shard)) for shard in shards]
-        key = digest(VERSION, str(self.root.resolve()), states)
+        key = digest(VERSION, str(self.root.resolve()), states, self.wordings > 0)
         index = read_index(cached_path(f"shards-{key}", lambda part: write_index(part, self._indexed(shards))))
         source = Records(shards, index, self.form, int(key, 16))
         return index.found(source, self.held_out, self.wordings).divided(self.flip, self.balanced)
@@ -82,7 +82,7 @@ class ShardsData(PictureFiles):
         samples = [one for several in progress(read, len(shards), f"indexing {self.root}:") for one in several]
         if not samples:
             raise UserError(f"`root` must be a folder of tar files with pictures, got {self.root}, whose have none")
-        return indexed(samples)
+        return indexed(samples, captioned=self.wordings > 0)
 
 
 def find_shards(root: Path) -> list[Path]:
@@ -170,13 +170,14 @@ def _lines(texts: Sequence[Any], name: str) -> list[str]:
 # The index --------------------------------------------------------------------------------------------------------
 
 
-def indexed(samples: Sequence[Sample]) -> Index:
+def indexed(samples: Sequence[Sample], captioned: bool = True) -> Index:
     """Return the index of samples, with the columns of `Records`.
 
-    If any has a caption, those without one are left out. There are classes if every sample has one.
+    If any has a caption, those without one are left out, unless captions are not wanted. There are classes if every
+    sample has one.
     """
     bare = [sample.name for sample in samples if not sample.captions]
-    said = len(bare) < len(samples)
+    said = captioned and len(bare) < len(samples)
     if said and bare:
         rank_zero_warn(f"{len(bare)} of {len(samples)} pictures have no caption and are left out: {some(bare)}")
         samples = [sample for sample in samples if sample.captions]

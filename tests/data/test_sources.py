@@ -58,15 +58,15 @@ def caption(level: int) -> str:
     return f"level {level}"
 
 
-# One maker for each source: (folder, "none" | "class" | "text") -> its data module -----------------------------------
+# One maker for each source: (folder, "none" | "class" | "text" | "both") -> its data module --------------------------
 
 
 def folder(root: Path, kind: str, **settings: object) -> FolderData:
     for level in range(COUNT):
-        path = root / (NAMES[label(level)] if kind == "class" else ".") / f"{level}.png"
+        path = root / (NAMES[label(level)] if kind in ("class", "both") else ".") / f"{level}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(level))
-        if kind == "text":
+        if kind in ("text", "both"):
             path.with_suffix(".txt").write_text(caption(level) + "\nanother wording")
     return FolderData(root, **settings)  # type: ignore[arg-type]
 
@@ -102,9 +102,9 @@ def shards(root: Path, kind: str, **settings: object) -> ShardsData:
     for shard in range(4):
         files: list[tuple[str, bytes]] = []
         for level in range(shard * COUNT // 4, (shard + 1) * COUNT // 4):
-            extra = {"class": (".cls", str(label(level))), "text": (".txt", caption(level))}.get(kind)
             files += [(f"./{level:06d}.png", png(level))]
-            files += [(f"./{level:06d}{extra[0]}", extra[1].encode())] if extra else []
+            files += [(f"./{level:06d}.cls", b"%d" % label(level))] if kind in ("class", "both") else []
+            files += [(f"./{level:06d}.txt", caption(level).encode())] if kind in ("text", "both") else []
         tar(root / f"{shard:03d}.tar", files)
     return ShardsData(root, **settings)  # type: ignore[arg-type]
 
@@ -113,9 +113,9 @@ def table(kind: str, levels: Sequence[int] = range(COUNT)) -> object:
     datasets = pytest.importorskip("datasets")
     features = {"image": datasets.Image()}
     columns: dict[str, list[object]] = {"image": [{"bytes": png(level), "path": None} for level in levels]}
-    if kind == "class":
+    if kind in ("class", "both"):
         features["label"], columns["label"] = datasets.ClassLabel(names=list(NAMES)), [*map(label, levels)]
-    if kind == "text":
+    if kind in ("text", "both"):
         features |= {"text": datasets.List(datasets.Value("string")), "id": datasets.Value("string")}
         columns |= {"text": [[caption(level), "another"] for level in levels], "id": ["x" for _ in levels]}
     return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
@@ -162,6 +162,18 @@ def test_every_picture_is_there_once_with_its_class(make: Make, tmp_path: Path) 
     assert 1 <= len(data.reference) <= 12  # a tenth of 40, give or take
     for part in (data.train, data.reference):
         assert part.condition.tolist() == [label(level) for level in levels(part.get(slice(None)))]  # type: ignore
+
+
+@pytest.mark.parametrize("name", CAPTIONED)
+def test_without_captions_classes_are_read(name: str, tmp_path: Path) -> None:
+    make = SOURCES[name]
+    captioned = opened(make(tmp_path / "both", "both"))
+    assert captioned.spec.kind == "text" and captioned.spec.classes == ()
+    bare, classes = (opened(make(tmp_path / f"{kind}-0", kind, wordings=0)) for kind in ("both", "class"))
+    assert bare.spec == classes.spec and bare.spec.kind == "class"
+    assert sorted(everything(bare)) == sorted(everything(classes))
+    both = dict(zip(levels(bare.train.get(slice(None))), bare.train.condition.tolist(), strict=True))
+    assert both == {level: label(level) for level in both}
 
 
 @pytest.mark.parametrize("name", CAPTIONED)
