@@ -71,8 +71,9 @@ class AdversarialModule(GenerativeModule, ABC):
         if not isinstance(images, Tensor) or images.shape != (len(batch), *self.spec.shape):
             network = type(network_of(self.generator)[1]).__name__
             raise UserError(
-                f"`network.generator` {network} makes {shape_or_type(images)}, and images of this data are "
-                f"(N, {', '.join(map(str, self.spec.shape))}): its forward must return a tensor of that shape"
+                f"`network.generator` {network} makes {shape_or_type(images)} in `{type(self).__name__}.synthesize`, "
+                f"and images of this data are (N, {', '.join(map(str, self.spec.shape))}): the network's forward, and "
+                "`synthesize`, must return a tensor of that shape"
             )
         return Fake(images, latent)
 

@@ -340,9 +340,11 @@ class GenerativeModule(pl.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the recipe, the data's description, counters, running means and every process's random states."""
+        data = getattr(self.trainer, "datamodule", None)
         checkpoint["ganlab"] = {
             "recipe": self.recipe,
             "spec": self.spec.plain(),
+            "pictures": len(data.train) if data is not None else 0,
             "iteration": self.iteration,
             "images_seen": self.images_seen,
             "logged": {

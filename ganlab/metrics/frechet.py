@@ -31,7 +31,7 @@ def frechet(real: Sample, fake: Sample) -> Estimate:
     shift, centred = mean - ours.mean, precise(fake.features).to(ours.mean) - mean
     rest = shift.square().sum() + (ours.covariance + covariance).trace()
     cross, transported = _transport(real, fake, covariance, centred, rest)
-    value = rest - 2 * cross
+    value = (rest - 2 * cross).clamp(min=0)  # equal sets: rounding alone may be below zero
     if not len(centred):
         return Estimate(float(value), None)
     influence = 2 * centred @ shift + centred.square().sum(1) - transported

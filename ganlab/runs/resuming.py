@@ -86,6 +86,15 @@ def _refuse_other_data(recipe: Recipe, spec: DataSpec, stored: DataSpec) -> None
             )
 
 
+def tell_other_count(content: Mapping[str, Any], pictures: int) -> None:
+    """Print a line if the data have more or fewer training pictures than they had when the checkpoint was saved."""
+    before = content["ganlab"].get("pictures", 0) if content else 0
+    if before and before != pictures:
+        say(
+            f"ganlab: the data have {pictures:,} training pictures, and had {before:,} before: the run goes on with these"
+        )
+
+
 def _in_short(value: Any) -> str:
     value = tuple(value) if isinstance(value, Mapping) else value
     if isinstance(value, tuple) and len(value) > 3:

@@ -33,7 +33,7 @@ from ganlab.runs.memory import forget_peaks
 from ganlab.runs.opening import details, opening, show_start
 from ganlab.runs.reading import read_ahead
 from ganlab.runs.reporting import Reporter
-from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module
+from ganlab.runs.resuming import checkpoint_to_resume, is_complete, mend, resumed_module, tell_other_count
 from ganlab.runs.summary import far_from_best, summarize
 
 
@@ -99,6 +99,7 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
             mend(folder)
             folder.write_recipe(to_yaml(described(recipe)))
             _open(recipe, folder, data, module, start)
+            tell_other_count(content, len(data.train))
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         if module.iteration == 0:
             raise UserError(

@@ -153,7 +153,9 @@ class Returning(nn.Module):
     ],
 )
 def test_images_that_are_no_tensor_are_refused_in_one_line(play: Make, make: Make, what: str) -> None:
-    with pytest.raises(UserError, match=rf"^`network.generator` Returning makes {what}, .* must return a tensor"):
+    with pytest.raises(
+        UserError, match=rf"^`network.generator` Returning makes {what} in .*synthesize.* must return a tensor"
+    ):
         play(Architecture(Returning(make), plain_discriminator()))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ganlab.config.recipe import compose
 from ganlab.core.checkpoints import read_checkpoint
@@ -88,6 +89,25 @@ def test_other_shared_captions_are_refused_in_a_short_line() -> None:
     with pytest.raises(UserError, match=r"shared 200 \(kind 0, kind 1, kind 2, \.\.\.\) here, has none in") as refused:
         resuming._refuse_other_data(recipe, spec, replace(spec, shared={}))
     assert len(str(refused.value)) < 250
+
+
+def test_a_folder_with_more_pictures_than_before_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "pictures"
+    root.mkdir()
+    for number in range(30):
+        Image.new("RGB", (32, 32), (8 * number, 0, 0)).save(root / f"{number}.png")
+    words = [f"data.root={root}", "data.size=32", "network=lighter", "batch_size=4", *SMALL]
+    run = train(compose("recipe=vanilla", "data=folder", *words, f"run_dir={tmp_path / 'run'}", "trainer.max_steps=1"))
+    before = read_checkpoint(RunFolder(run).last_file)["ganlab"]["pictures"]
+    capsys.readouterr()
+    train(compose(f"resume={run}", "trainer.max_steps=2"))
+    assert "training pictures, and had" not in capsys.readouterr().err
+    for number in range(30, 60):
+        Image.new("RGB", (32, 32), (0, 4 * number, 0)).save(root / f"{number}.png")
+    train(compose(f"resume={run}", "trainer.max_steps=3"))
+    after = read_checkpoint(RunFolder(run).last_file)["ganlab"]["pictures"]
+    assert f"the data have {after} training pictures, and had {before} before" in capsys.readouterr().err
+    assert before < after
 
 
 def test_another_batch_size_goes_on_in_the_middle_of_the_pass(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
