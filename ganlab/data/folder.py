@@ -49,8 +49,9 @@ class FolderData(PictureFiles):
     `size`: a side, or height and width. `crop`: cut the middle of this aspect out, else squeeze. `channels`: 3, or 1
     for grey. `held_out`: the fraction kept for reference, unless the pictures are in `train/` and `test/`. `flip`:
     mirror at random. `wordings`: the largest number of captions of a picture that are used, of which a batch draws one.
-    1: the first one only. 0: none, as if there were no captions. `decode`: "once", into one array in the cache, or "lazy", each time that a picture is drawn.
-    Then an index keeps the names, and `rescan` makes it again. `balanced`: draw each class equally often.
+    1: the first one only. 0: none, as if there were no captions. `decode`: "once", into one array in the cache, or
+    "lazy", each time that a picture is drawn. Then an index keeps the names, and `rescan` makes it again. `balanced`:
+    draw each class equally often.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("none", "class", "text")
