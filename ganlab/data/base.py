@@ -69,8 +69,8 @@ def wrong_kind(reads: str, has: str) -> UserError:
     }
     return UserError(
         f"{words[reads]}, and the data's condition is {has}: use condition=words for captions, condition=classes "
-        "for classes (with data.wordings=0 if the data have both), or recipe=vanilla (recipe=few_shot for few pictures) "
-        "where there are neither"
+        "for classes (with data.wordings=0 if the data have both), or recipe=vanilla (recipe=few_shot for few "
+        "pictures) where there are neither"
     )
 
 

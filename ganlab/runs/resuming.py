@@ -90,9 +90,8 @@ def tell_other_count(content: Mapping[str, Any], pictures: int) -> None:
     """Print a line if the data have more or fewer training pictures than they had when the checkpoint was saved."""
     before = content["ganlab"].get("pictures", 0) if content else 0
     if before and before != pictures:
-        say(
-            f"ganlab: the data have {pictures:,} training pictures, and had {before:,} before: the run goes on with these"
-        )
+        had = f"and had {before:,} before"
+        say(f"ganlab: the data have {pictures:,} training pictures, {had}: the run goes on with these")
 
 
 def _in_short(value: Any) -> str:
