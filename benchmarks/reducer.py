@@ -27,13 +27,13 @@ from torch.nn.parallel import DistributedDataParallel
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data, make_module
 from ganlab.core.members import Members
-from ganlab.core.reducer import Reducer
+from ganlab.core.reducer import Reducer, shared_buckets
 
 
 def with_reducer(network: nn.Module) -> Callable[[nn.Module, torch.Tensor], None]:
     """Return a pass whose gradients, and batch statistics, the reducer averages."""
     members = Members(network)
-    reducer = Reducer(members.parameters)
+    reducer = Reducer(shared_buckets(members.parameters))
 
     def play(network: nn.Module, latent: torch.Tensor) -> None:
         loss = network(latent).square().mean()

@@ -130,7 +130,8 @@ class CollapseMonitor(Measurement):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if module.iteration % every:
             return None
-        found = broken(module, trainer.callback_metrics)
+        with module.whole():
+            found = broken(module, trainer.callback_metrics)
         if not trainer.strategy.reduce_boolean_decision(found is not None, all=False):
             return None
         return Finding(False, nan_alarm(module, found or "a loss of another process"))

@@ -186,7 +186,7 @@ class Measurement(pl.Callback, ABC):
         """Measure and log now. Print the first error and continue."""
         self.looked_at = module.iteration
         try:
-            with undisturbed():
+            with module.whole(), undisturbed():
                 self.collect(trainer, module)
                 if trainer.is_global_zero:
                     log(trainer, module, self.measure(trainer, module))

@@ -33,7 +33,8 @@ def derived_seed(seed: int, number: int) -> int:
 
 def rewind(trainer: pl.Trainer, module: GenerativeModule, data: GanData, file: Path, seed: int) -> None:
     """Restore the checkpoint `file` on every process, and continue from there with `seed`."""
-    _restore(trainer, file)
+    with module.whole():
+        _restore(trainer, file)
     for optimizer in trainer.strategy.optimizers:
         optimizer.zero_grad(set_to_none=True)
     module.train()

@@ -91,7 +91,7 @@ class Trainer:
     """Some settings of Lightning's Trainer."""
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"] | Component
-    strategy: Literal["auto", "ddp", "zero1"] | Component
+    strategy: Literal["auto", "ddp", "zero1", "fsdp"] | Component
     devices: Annotated[int, Range(least=1)] | Literal[-1] | list[NonNegativeInt] | str
     num_nodes: Annotated[int, Range(least=1, most=10_000)]
     max_steps: PositiveInt | Literal[-1]  # -1: no end, as for Lightning

@@ -231,7 +231,7 @@ def make_strategy(trainer: Mapping[str, Any]) -> Any:
     strategy = trainer.get("strategy", "auto")
     several = trainer.get("num_nodes", 1) > 1 or _devices(trainer) > 1
     if not several:
-        return "auto" if strategy == "zero1" else strategy
+        return "auto" if strategy in STRATEGIES else strategy
     if strategy not in tuple(STRATEGIES):
         raise UserError(f"`trainer.strategy` must be {', '.join(STRATEGIES)} with several devices, got {strategy!r}")
     return STRATEGIES[strategy]()

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganlab.core.finite import broken_side
+from ganlab.core.generative import GenerativeModule
 from ganlab.files.durable import torch_save
 from ganlab.files.run_folder import RunFolder
 
@@ -30,8 +31,11 @@ def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
     Rows of metrics are written first. Every process must call this, because saving gathers values from all of them.
     Raise `OSError` if the file cannot be written; the existing checkpoint then stays complete.
     """
-    if broken_side(trainer.lightning_module):
-        return False
+    module = trainer.lightning_module
+    assert isinstance(module, GenerativeModule)
+    with module.whole():
+        if broken_side(module):
+            return False
     for logger in trainer.loggers:
         logger.save()
     folder = RunFolder(Path(trainer.default_root_dir))

@@ -23,14 +23,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganlab.constraints import Unconstrained
 from ganlab.core.activation_checkpointing import checkpoint_blocks
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.batch_statistics import local_statistics
 from ganlab.core.depth import freeze, make_optimizer
+from ganlab.core.lending import Lending
 from ganlab.core.members import Members
 from ganlab.core.precision import default_dtype, kept_in_float32
 from ganlab.core.randomness import random_states, restore_random_states, seed_per_rank
-from ganlab.core.reducer import Reducer
+from ganlab.core.reducer import Reducer, owned_buckets, shared_buckets
 from ganlab.core.running_means import RunningMeans
 from ganlab.core.shortcut import ask_driver_not_nvml, may_step_directly, without_signal_exchange
 from ganlab.core.sides import Side, clip_gradients, stateful_regularizers
@@ -89,6 +91,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._logged = RunningMeans()
         self._members: dict[str, Members] = {}
         self._reducers: dict[str, Reducer] = {}
+        self._lending = Lending()
         self._passes = 0  # backward passes of the present turn
         self._steps_directly = False
         self._random: list[dict[str, Any]] | None = None
@@ -171,6 +174,13 @@ class GenerativeModule(pl.LightningModule, ABC):
             torch.manual_seed(seed)
             yield
 
+    def whole(self) -> AbstractContextManager[None]:
+        """Have all weights on this process inside the block, also with `trainer.strategy=fsdp`.
+
+        Every process must enter it. Inside, a process may run the networks alone.
+        """
+        return self._lending.whole()
+
     @contextmanager
     def sampling_live(self) -> Iterator[None]:
         """Make `sample` use a copy of the live generator inside the block, in evaluation mode and in float32."""
@@ -232,7 +242,10 @@ class GenerativeModule(pl.LightningModule, ABC):
             self._passes = 0
         self._step(name, self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
-        self.sides[name].constraint.enforce(self.player(name))
+        self._lending.drop()
+        if not isinstance(self.sides[name].constraint, Unconstrained):
+            with self.whole():
+                self.sides[name].constraint.enforce(self.player(name))
 
     # The two calls of Lightning around a step. They take as long as the step of a small network -----------------------
 
@@ -266,7 +279,9 @@ class GenerativeModule(pl.LightningModule, ABC):
         if clip is None and not self._row_is_due:
             return
         self._unscale(optimizer)
-        norm = clip_gradients(self.members(name).gradients(), clip)
+        norm = self._lending.gradient_norm(self.members(name).parameters)
+        if clip is not None:
+            clip_gradients(self.members(name).gradients(), norm, clip)
         if self._row_is_due:
             self._logged.add(f"{name}/gradient_norm", norm)
 
@@ -280,7 +295,8 @@ class GenerativeModule(pl.LightningModule, ABC):
         images *= self.trainer.world_size
         self.images_seen += images
         beta = self.averaging.beta(images, self.images_seen)
-        self.averaging.update(self.members("average").tensors(), self.members("generator").tensors(), beta)
+        average, network = (self._lending.own(self.members(name).tensors()) for name in ("average", "generator"))
+        self.averaging.update(average, network, beta)
         for scheduler in self.trainer.lr_scheduler_configs:
             scheduler.scheduler.step()  # type: ignore[call-arg]  # none that waits for a metric
         if self._row_is_due:
@@ -370,19 +386,25 @@ class GenerativeModule(pl.LightningModule, ABC):
         ask_driver_not_nvml()
         self._steps_directly = may_step_directly(self.trainer)
         if is_distributed():
+            self._lending = getattr(self.trainer.strategy, "lending", self._lending)
             self._reducers = {name: self._reducer(name, side) for name, side in self.sides.items()}
+            self._lending.start()
             without_signal_exchange(self.trainer)
         seed_per_rank(self.global_rank, self.iteration)
 
     def _reducer(self, name: str, side: Side) -> Reducer:
         dtype = torch.bfloat16 if side.message_precision == "bfloat16" else None
-        return Reducer(self.members(name).parameters, dtype=dtype)
+        parameters = self.members(name).parameters
+        if self._lending.layers:
+            return Reducer(owned_buckets(parameters, self._lending.owner, dtype))
+        return Reducer(shared_buckets(parameters, dtype=dtype))
 
     def on_train_end(self) -> None:
-        """Take the hooks off the parameters."""
+        """Take the hooks off the parameters, and have all weights here."""
         for reducer in self._reducers.values():
             reducer.remove()
         self._reducers = {}
+        self._lending.stop()
 
     def reseed(self, seed: int) -> None:
         """Continue with another seed than that of the loaded state. Each process draws its own numbers."""

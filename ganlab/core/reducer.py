@@ -7,7 +7,7 @@ for the last backward pass of that side's turn. So a turn sends the gradients of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
@@ -76,19 +76,81 @@ class Bucket:
         self._places: list[Tensor] = views[len(self.parameters) :]
 
 
-class Reducer:
-    """Averages the gradients of parameters over processes, in buckets, from the last layer to the first.
+class OwnedBucket(Bucket):
+    """The gradients of parameters that live on the process `owner`, which alone gets their means.
 
-    A bucket is sent as soon as all its gradients are there. Buckets are sent in the same order by every process.
-    Parameters without a gradient count as zero, and stay without one. dtype: of their messages; that of the gradients
-    if None. Buffers that the forward passes moved, such as batch statistics, are averaged beside them.
+    The others drop theirs when they are sent. Nothing is kept between two turns.
     """
 
-    def __init__(
-        self, parameters: Sequence[nn.Parameter], first: int = FIRST, dtype: torch.dtype | None = None
-    ) -> None:
-        groups = buckets([each for each in reversed(parameters) if each.requires_grad], first)
-        self.buckets = [Bucket(group, dtype) for group in groups]
+    def __init__(self, parameters: Sequence[nn.Parameter], dtype: torch.dtype | None, owner: int) -> None:
+        self.owner = owner
+        self._mean: Mean | None = None
+        super().__init__(parameters, dtype)
+
+    def carry(self, moved: list[Tensor]) -> None:
+        """Average these tensors, for all processes."""
+        self._moved = moved
+        self._mean = Mean(moved) if moved else None
+
+    @torch.no_grad()
+    def send(self) -> None:
+        """Start to average. A parameter without a gradient counts as zero, and stays without one."""
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in self.parameters]
+        flat = torch.cat([one.flatten() for one in gradients])
+        self._message = flat.div_(dist.get_world_size()).to(self.dtype)
+        if dist.get_rank() != self.owner:
+            for each in self.parameters:
+                each.grad = None
+        self._work = dist.reduce(self._message, dst=self.owner, async_op=True)
+
+    @torch.no_grad()
+    def receive(self) -> None:
+        """Wait until the owner's gradients are the means, and replace the moved tensors by theirs."""
+        self._work.wait()
+        parts = self._message.split([each.numel() for each in self.parameters])
+        for each, part in zip(self.parameters, parts, strict=True):
+            if each.grad is not None:
+                each.grad.copy_(part.view(each.shape))
+        del self._message
+        if self._mean is not None:
+            self._mean.write(self._moved)
+
+    def _lay_out(self, moved: list[Tensor]) -> None:
+        """Do nothing: messages are made when they are sent."""
+
+
+def shared_buckets(
+    parameters: Sequence[nn.Parameter], first: int = FIRST, dtype: torch.dtype | None = None
+) -> list[Bucket]:
+    """Return the buckets of parameters that every process has, from the last one to the first.
+
+    first: bytes of the first bucket. dtype: of the messages; that of the gradients if None.
+    """
+    return [Bucket(group, dtype) for group in buckets(_learning(parameters), first)]
+
+
+def owned_buckets(
+    parameters: Sequence[nn.Parameter], owner: Callable[[nn.Parameter], int], dtype: torch.dtype | None = None
+) -> list[Bucket]:
+    """Return the buckets of parameters that live on one process each, from the last one to the first."""
+    runs = [(number, list(run)) for number, run in groupby(_learning(parameters), owner)]
+    return [OwnedBucket(group, dtype, number) for number, run in runs for group in buckets(run)]
+
+
+def _learning(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    return [each for each in reversed(parameters) if each.requires_grad]
+
+
+class Reducer:
+    """Averages the gradients of parameters over processes, in buckets.
+
+    A bucket is sent as soon as all its gradients are there. Buckets are sent in the same order by every process.
+    Parameters without a gradient count as zero, and stay without one. Buffers that the forward passes moved, such as
+    batch statistics, are averaged beside them.
+    """
+
+    def __init__(self, buckets: Sequence[Bucket]) -> None:
+        self.buckets = buckets
         self._hooks = [
             each.register_post_accumulate_grad_hook(self._noting(bucket))
             for bucket in self.buckets

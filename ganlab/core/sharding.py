@@ -1,6 +1,6 @@
 """Optimizer states that are divided among processes: ZeRO-1 (Rajbhandari et al. 2020). Plain torch.
 
-Each parameter belongs to one process, which keeps its states, updates it, and sends it to the others. The optimizer
+Each parameter belongs to one process, which keeps its states and updates it. The optimizer
 remains the ordinary one, with all parameters in their groups. So schedules, rates of layers, clipping and the loss
 scale work as they do without sharding. torch's optimizers make no state for a parameter without a gradient, which is
 what each process makes of those that belong to others.
@@ -8,7 +8,7 @@ what each process makes of those that belong to others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -44,23 +44,29 @@ def owners(sizes: Sequence[int], world: int) -> list[int]:
 class ShardedStates:
     """The states of an optimizer, divided among processes. It must not have stepped yet.
 
-    Every process must make an equal one, and step the optimizer at the same times with the same gradients.
+    Every process must make an equal one, and step the optimizer at the same times with the same gradients. owner: the
+    process of each parameter. By default each process gets about as much.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, owner: Callable[[nn.Parameter], int] | None = None) -> None:
         self.optimizer = optimizer
-        self.rank, world = own_share()
+        self.rank, self._world = own_share()
         self.parameters: list[nn.Parameter] = [each for group in optimizer.param_groups for each in group["params"]]
-        self.owners = owners([each.numel() if each.requires_grad else 0 for each in self.parameters], world)
-        pairs = list(zip(self.parameters, self.owners, strict=True))
-        self._foreign = [each for each, owner in pairs if owner != self.rank]
-        self._parts: list[list[Tensor]] = [
-            [each for each, own in pairs if own == owner and each.requires_grad] for owner in range(world)
-        ]
+        sizes = [each.numel() if each.requires_grad else 0 for each in self.parameters]
+        self.owners = owners(sizes, self._world) if owner is None else [owner(each) for each in self.parameters]
+        pairs = zip(self.parameters, self.owners, strict=True)
+        self._foreign = [each for each, own in pairs if own != self.rank]
         for each in self._foreign:
             optimizer.state.pop(each, None)  # some optimizers make states at once
         optimizer.register_step_pre_hook(self._before_step)
-        optimizer.register_step_post_hook(self._send_parameters)
+
+    def send_after_steps(self) -> None:
+        """Send each parameter to the other processes after each step of the optimizer."""
+        pairs = list(zip(self.parameters, self.owners, strict=True))
+        self._parts: list[list[Tensor]] = [
+            [each for each, own in pairs if own == owner and each.requires_grad] for owner in range(self._world)
+        ]
+        self.optimizer.register_step_post_hook(self._send_parameters)
 
     def _before_step(self, _: Optimizer, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Drop the gradients of others' parameters. With a closure, in which Lightning clips, drop them after it."""

@@ -55,14 +55,17 @@ def stateful_regularizers(sides: Mapping[str, Side]) -> nn.ModuleDict:
 
 
 @torch.no_grad()
-def clip_gradients(gradients: list[Tensor], limit: float | None) -> Tensor:
-    """Scale the gradients, in place, to a Euclidean norm of at most `limit`. Return the original norm.
+def gradient_norm(gradients: list[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all gradients together."""
+    return torch.stack(torch._foreach_norm(gradients)).norm()
 
-    If the norm is not finite, or if there is no limit, the gradients stay unchanged. An infinite entry divided by an
-    infinite norm is NaN, which would hide the infinity from a loss scale and from the alarm.
+
+@torch.no_grad()
+def clip_gradients(gradients: list[Tensor], norm: Tensor, limit: float) -> None:
+    """Scale the gradients, in place, from their Euclidean norm to one of at most `limit`.
+
+    If the norm is not finite, they stay unchanged. An infinite entry divided by an infinite norm is NaN, which would
+    hide the infinity from a loss scale and from the alarm.
     """
-    norm = torch.stack(torch._foreach_norm(gradients)).norm()
-    if limit is not None:
-        share = (limit / (norm + 1e-6)).clamp(max=1)  # as `torch.nn.utils.clip_grad_norm_` has it
-        torch._foreach_mul_(gradients, torch.where(norm.isfinite(), share, 1))
-    return norm
+    share = (limit / (norm + 1e-6)).clamp(max=1)  # as `torch.nn.utils.clip_grad_norm_` has it
+    torch._foreach_mul_(gradients, torch.where(norm.isfinite(), share, 1))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ganlab import processes
 from ganlab.core.averaging import MovingAverage
-from ganlab.core.reducer import Reducer
+from ganlab.core.reducer import Reducer, shared_buckets
 from ganlab.core.sides import Side
 from ganlab.core.strategies import TwoPlayerStrategy
 from ganlab.data.base import DataSpec, GanData
@@ -181,7 +181,7 @@ def reduced(rank: int) -> dict[str, Any]:
     network = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
     network.register_parameter("unused", nn.Parameter(torch.ones(3)))
     processes.BUCKET = 256
-    reducer = Reducer(list(network.parameters()), first=64)
+    reducer = Reducer(shared_buckets(list(network.parameters()), first=64))
     sent: list[int] = []
     send = dist.all_reduce
 
@@ -214,7 +214,7 @@ def beside(rank: int) -> dict[str, list[Tensor]]:
     found = {}
     for name, dtype in (("same", None), ("bfloat16", torch.bfloat16)):
         network = nn.Linear(3, 2)
-        reducer = Reducer(list(network.parameters()), dtype=dtype)
+        reducer = Reducer(shared_buckets(list(network.parameters()), dtype=dtype))
         moved = [torch.full(size, rank + 1 + 2**-12) for size in ((2, 3), (), (5,))]
         moved += [torch.full((2,), rank + 1 + 2**-40, dtype=torch.float64), torch.tensor([5 + rank])]
         for count in (0, 2, 5):
