@@ -78,6 +78,23 @@ class Mean:
         torch._foreach_copy_(list(tensors), [part.view_as(one) for one, part in zip(tensors, parts, strict=True)])
 
 
+@torch.no_grad()
+def send_from(owner: int, tensors: Sequence[Tensor]) -> None:
+    """Replace the tensors, in place, by those of the process `owner`. They must fill their memory without gaps.
+
+    A graph that needs the tensors stays valid: `data` has a version of its own.
+
+    `torch.distributed._broadcast_coalesced` fails with a single kernel of 1 x 1 pixels in `channels_last`.
+    """
+    for group in buckets([tensor.data for tensor in tensors]):
+        lines = [one.as_strided((one.numel(),), (1,)) for one in group]  # the numbers as they lie in memory
+        message = lines[0] if len(lines) == 1 else torch.cat(lines)
+        dist.broadcast(message, src=owner)
+        if len(lines) > 1 and dist.get_rank() != owner:
+            parts = message.split([len(line) for line in lines])  # type: ignore[no-untyped-call]
+            torch._foreach_copy_(lines, list(parts))
+
+
 def buckets(tensors: Sequence[Sized], first: int | None = None) -> list[list[Sized]]:
     """Return consecutive tensors of one dtype in groups. A group is full with BUCKET bytes, or `first` the first one.
 

@@ -107,7 +107,7 @@ class AdversarialModule(GenerativeModule, ABC):
         due = {name: one for name, one in self.sides[side].regularizers.items() if one.due(self.iteration)}
         if not due:
             return {}
-        self._lending.hold()
+        self._lending.hold(map(self.player, self.sides))
         with ExitStack() as stack:
             stack.enter_context(eagerly())
             if self.sides[side].penalty_precision == "float32":

@@ -9,7 +9,7 @@ bytes, and torch raises an error if something reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from ganlab.core.sharding import owners
 from ganlab.core.sides import gradient_norm
-from ganlab.processes import BUCKET, own_share
+from ganlab.processes import own_share, send_from
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, ParametrizationList)
 PLAIN = (bool, int, float, str, type(None))
@@ -47,9 +47,7 @@ class Layer:
         if not self.is_own:
             for each in self.parameters:
                 each.untyped_storage().resize_(each.nbytes)
-        with torch.no_grad():  # `data` has a version of its own: a graph that needs the parameters stays valid
-            values = [each.data for each in self.parameters]
-            dist._broadcast_coalesced(dist.group.WORLD, values, BUCKET, self.owner)  # type: ignore[attr-defined,arg-type]
+        send_from(self.owner, self.parameters)
 
     def drop(self) -> None:
         """Free the memory of the parameters, unless they live here."""
@@ -118,9 +116,15 @@ class Lending:
             hook.remove()
         self._hooks = []
 
-    def hold(self) -> None:
-        """Keep all weights here until the next `drop`: a graph that is differentiated twice needs them throughout."""
-        self._borrow()
+    def hold(self, networks: Iterable[nn.Module]) -> None:
+        """Keep all weights here until the next `drop`: a graph that is differentiated twice needs them throughout.
+
+        networks: those of which weights are needed. Layers of others stay here once they have run.
+        """
+        for network in networks:
+            for parameter in network.parameters():
+                if parameter in self._of:
+                    self._of[parameter].borrow()
         self._held = True
 
     def drop(self) -> None:
@@ -160,17 +164,18 @@ class Lending:
     def _dropping(self, layers: Sequence[Layer]) -> Callable[..., None]:
         """Return a hook that drops layers after their forward pass, and lets the backward pass borrow them again.
 
-        They are dropped for good at the end of the turn. A layer that returns an object unknown here is kept until
-        then.
+        They are dropped again at the end of the turn. A layer with a graph is kept until then if it returns an object
+        whose tensors cannot be found.
         """
         borrow = self._borrowing(layers)
 
         def drop(_: nn.Module, __: Any, output: Any) -> None:
-            found = tree_leaves(output)
-            if self._blocks or self._held or not all(isinstance(one, (Tensor, *PLAIN)) for one in found):
+            if self._blocks or self._held:
                 return
-            graph = [one for one in found if isinstance(one, Tensor) and one.requires_grad]
-            if graph:
+            found = tree_leaves(output) if torch.is_grad_enabled() else []
+            if not all(isinstance(one, (Tensor, *PLAIN)) for one in found):
+                return
+            if graph := [one for one in found if isinstance(one, Tensor) and one.requires_grad]:
                 torch.autograd.graph.register_multi_grad_hook(graph, borrow, mode="any")
             for layer in layers:
                 layer.drop()

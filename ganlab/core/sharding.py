@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganlab.processes import BUCKET, gather_values, own_share
+from ganlab.processes import gather_values, own_share, send_from
 
 
 class Layout(NamedTuple):
@@ -90,7 +90,7 @@ class ShardedStates:
     def _send_parameters(self, *_: Any) -> None:
         for owner, part in enumerate(self._parts):
             if part:
-                dist._broadcast_coalesced(dist.group.WORLD, part, BUCKET, owner)  # type: ignore[attr-defined,arg-type]
+                send_from(owner, part)
 
     def whole_state(self) -> dict[str, Any]:
         """Return the optimizer's state dict with the states of all processes, as without sharding.
