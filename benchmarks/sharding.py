@@ -4,8 +4,9 @@
 
 Processes on this machine, gloo, one thread each, play the game of `recipe=vanilla` with large networks and small
 batches. It prints, for the fullest process, in MB: what stays between two iterations (weights of both sides and of the
-average, optimizer states, tensors of messages), and the most tensors at one time. The last column is the time of an
-iteration by the clock: the median, without the first. said: further settings, with spaces between them.
+average, optimizer states, tensors of messages), and how much the process grows from its first networks to its peak, as
+the system counts it. The last column is the time of an iteration by the clock: the median, without the first. said:
+further settings, with spaces between them.
 """
 
 from __future__ import annotations
@@ -14,25 +15,23 @@ import os
 import statistics
 import tempfile
 import time
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from contest import settings
-from memory import megabytes
 from torch import Tensor
 
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data, make_module, make_trainer
+from ganlab.runs.memory import forget_peaks, peaks
 from ganlab.runs.training import quiet_lightning
 
 PORT = 29_764
-WIDE = "network=stylegan2 network.generator.width=128 network.discriminator.width=128"
-WORDS = (
-    f"recipe=vanilla data=emoji data.size=16 {WIDE} batch_size=2 penalty_every=1 trainer.accelerator=cpu"
-)
+WIDE = "network=stylegan2 network.generator.width=256 network.discriminator.width=256"
+WORDS = f"recipe=vanilla data=emoji data.size=16 {WIDE} batch_size=2 penalty_every=1 trainer.accelerator=cpu"
 
 
 class Watch(pl.Callback):
@@ -40,7 +39,7 @@ class Watch(pl.Callback):
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.weights = self.kept = 0
+        self.kept = 0
 
     def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
         """Note both."""
@@ -52,6 +51,11 @@ class Watch(pl.Callback):
         self.kept = sum(each.untyped_storage().nbytes() for each in tensors)
 
 
+def resident() -> int:
+    """Return the bytes of this process's memory that are in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def play(rank: int, strategy: str, said: dict[str, Any], folder: str) -> None:
     """Play in one of the processes, and write what it needed."""
     torch.set_num_threads(1)
@@ -61,23 +65,22 @@ def play(rank: int, strategy: str, said: dict[str, Any], folder: str) -> None:
     how = [f"trainer.devices={said['processes']}", f"trainer.strategy={strategy}"]
     words = [*WORDS.split(), *how, f"trainer.max_steps={said['iterations']}", *str(said["said"]).split()]
     recipe = dict(compose(*words)) | {"callbacks": {}, "logger": {}}
-    watch = Watch()
-
-    def work() -> None:
-        torch.manual_seed(0)
-        data = make_data(recipe)
-        module = make_module(recipe, data.spec)
-        watch.weights = sum(each.nbytes for each in module.parameters())
-        trainer = make_trainer(recipe, Path(folder))
-        trainer.callbacks.append(watch)
-        trainer.fit(module, datamodule=data)
-
-    most = megabytes(work)
-    spent = [after - before for before, after in zip(watch.times, watch.times[1:], strict=False)]
+    torch.manual_seed(0)
+    data = make_data(recipe)
+    data.setup()
+    before = resident()
+    module = make_module(recipe, data.spec)
+    weights = sum(each.nbytes for each in module.parameters())
+    trainer, watch = make_trainer(recipe, Path(folder)), Watch()
+    trainer.callbacks.append(watch)
+    forget_peaks()
+    trainer.fit(module, datamodule=data)
+    most = peaks()["process"] - before
+    spent = [after - before for before, after in pairwise(watch.times)]
     found = {
-        "weights": watch.weights / 1e6,
+        "weights": weights / 1e6,
         "kept": watch.kept / 1e6,
-        "most": most,
+        "most": most / 1e6,
         "seconds": statistics.median(spent),
     }
     torch.save(found, Path(folder) / f"{rank}.pt")

@@ -81,12 +81,16 @@ def test_two_processes_start_from_a_model(run: Path, photos: Path) -> None:
     assert after["ganlab"]["recipe"]["origin"]["images_seen"] == 4 * 8 * 2
 
 
-def test_divided_states_go_on_in_one_process_and_again_in_two(tmp_path: Path) -> None:
-    """`trainer.strategy=zero1` with `resume=auto`; in one process there is nothing to divide."""
+@pytest.mark.parametrize("strategy", ["zero1", "fsdp"])
+def test_what_is_divided_goes_on_in_one_process_and_again_in_two(tmp_path: Path, strategy: str) -> None:
+    """`trainer.strategy` with `resume=auto`, and all callbacks; in one process there is nothing to divide."""
     fast = ("callbacks.quality.count=64", "data.count=300", "data.held_out_count=100", "batch_size=8")
-    words = ("recipe=ring", *fast, "trainer.strategy=zero1", "trainer.accelerator=cpu", "run_dir=shared", "resume=auto")
+    words = ("recipe=ring", *fast, f"trainer.strategy={strategy}", "trainer.accelerator=cpu", "run_dir=shared")
     for devices, steps in ((2, 3), (1, 5), (2, 6)):
-        type_in(tmp_path, "fit", *words, f"trainer.devices={devices}", f"trainer.max_steps={steps}")
+        told = type_in(
+            tmp_path, "fit", *words, "resume=auto", f"trainer.devices={devices}", f"trainer.max_steps={steps}"
+        )
+        assert "cannot measure" not in told.stderr
     saved = read_checkpoint(RunFolder(tmp_path / "shared").last())
     assert saved["ganlab"]["images_seen"] == (3 + 1) * 2 * 8 + 2 * 8
     for states in saved["optimizer_states"]:
@@ -133,7 +137,7 @@ def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None
         (("recipe=vanilla", "data=folder", "data.root=nowhere"), "nowhere"),
         (("recipe=vanilla", "data=folder", "data.root=.", "data.size=48"), "data.size=64"),
         (
-            ("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=fsdp", "trainer.devices=2"),
+            ("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=deepspeed", "trainer.devices=2"),
             "trainer.strategy",
         ),
     ],

@@ -111,7 +111,7 @@ class OwnedBucket(Bucket):
         for each, part in zip(self.parameters, parts, strict=True):
             if each.grad is not None:
                 each.grad.copy_(part.view(each.shape))
-        del self._message
+        del self._message, self._work  # the work has the message too
         if self._mean is not None:
             self._mean.write(self._moved)
 

@@ -10,7 +10,7 @@ import torch
 
 from ganlab.config.recipe import compose
 from ganlab.core.assembly import make_data, make_module, make_strategy
-from ganlab.core.strategies import Zero1Strategy
+from ganlab.core.strategies import FullyShardedStrategy, Zero1Strategy
 from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
 
@@ -112,7 +112,11 @@ def test_a_machine_without_a_gpu_says_so_before_anything_is_made(accelerator: st
 
 
 def test_states_are_divided_only_among_several() -> None:
-    assert make_strategy({"strategy": "zero1", "devices": 1}) == "auto"
-    assert type(make_strategy({"strategy": "zero1", "accelerator": "cpu", "devices": 2})) is Zero1Strategy
-    with pytest.raises(UserError, match=r"`trainer.strategy` must be auto, ddp, zero1 with several devices, got 'tp'"):
-        make_strategy({"strategy": "tp", "accelerator": "cpu", "devices": 2})
+    two = {"accelerator": "cpu", "devices": 2}
+    for name, kind in (("zero1", Zero1Strategy), ("fsdp", FullyShardedStrategy)):
+        assert make_strategy({"strategy": name, "devices": 1}) == "auto"
+        assert type(make_strategy({"strategy": name, **two})) is kind
+    with pytest.raises(UserError, match=r"`trainer.strategy` must be auto, ddp, zero1, fsdp with several.*, got 'tp'"):
+        make_strategy({"strategy": "tp", **two})
+    with pytest.raises(UserError, match=r"=fsdp does not go with `trainer.precision`=16-mixed.*pass bf16-mixed"):
+        make_strategy({"strategy": "fsdp", "precision": "16-mixed", "devices": 2})
