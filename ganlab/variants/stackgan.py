@@ -108,7 +108,8 @@ class StackGAN(AdversarialModule):
     def take_turns(self, batch: Batch) -> None:
         """Finish Stage I if it is due, then play one iteration on images of the current stage's size."""
         if self.iteration >= self.stage_one_iterations and not self.generator.done:
-            self.finish_stage_one()
+            with self.whole():
+                self.finish_stage_one()
         super().take_turns(replace(batch, images=self.fitted(batch.images)))
 
     def finish_stage_one(self) -> None:
