@@ -195,6 +195,7 @@ def _show(folder: RunFolder, summary: Mapping[str, Any], recipe: Recipe) -> None
 def quiet_lightning() -> None:
     """Silence Lightning's warnings that do not apply to a game of two players."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         r"Found \d+ module\(s\) in eval mode",  # the average: it never trains
