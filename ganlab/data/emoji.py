@@ -109,5 +109,6 @@ class EmojiData(GanData):
     def _spec(self, train: Pictures) -> DataSpec:
         captions = train.condition
         assert isinstance(captions, list)
-        prompts = [prompt for prompt in PROMPTS if prompt in set(captions)][:SHOWN]
-        return text_spec(train, prompts or captions[:SHOWN])
+        known = [prompt for prompt in PROMPTS if prompt in set(captions)]
+        others = captions[:: max(1, len(captions) // SHOWN)]
+        return text_spec(train, list(dict.fromkeys([*known, *others]))[:SHOWN])

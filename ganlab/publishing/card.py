@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,12 +11,8 @@ from ganlab.config.trust import FROM_ELSEWHERE
 from ganlab.files.published import SAMPLES_FILE
 
 TASKS = {"text": "text-to-image", "image": "image-to-image"}
-ARGUMENTS = {"text": ' text="a red apple"', "class": " label=0", "image": " input=picture.png"}
-CONDITIONS = {
-    "text": '["a red apple"] * 16',
-    "class": "torch.full((16,), 0)",
-    "image": "pictures",
-}
+ARGUMENTS = {"text": " text={0}", "class": " label=0", "image": " input=picture.png"}
+CONDITIONS = {"text": "[{0}] * 16", "class": "torch.full((16,), 0)", "image": "pictures"}
 READING = {
     "image": """from ganlab.data.batch import to_float
 from ganlab.sampling.gallery import opened_picture
@@ -66,9 +64,11 @@ def _front_matter(config: Mapping[str, Any]) -> str:
 
 def _use(config: Mapping[str, Any]) -> str:
     address, kind = config["address"], config["spec"].get("kind", "none")
-    told = f", {CONDITIONS[kind]}" if kind in CONDITIONS else ""
+    caption = next(iter(config["spec"].get("prompts") or ["a picture"]))
+    told = f", {CONDITIONS[kind].format(json.dumps(caption, ensure_ascii=False))}" if kind in CONDITIONS else ""
+    argument = ARGUMENTS.get(kind, "").format(shlex.quote(caption))
     return (
-        f"```bash\npython -m ganlab.sample checkpoint={address}{ARGUMENTS.get(kind, '')} count=16\n```\n\n"
+        f"```bash\npython -m ganlab.sample checkpoint={address}{argument} count=16\n```\n\n"
         "```python\nimport ganlab\nimport torch\n\n"
         f'model = ganlab.load("{address}")\n'
         f"latent = model.draw_latent(16, torch.Generator().manual_seed(0))\n"
