@@ -21,29 +21,29 @@ def rendered(notebook: Path) -> Rendered:
     """Return a notebook as a page. Text on standard error (progress) is left out."""
     pictures: dict[str, bytes] = {}
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    parts = [part for cell in cells for part in _cell(cell, pictures)]
+    parts = [part for cell in cells for part in _cell(cell, f"{notebook.stem}/pictures", pictures)]
     first, *rest = parts
     link = f"[This page is a notebook]({notebook.name}), which a test executes."
     return Rendered("\n\n".join([first, link, *rest]) + "\n", pictures)
 
 
-def _cell(cell: Mapping[str, Any], pictures: dict[str, bytes]) -> Iterator[str]:
+def _cell(cell: Mapping[str, Any], folder: str, pictures: dict[str, bytes]) -> Iterator[str]:
     source = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
         yield source
         return
     yield _fenced(source, "python")
     for output in cell["outputs"]:
-        yield from _output(output, pictures)
+        yield from _output(output, folder, pictures)
 
 
-def _output(output: Mapping[str, Any], pictures: dict[str, bytes]) -> Iterator[str]:
+def _output(output: Mapping[str, Any], folder: str, pictures: dict[str, bytes]) -> Iterator[str]:
     data = output.get("data", {})
     if "image/png" in data:
         content = base64.b64decode("".join(data["image/png"]))
         name = f"{hashlib.sha256(content).hexdigest()[:12]}.png"
         pictures[name] = content
-        yield f"![Output](pictures/{name})"
+        yield f"![Output]({folder}/{name})"
     elif "text/html" in data:
         yield f"<p>{''.join(data['text/html'])}</p>"
     elif "text/plain" in data:
