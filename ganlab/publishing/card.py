@@ -9,6 +9,7 @@ from typing import Any
 
 from ganlab.config.trust import FROM_ELSEWHERE
 from ganlab.files.published import SAMPLES_FILE
+from ganlab.metrics.registry import names
 
 TASKS = {"text": "text-to-image", "image": "image-to-image"}
 ARGUMENTS = {"text": " text={0}", "class": " label=0", "image": " input=picture.png"}
@@ -120,9 +121,10 @@ def again(config: Mapping[str, Any]) -> str:
 def _again_words(numbers: Mapping[str, Any]) -> Iterator[str]:
     """Yield the settings in which all numbers agree, and the metrics."""
     protocols = {name: one["protocol"] for name, one in numbers.items()}
-    metrics = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
-    yield f"metrics=[{','.join(metrics)}]"
-    for word, field in {"count": "fakes", **{name: name for name in ("reals", "split", "extractor", "seed")}}.items():
+    measures = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
+    metrics = [one for one in measures if one in names()]  # others are parts of a metric's result
+    yield f"metrics=[{','.join(metrics or measures)}]"
+    for word, field in {"count": "fakes", **{one: one for one in ("reals", "split", "extractor", "seed")}}.items():
         values = {protocol[field] for protocol in protocols.values() if protocol.get(field) is not None}
         if len(values) == 1:
             yield f"{word}={values.pop()}"

@@ -17,6 +17,7 @@ from ganlab.files.addresses import ZOO, zoo_names
 from ganlab.files.published import CARD_FILE, MODEL_FILE, SAMPLES_FILE, read_config
 from ganlab.files.run_folder import find_checkpoint
 from ganlab.metrics.digits import DigitReader
+from ganlab.metrics.registry import checked_names
 from ganlab.networks.minilm import MiniLM
 from ganlab.networks.sentences import FrozenSentences
 from ganlab.publishing.card import again
@@ -41,6 +42,7 @@ def test_a_model_has_a_card_that_says_everything(name: str) -> None:
     assert config["training"].keys() >= {"command", "seconds", "machine"}
     assert card == write_card(config)
     assert config["numbers"] and again(config) in card and f"checkpoint=zoo:{name}" in card
+    checked_names(again(config).split("metrics=[")[1].split("]")[0].split(","))
     assert "Nobody has looked" not in config["faults"] and config["faults"] in card
     assert config["licence"]["name"] != "unknown"
     assert config["files"]["safetensors"]["largest_difference_of_7"] < 0.02
