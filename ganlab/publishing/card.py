@@ -24,6 +24,8 @@ pictures = to_float(opened_picture("input", "picture.png", model.spec.shape)).ex
 """What a card's example reads before it draws, by the kind of condition."""
 SHOWN = ("fakes", "reals", "split", "extractor", "resizer", "seed")
 """The protocol's fields that the card's table repeats. The whole protocol is in `config.json`."""
+AGAIN = {"count": "fakes", "reals": "reals", "split": "split", "extractor": "extractor", "seed": "seed"}
+"""The settings of `ganlab.evaluate`, with the protocol's fields that they give."""
 
 
 def card(config: Mapping[str, Any]) -> str:
@@ -99,7 +101,7 @@ def _numbers(config: Mapping[str, Any]) -> str:
     rows = "\n".join(_row(name, one) for name, one in numbers.items())
     return (
         f"| number | value | protocol |\n|---|---|---|\n{rows}\n\nThe whole protocols are in `config.json`. "
-        f"This command gives the numbers again:\n\n```bash\n{again(config)}\n```"
+        f"This gives the numbers again:\n\n```bash\n{again(config)}\n```"
     )
 
 
@@ -112,22 +114,34 @@ def _row(name: str, one: Mapping[str, Any]) -> str:
 
 
 def again(config: Mapping[str, Any]) -> str:
-    """Return the command that measures a card's numbers again."""
+    """Return the commands that measure a card's numbers again, a line for each protocol."""
     fetched = ["allow=[hub]"] if config["recipe"].get("data", {}).get("_target_") in FROM_ELSEWHERE else []
-    words = [f"checkpoint={config['address']}", *_again_words(config["numbers"]), *fetched]
-    return f"python -m ganlab.evaluate {' '.join(words)}"
+    return "\n".join(
+        " ".join(["python -m ganlab.evaluate", f"checkpoint={config['address']}", *words, *fetched])
+        for words in _again_words(config["numbers"])
+    )
 
 
-def _again_words(numbers: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the settings in which all numbers agree, and the metrics."""
-    protocols = {name: one["protocol"] for name, one in numbers.items()}
-    measures = dict.fromkeys(str(protocol.get("measure", name)) for name, protocol in protocols.items())
-    metrics = [one for one in measures if one in names()]  # others are parts of a metric's result
-    yield f"metrics=[{','.join(metrics or measures)}]"
-    for word, field in {"count": "fakes", **{one: one for one in ("reals", "split", "extractor", "seed")}}.items():
-        values = {protocol[field] for protocol in protocols.values() if protocol.get(field) is not None}
-        if len(values) == 1:
-            yield f"{word}={values.pop()}"
+def _again_words(numbers: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the settings of each command: metrics, and what their protocols say. Metrics that agree are in one."""
+    every = [(str(one["protocol"].get("measure", name)), _said(one["protocol"])) for name, one in numbers.items()]
+    groups: list[tuple[list[str], dict[str, Any]]] = []
+    for measure, said in [one for one in every if one[0] in names()] or every:  # others are parts of a result
+        for metrics, known in groups:
+            if all(known.get(word, value) == value for word, value in said.items()):
+                metrics.append(measure)
+                known |= said
+                break
+        else:
+            groups.append(([measure], said))
+    for metrics, known in groups:
+        settings = (f"{word}={known[word]}" for word in AGAIN if word in known)
+        yield [f"metrics=[{','.join(dict.fromkeys(metrics))}]", *settings]
+
+
+def _said(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a protocol's settings in the words of `ganlab.evaluate`."""
+    return {word: protocol[field] for word, field in AGAIN.items() if protocol.get(field) is not None}
 
 
 def _files(config: Mapping[str, Any]) -> str:
