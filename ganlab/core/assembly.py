@@ -252,13 +252,14 @@ def _check_accelerator(trainer: Mapping[str, Any]) -> None:
 def _check_precision(trainer: Mapping[str, Any]) -> None:
     """Raise `UserError` for a precision in which training does not work, or that Lightning would replace."""
     precision, accelerator = trainer.get("precision"), trainer.get("accelerator", "auto")
-    if precision in (16, "16", "16-mixed") and trainer.get("strategy") == "fsdp":
+    scaled = precision in (16, "16", "16-mixed")
+    if scaled and trainer.get("strategy") == "fsdp":
         raise UserError(
             "`trainer.strategy`=fsdp does not go with `trainer.precision`=16-mixed, whose loss scale would differ "
             "between processes: pass bf16-mixed, or trainer.strategy=zero1"
         )
     graphics = torch.cuda.is_available() or torch.backends.mps.is_available()
-    if precision in (16, "16", "16-mixed") and (accelerator == "cpu" or (accelerator == "auto" and not graphics)):
+    if scaled and (accelerator == "cpu" or (accelerator == "auto" and not graphics)):
         raise UserError("`trainer.precision`=16-mixed needs a GPU: pass bf16-mixed on a CPU")
     if precision == "16-true":
         raise UserError(

@@ -33,13 +33,13 @@ def save_checkpoint(trainer: pl.Trainer, name: str) -> bool:
     """
     module = trainer.lightning_module
     assert isinstance(module, GenerativeModule)
-    with module.whole():
+    with module.whole():  # once, for the check and for the state
         if broken_side(module):
             return False
-    for logger in trainer.loggers:
-        logger.save()
-    folder = RunFolder(Path(trainer.default_root_dir))
-    keep = folder.previous_file if name == folder.last_file.name else None
-    trainer.strategy.checkpoint_io = DurableCheckpointIO()
-    trainer.save_checkpoint(folder.checkpoints / name, weights_only=False, storage_options=keep)
+        for logger in trainer.loggers:
+            logger.save()
+        folder = RunFolder(Path(trainer.default_root_dir))
+        keep = folder.previous_file if name == folder.last_file.name else None
+        trainer.strategy.checkpoint_io = DurableCheckpointIO()
+        trainer.save_checkpoint(folder.checkpoints / name, weights_only=False, storage_options=keep)
     return True

@@ -19,9 +19,8 @@ LISTS = ("classes", "vocabulary", "captions", "prompts")
 def check_content(content: Mapping[str, Any], where: object) -> None:
     """Raise `UserError` if weights, counters or the data's description have a wrong type or are out of range."""
     saved = content["ganlab"]
-    counts = {"iteration": saved.get("iteration"), "images_seen": saved.get("images_seen")}
-    for name, count in {**counts, "pictures": saved.get("pictures", 0)}.items():  # older files do not say the last
-        if not is_whole(count, MOST_COUNTED, least=0):
+    for name, absent in (("iteration", None), ("images_seen", None), ("pictures", 0)):  # older files lack the last
+        if not is_whole(saved.get(name, absent), MOST_COUNTED, least=0):
             raise UserError(f"{where}: `{name}` must be a whole number of at least 0")
     if not isinstance(saved.get("recipe"), dict):
         raise UserError(f"{where}: `recipe` must be settings")
