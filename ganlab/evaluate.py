@@ -104,12 +104,24 @@ def _check_subject(settings: EvaluateSettings) -> None:
         raise UserError("`reference` is needed: generated=FOLDER and reference=FOLDER go together")
     if settings.generated and not Path(settings.generated).is_dir():
         raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
+    if settings.reference and not Path(settings.reference).exists():
+        raise UserError(f"`reference` must be a folder of pictures or a file, got {settings.reference}: nothing is there")
+    for name, path in (("generated", settings.generated), ("reference", settings.reference)):
+        if path and Path(path).is_dir():
+            _check_pictures(name, Path(path))
     if settings.checkpoint or settings.generated:
         return
     if not settings.reference:
         raise UserError("`checkpoint` is needed: pass checkpoint=RUN, or instead generated=FOLDER reference=FOLDER")
     if not settings.save_reference:
         raise UserError("`generated` is needed: generated=FOLDER and reference=FOLDER go together")
+
+
+def _check_pictures(name: str, folder: Path) -> None:
+    from ganlab.data.walk import listing
+
+    if (count := len(listing(folder).pictures)) < 2:
+        raise UserError(f"`{name}` must be a folder of at least 2 pictures, got {folder}, which has {count or 'none'}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

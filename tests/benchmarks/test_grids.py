@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ganlab.config.recipe import compose
@@ -50,10 +52,27 @@ def test_both_budgets_are_measured(benchmark: Any) -> None:
 
 def test_every_command_of_few_pictures_composes(benchmark: Any) -> None:
     few = benchmark("few_pictures")
-    for cell in few.cells([60], 1):
+    for cell in few.cells(list(few.RECIPES), [60], 1):
         recipe = compose(*few.words(cell, Path("pictures")))
-        assert (recipe["init"] is not None) == cell.arm.startswith("zoo")
+        assert recipe["init"] == (f"zoo:{cell.data}" if cell.arm.startswith("zoo") else None)
         assert bool(recipe["perturbations"]) == (cell.arm not in ("scratch", "zoo_unaugmented"))
+
+
+def test_few_photographs_are_as_many_of_each_class(
+    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = benchmark("few_pictures")
+    names = ["cat"] * 20 + ["dog"] * 12
+    images = np.arange(32, dtype=np.uint8)[:, None, None, None].repeat(3, 1).repeat(8, 2).repeat(8, 3)
+    monkeypatch.setattr(few, "unseen_photos", lambda root: (images, names))
+    few.write_pictures(few.Cell("cifar10", 10, "zoo", 0), tmp_path / "0")
+    few.write_pictures(few.Cell("cifar10", 10, "zoo", 1), tmp_path / "1")
+    found = [{file.relative_to(tmp_path / seed) for file in (tmp_path / seed).glob("*/*/*.png")} for seed in "01"]
+    assert found[0] != found[1]
+    for files in found:
+        assert Counter(file.parent.as_posix() for file in files) == {
+            "train/cat": 5, "train/dog": 5, "test/cat": 15, "test/dog": 7,
+        }  # fmt: skip
 
 
 def test_a_cell_is_trained_and_kept(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,18 @@ def test_evaluate_names_the_folder_that_is_none(tmp_path):
             checked_evaluate(cli.read_settings(EvaluateSettings, words))
 
 
+def test_evaluate_names_the_folder_that_has_no_pictures(tmp_path):
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "full" / name).touch()
+    for setting, others in (("generated", ["reference=full"]), ("reference", ["generated=full"])):
+        words = [word.replace("full", str(tmp_path / "full")) for word in others]
+        for place, why in ((tmp_path / "empty", "at least 2 pictures.*none"), (tmp_path / "nothing", "a folder of")):
+            with pytest.raises(UserError, match=f"^`{setting}` must be .*{why}"):
+                checked_evaluate(cli.read_settings(EvaluateSettings, [f"{setting}={place}", *words]))
+
+
 def test_a_warning_of_ganlab_is_one_line():
     """That of another package keeps its place: it tells where to look."""
     before = warnings.formatwarning
