@@ -105,7 +105,7 @@ def _check_subject(settings: EvaluateSettings) -> None:
     if settings.generated and not Path(settings.generated).is_dir():
         raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
     if settings.reference and not Path(settings.reference).exists():
-        raise UserError(f"`reference` must be a folder of pictures or a file, got {settings.reference}: nothing is there")
+        raise UserError(f"`reference` must be a folder of pictures or a file, and {settings.reference} is neither")
     for name, path in (("generated", settings.generated), ("reference", settings.reference)):
         if path and Path(path).is_dir():
             _check_pictures(name, Path(path))
