@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -16,7 +17,9 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTran
 
 
 class Constraint(ABC):
-    """The set of weights that a player may have."""
+    """The set of weights that a player may have. `acts`: whether a step may leave it, so that `enforce` is called."""
+
+    acts: ClassVar[bool] = True
 
     @abstractmethod
     def start(self, network: nn.Module) -> None:
@@ -29,6 +32,8 @@ class Constraint(ABC):
 
 class Unconstrained(Constraint):
     """No constraint."""
+
+    acts = False
 
     def start(self, network: nn.Module) -> None:
         """Do nothing."""
@@ -68,6 +73,8 @@ class SpectralNormalization(Constraint):
     of the layer itself is at most sigma times the root of the kernel's size. Embeddings and recurrent layers keep their
     weights. Raise `UserError` if weights are already parametrized, or all zero.
     """
+
+    acts = False
 
     def start(self, network: nn.Module) -> None:
         """Normalize every convolution and linear layer. Raise `UserError` if that is impossible."""

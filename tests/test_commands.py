@@ -140,7 +140,6 @@ def test_captions_read_by_a_sentence_model(photos: Path, tmp_path: Path) -> None
             ("recipe=vanilla", "data=emoji", "network=mlp", "trainer.strategy=deepspeed", "trainer.devices=2"),
             "trainer.strategy",
         ),
-        (("recipe=ring", "compile=true", "trainer.devices=2", "trainer.strategy=fsdp"), "`compile` does not go with"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], said: str) -> None:

@@ -130,10 +130,11 @@ class CollapseMonitor(Measurement):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if module.iteration % every:
             return None
-        with module.whole():
-            found = broken(module, trainer.callback_metrics)
+        found = broken(module, trainer.callback_metrics)
         if not trainer.strategy.reduce_boolean_decision(found is not None, all=False):
             return None
+        with module.whole():  # what is broken may live on another process
+            found = broken(module, trainer.callback_metrics)
         return Finding(False, nan_alarm(module, found or "a loss of another process"))
 
     def _note_first_iteration(self, trainer: pl.Trainer) -> None:

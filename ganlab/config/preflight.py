@@ -35,6 +35,7 @@ CLUSTERS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST
 
 RECTANGLES = ", or network=fastgan, stylegan2, r3gan or mlp, which take rectangles"
 FLOAT = 4  # bytes
+SCALED = (16, "16", "16-mixed")  # values of trainer.precision with a loss scale
 
 
 def check_parts(recipe: Recipe) -> None:
@@ -42,6 +43,7 @@ def check_parts(recipe: Recipe) -> None:
     _check_pack(recipe)
     _check_accumulation(recipe)
     _check_checkpointed_blocks(recipe)
+    _check_lent_weights(recipe)
     for player in ("generator", "discriminator"):
         if not recipe["network"].get(player):
             raise UserError(
@@ -96,6 +98,20 @@ def _check_checkpointed_blocks(recipe: Recipe) -> None:
         if recipe.get(side, {}).get("checkpoint_blocks"):
             for name in (name for name, on in others.items() if on):
                 raise UserError(f"`{side}.checkpoint_blocks` does not go with `{name}`: leave out one of them")
+
+
+def _check_lent_weights(recipe: Recipe) -> None:
+    """Raise `UserError` for what needs all weights, or one loss scale, where each process has weights of its own."""
+    trainer = recipe.get("trainer") or {}
+    if trainer.get("strategy") != "fsdp":
+        return
+    if recipe.get("compile"):
+        raise UserError("`compile` does not go with `trainer.strategy`=fsdp: leave it out, or pass zero1")
+    if trainer.get("precision") in SCALED:
+        raise UserError(
+            "`trainer.strategy`=fsdp does not go with `trainer.precision`=16-mixed, whose loss scale would differ "
+            "between processes: pass bf16-mixed, or trainer.strategy=zero1"
+        )
 
 
 def _check_network(path: str, node: Any, recipe: Recipe) -> None:

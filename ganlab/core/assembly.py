@@ -20,7 +20,7 @@ from torch import nn
 
 from ganlab.config.building import build, locate
 from ganlab.config.described import described, path_of
-from ganlab.config.preflight import check_parts
+from ganlab.config.preflight import SCALED, check_parts
 from ganlab.config.ranges import sides
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import launcher
@@ -252,12 +252,7 @@ def _check_accelerator(trainer: Mapping[str, Any]) -> None:
 def _check_precision(trainer: Mapping[str, Any]) -> None:
     """Raise `UserError` for a precision in which training does not work, or that Lightning would replace."""
     precision, accelerator = trainer.get("precision"), trainer.get("accelerator", "auto")
-    scaled = precision in (16, "16", "16-mixed")
-    if scaled and trainer.get("strategy") == "fsdp":
-        raise UserError(
-            "`trainer.strategy`=fsdp does not go with `trainer.precision`=16-mixed, whose loss scale would differ "
-            "between processes: pass bf16-mixed, or trainer.strategy=zero1"
-        )
+    scaled = precision in SCALED
     graphics = torch.cuda.is_available() or torch.backends.mps.is_available()
     if scaled and (accelerator == "cpu" or (accelerator == "auto" and not graphics)):
         raise UserError("`trainer.precision`=16-mixed needs a GPU: pass bf16-mixed on a CPU")

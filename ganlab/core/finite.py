@@ -13,8 +13,8 @@ from ganlab.core.generative import GenerativeModule
 
 @torch.no_grad()
 def is_finite(network: nn.Module) -> bool:
-    """Return whether all weights are finite, with one transfer from the device."""
-    weights: list[Tensor] = [parameter for parameter in network.parameters() if parameter.numel()]
+    """Return whether all weights are finite, with one transfer from the device. Those lent by others do not count."""
+    weights: list[Tensor] = [each for each in network.parameters() if each.untyped_storage().nbytes()]
     return not weights or bool(torch.stack(torch._foreach_norm(weights, float("inf"))).isfinite().all())
 
 

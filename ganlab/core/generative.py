@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganlab.constraints import Unconstrained
 from ganlab.core.activation_checkpointing import checkpoint_blocks
 from ganlab.core.averaging import MovingAverage
 from ganlab.core.batch_statistics import local_statistics
@@ -243,7 +242,7 @@ class GenerativeModule(pl.LightningModule, ABC):
         self._step(name, self.trainer.strategy.optimizers[list(self.sides).index(name)])
         members.drop_gradients()
         self._lending.drop()
-        if not isinstance(self.sides[name].constraint, Unconstrained):
+        if self.sides[name].constraint.acts:
             with self.whole():
                 self.sides[name].constraint.enforce(self.player(name))
 

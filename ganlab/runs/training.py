@@ -24,7 +24,6 @@ from ganlab.core.compiling import compile_networks
 from ganlab.core.generative import GenerativeModule
 from ganlab.core.launchers import hear, launcher, publish
 from ganlab.core.starting import Start, model_to_start_from, warm_start
-from ganlab.core.strategies import FullyShardedStrategy
 from ganlab.data.base import DataSpec, GanData
 from ganlab.errors import UserError
 from ganlab.files.lock import sole_writer
@@ -76,9 +75,7 @@ def run(recipe: Recipe, checkpoint: Path | None = None, content: Mapping[str, An
     forget_peaks()
     started = time.monotonic()
     content = content or {}
-    strategy = make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
-    if recipe.get("compile") and isinstance(strategy, FullyShardedStrategy):
-        raise UserError("`compile` does not go with `trainer.strategy`=fsdp: leave it out, or pass zero1")
+    make_strategy(recipe["trainer"])  # raises if it cannot be made, before anything else is made
     pl.seed_everything(recipe["seed"], verbose=False)
     torch.set_float32_matmul_precision(recipe.get("matmul_precision", "high"))
     model = None if checkpoint else model_to_start_from(recipe)

@@ -40,6 +40,11 @@ VANILLA, RING = "recipe=vanilla", "recipe=ring"
             [VANILLA, "discriminator.checkpoint_blocks=true", "+trainer.sync_batchnorm=true"],
             "`discriminator.checkpoint_blocks` does not go with `trainer.sync_batchnorm`: leave out one",
         ),
+        ([RING, "trainer.strategy=fsdp", "compile=true"], "`compile` does not go with `trainer.strategy`=fsdp"),
+        (
+            [RING, "trainer.strategy=fsdp", "+trainer.precision=16-mixed"],
+            "=fsdp does not go with `trainer.precision`=16-mixed.*pass bf16-mixed",
+        ),
         ([RING, "generator.accumulate=3"], "`generator.accumulate` must divide `batch_size`, 64, got 3"),
     ],
 )

@@ -118,5 +118,3 @@ def test_states_are_divided_only_among_several() -> None:
         assert type(make_strategy({"strategy": name, **two})) is kind
     with pytest.raises(UserError, match=r"`trainer.strategy` must be auto, ddp, zero1, fsdp with several.*, got 'tp'"):
         make_strategy({"strategy": "tp", **two})
-    with pytest.raises(UserError, match=r"=fsdp does not go with `trainer.precision`=16-mixed.*pass bf16-mixed"):
-        make_strategy({"strategy": "fsdp", "precision": "16-mixed", "devices": 2})
