@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from ganlab.core.finite import is_finite
 from ganlab.core.lending import Lending
 from ganlab.core.reducer import Reducer, owned_buckets
 from ganlab.processes import average_across_processes
@@ -80,6 +81,18 @@ def backward(network: nn.Module, batch: Tensor, penalized: bool) -> None:
     loss.backward()
 
 
+@torch.no_grad()
+def finite_with_nan_in(weight: Tensor, network: nn.Module) -> bool:
+    """Whether the network is found finite while the weight is NaN, where it is."""
+    if not weight.untyped_storage().nbytes():
+        return is_finite(network)
+    before = weight.clone()
+    weight.fill_(torch.nan)
+    answer = is_finite(network)
+    weight.copy_(before)
+    return answer
+
+
 def turns(lending: Lending, lent: nn.Module, plain: nn.Module, batch: Tensor) -> dict[str, Any]:
     """The own gradients' largest difference from averaged ones, the norms of all, and the bytes that stay."""
     reducer = Reducer(owned_buckets(list(lent.parameters()), lending.owner))
@@ -127,6 +140,7 @@ def main(folder: Path) -> None:
         [linear(torch.ones(1, 8), weight) for weight in (lent.odd.first.weight, lent.hiding.weight)]
     except RuntimeError as error:
         found["error"] = str(error)
+    found["finite"] = [is_finite(lent), finite_with_nan_in(lent.end.weight, lent)]
     lending.stop()
     found["stopped"] = [bytes_of(lent), all(map(torch.equal, lent.parameters(), plain.parameters()))]
     torch.save(found, folder / f"{rank}.pt")
@@ -167,6 +181,11 @@ def test_one_process_runs_whole_networks_alone(ranks: list[dict[str, Any]]) -> N
 
 def test_a_weight_that_is_not_here_is_an_error(ranks: list[dict[str, Any]]) -> None:
     assert any("out of bounds for storage of size 0" in rank.get("error", "") for rank in ranks)
+
+
+def test_only_the_owner_of_a_broken_weight_finds_it(ranks: list[dict[str, Any]]) -> None:
+    assert [rank["finite"][0] for rank in ranks] == [True, True]
+    assert sorted(rank["finite"][1] for rank in ranks) == [False, True]
 
 
 def test_in_the_end_everything_is_everywhere(ranks: list[dict[str, Any]]) -> None:
