@@ -94,6 +94,7 @@ def checked(settings: EvaluateSettings) -> EvaluateSettings:
         _check_choice("extractor", settings.extractor, EXTRACTORS)
     _check_choice("resizer", settings.resizer, RESIZERS)
     _check_choice("precision", settings.precision, PRECISIONS)
+    _check_folders(settings)
     return settings
 
 
@@ -102,13 +103,6 @@ def _check_subject(settings: EvaluateSettings) -> None:
         raise UserError("`checkpoint` and `generated` are two things to measure: pass one of them")
     if settings.generated and not settings.reference:
         raise UserError("`reference` is needed: generated=FOLDER and reference=FOLDER go together")
-    if settings.generated and not Path(settings.generated).is_dir():
-        raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
-    if settings.reference and not Path(settings.reference).exists():
-        raise UserError(f"`reference` must be a folder of pictures or a file, and {settings.reference} is neither")
-    for name, path in (("generated", settings.generated), ("reference", settings.reference)):
-        if path and Path(path).is_dir():
-            _check_pictures(name, Path(path))
     if settings.checkpoint or settings.generated:
         return
     if not settings.reference:
@@ -117,11 +111,18 @@ def _check_subject(settings: EvaluateSettings) -> None:
         raise UserError("`generated` is needed: generated=FOLDER and reference=FOLDER go together")
 
 
-def _check_pictures(name: str, folder: Path) -> None:
-    from ganlab.data.walk import listing
+def _check_folders(settings: EvaluateSettings) -> None:
+    if settings.generated and not Path(settings.generated).is_dir():
+        raise UserError(f"`generated` must be a folder of pictures, got {settings.generated}, which is none")
+    if settings.reference and not Path(settings.reference).exists():
+        raise UserError(f"`reference` must be a folder of pictures or a file, and {settings.reference} is neither")
+    for name, path in (("generated", settings.generated), ("reference", settings.reference)):
+        if path and Path(path).is_dir():
+            from ganlab.data.walk import listing
 
-    if (count := len(listing(folder).pictures)) < 2:
-        raise UserError(f"`{name}` must be a folder of at least 2 pictures, got {folder}, which has {count or 'none'}")
+            count = len(listing(Path(path)).pictures)
+            if count < 2:
+                raise UserError(f"`{name}` must be a folder of at least 2 pictures, {path} has {count or 'none'}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
