@@ -118,11 +118,14 @@ def _check_folders(settings: EvaluateSettings) -> None:
         raise UserError(f"`reference` must be a folder of pictures or a file, and {settings.reference} is neither")
     for name, path in (("generated", settings.generated), ("reference", settings.reference)):
         if path and Path(path).is_dir():
-            from ganlab.data.walk import listing
+            _check_pictures(name, Path(path))
 
-            count = len(listing(Path(path)).pictures)
-            if count < 2:
-                raise UserError(f"`{name}` must be a folder of at least 2 pictures, {path} has {count or 'none'}")
+
+def _check_pictures(name: str, folder: Path) -> None:
+    from ganlab.data.walk import listing  # reads numpy, which takes a quarter of a second
+
+    if (count := len(listing(folder).pictures)) < 2:
+        raise UserError(f"`{name}` must be a folder of at least 2 pictures, {folder} has {count or 'none'}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -109,6 +109,7 @@ class EmojiData(GanData):
     def _spec(self, train: Pictures) -> DataSpec:
         captions = train.condition
         assert isinstance(captions, list)
-        known = [prompt for prompt in PROMPTS if prompt in set(captions)]
+        own = set(captions)
+        known = [prompt for prompt in PROMPTS if prompt in own]
         others = captions[:: max(1, len(captions) // SHOWN)]
         return text_spec(train, list(dict.fromkeys([*known, *others]))[:SHOWN])
